@@ -1,0 +1,122 @@
+package audit
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+)
+
+// The kinds of event.
+const (
+	AuthorizeRejected = "authorize_rejected"
+	ClientRegistered  = "client_registered"
+	RegisterRefused   = "register_refused"
+	CodeRequested     = "sign_in_code_requested"
+	SignedIn          = "signed_in"
+	SignInFailed      = "sign_in_failed"
+	ConsentShown      = "consent_shown"
+	ConsentGiven      = "consent_given"
+	ConsentDenied     = "consent_denied"
+	ConsentRefused    = "consent_refused"
+	TokenIssued       = "token_issued"
+	TokenRefreshed    = "token_refreshed"
+	TokenRefused      = "token_refused"
+	TokenRevoked      = "token_revoked"
+	GrantEnded        = "grant_ended"
+	KeyRevoked        = "key_revoked"
+	KeyRevokeFailed   = "key_revoke_failed"
+	CallRefused       = "call_refused"
+	UpstreamOpen      = "upstream_open"
+)
+
+const maxWaiting = 4096
+
+// Trail takes events. Use New.
+type Trail struct {
+	store bridge.AuditStore
+	log   *slog.Logger
+	now   func() time.Time
+
+	mu      sync.Mutex
+	waiting []bridge.AuditEvent
+	lost    int
+	wake    chan struct{}
+}
+
+// New makes a trail that logs to log and, while Run runs, stores to store.
+func New(store bridge.AuditStore, log *slog.Logger, now func() time.Time) *Trail {
+	return &Trail{store: store, log: log, now: now, wake: make(chan struct{}, 1)}
+}
+
+// Record takes an event; At and RequestID are filled in when empty. It never blocks.
+func (t *Trail) Record(ctx context.Context, event bridge.AuditEvent) {
+	if event.At.IsZero() {
+		event.At = t.now()
+	}
+	if event.RequestID == "" {
+		event.RequestID = RequestID(ctx)
+	}
+	t.log.LogAttrs(ctx, slog.LevelInfo, "audit", slog.Any("event", loggable(event)))
+	t.mu.Lock()
+	if len(t.waiting) < maxWaiting {
+		t.waiting = append(t.waiting, event)
+	} else {
+		t.lost++
+	}
+	t.mu.Unlock()
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run stores events until ctx ends, then stores what is left.
+func (t *Trail) Run(ctx context.Context) {
+	for {
+		select {
+		case <-t.wake:
+			t.Flush(ctx)
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+			defer cancel()
+			t.Flush(last)
+			return
+		}
+	}
+}
+
+// Flush stores what is waiting. Events that cannot be stored are in the log all the same.
+func (t *Trail) Flush(ctx context.Context) {
+	t.mu.Lock()
+	batch, lost := t.waiting, t.lost
+	t.waiting, t.lost = nil, 0
+	t.mu.Unlock()
+	if lost > 0 {
+		t.log.WarnContext(ctx, "audit events were logged but not stored: too many at once", "count", lost)
+	}
+	if len(batch) == 0 {
+		return
+	}
+	if err := t.store.AppendAudit(ctx, batch); err != nil {
+		t.log.ErrorContext(ctx, "audit events were logged but not stored", "count", len(batch), "error", err)
+	}
+}
+
+type loggable bridge.AuditEvent
+
+// LogValue writes the fields that are set.
+func (e loggable) LogValue() slog.Value {
+	attrs := []slog.Attr{slog.String("kind", e.Kind)}
+	for _, field := range []struct{ name, value string }{
+		{"request_id", e.RequestID}, {"person_id", e.PersonID}, {"client_id", e.ClientID},
+		{"grant_id", e.GrantID}, {"outcome", e.Outcome}, {"detail", e.Detail},
+	} {
+		if field.value != "" {
+			attrs = append(attrs, slog.String(field.name, field.value))
+		}
+	}
+	return slog.GroupValue(attrs...)
+}

@@ -1,0 +1,71 @@
+package bridge
+
+import "time"
+
+// ClientKind tells how a client became known.
+type ClientKind string
+
+// The kinds of client.
+const (
+	ClientConfigured ClientKind = "configured" // named in the configuration
+	ClientRegistered ClientKind = "registered" // by dynamic registration (RFC 7591); its words are its own claims
+)
+
+// AuthMethod is how a client authenticates at the token endpoint (RFC 7591 §2).
+type AuthMethod string
+
+// The methods served.
+const (
+	AuthNone  AuthMethod = "none"
+	AuthPost  AuthMethod = "client_secret_post"
+	AuthBasic AuthMethod = "client_secret_basic"
+)
+
+// Grant types (RFC 6749, RFC 7591 §2).
+const (
+	GrantTypeCode    = "authorization_code"
+	GrantTypeRefresh = "refresh_token"
+)
+
+// Client is the software that asks. Everything but ID, Kind and the times is the client's own
+// claim unless Kind is ClientConfigured.
+type Client struct {
+	ID           string     `json:"id"`
+	Kind         ClientKind `json:"kind"`
+	Name         string     `json:"name,omitzero"`
+	RedirectURIs []string   `json:"redirect_uris"`
+	GrantTypes   []string   `json:"grant_types"`
+	AuthMethod   AuthMethod `json:"auth_method"`
+	SecretHashes []Hash     `json:"secret_hashes,omitzero"` // more than one while a secret is rotated
+	Scopes       Scopes     `json:"scopes,omitzero"`        // the most it may ask for; empty means all
+
+	URI             string   `json:"uri,omitzero"`
+	PolicyURI       string   `json:"policy_uri,omitzero"`
+	TermsURI        string   `json:"terms_uri,omitzero"`
+	LogoURI         string   `json:"logo_uri,omitzero"` // kept to be answered back, never fetched
+	Contacts        []string `json:"contacts,omitzero"`
+	SoftwareID      string   `json:"software_id,omitzero"`
+	SoftwareVersion string   `json:"software_version,omitzero"`
+	ApplicationType string   `json:"application_type,omitzero"`
+
+	CreatedAt time.Time `json:"created_at"`
+	// UnusedUntil is when a registered client without a live grant is swept. Redeeming a code moves it.
+	UnusedUntil time.Time `json:"unused_until,omitzero"`
+	Blocked     bool      `json:"blocked,omitzero"`
+}
+
+// Verified reports whether somebody other than the client vouches for its name.
+func (c *Client) Verified() bool { return c.Kind == ClientConfigured }
+
+// Public reports whether the client holds no secret.
+func (c *Client) Public() bool { return c.AuthMethod == AuthNone }
+
+// MayUse reports whether the client may use the grant type.
+func (c *Client) MayUse(grantType string) bool {
+	for _, t := range c.GrantTypes {
+		if t == grantType {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,56 @@
+package bridge
+
+import "time"
+
+// Family is all refresh tokens of one grant. Only the head is good; its predecessor is good for
+// getting the head again, for a short while (TK-14, TK-15).
+type Family struct {
+	GrantID         string    `json:"grant_id"`
+	ClientID        string    `json:"client_id"`
+	Head            Hash      `json:"head"`
+	Previous        Hash      `json:"previous,omitzero"`
+	SealedSuccessor []byte    `json:"sealed_successor,omitzero"` // the head, readable with the predecessor only
+	RotatedAt       time.Time `json:"rotated_at,omitzero"`
+	Repeats         int       `json:"repeats,omitzero"` // how often the head was given out again
+	CreatedAt       time.Time `json:"created_at"`
+	IdleUntil       time.Time `json:"idle_until"`
+	EndsAt          time.Time `json:"ends_at"` // absolute
+}
+
+// RefreshOutcome is what presenting a refresh token comes to.
+type RefreshOutcome string
+
+// The outcomes of RotateRefresh.
+const (
+	RefreshRotated  RefreshOutcome = "rotated"  // the successor of this call is the new head
+	RefreshRepeated RefreshOutcome = "repeated" // the predecessor again: answer the stored successor
+	RefreshReused   RefreshOutcome = "reused"   // family and grant are ended (RFC 9700 §4.14.2)
+	RefreshExpired  RefreshOutcome = "expired"
+	RefreshEnded    RefreshOutcome = "ended"    // the grant ended before
+	RefreshMismatch RefreshOutcome = "mismatch" // another client's token; nothing changed (TK-13)
+	RefreshUnknown  RefreshOutcome = "unknown"
+)
+
+// RefreshRule decides what presenting a known token of the family means. It is a pure function;
+// token.RefreshPolicy makes one. It is never asked about a foreign client or an ended grant.
+type RefreshRule func(family Family, presented Hash, now time.Time) RefreshOutcome
+
+// RefreshUse is a request to rotate. The caller has authenticated the client, validated scope and
+// resource against the grant, and sealed the successor under the presented token.
+type RefreshUse struct {
+	Token           Hash
+	ClientID        string
+	Successor       Hash
+	SealedSuccessor []byte
+	Idle            time.Duration // how long the successor may lie unused
+	AccessTokenLife time.Duration
+	Rule            RefreshRule
+}
+
+// Rotation is the answer of RotateRefresh. Grant is set unless the outcome is RefreshUnknown;
+// SealedSuccessor only for RefreshRepeated.
+type Rotation struct {
+	Outcome         RefreshOutcome
+	Grant           Grant
+	SealedSuccessor []byte
+}

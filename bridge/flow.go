@@ -1,0 +1,60 @@
+package bridge
+
+import "time"
+
+// Step is where a flow stands.
+type Step string
+
+// The steps of a flow. The dispatcher in bridge/flow knows which page serves which.
+const (
+	StepSignIn       Step = "sign-in"       // the person has to name a mailbox
+	StepCode         Step = "code"          // a code was asked for
+	StepSecondFactor Step = "second-factor" // Trinity wants a second factor
+	StepConsent      Step = "consent"       // signed in, not yet decided
+	StepDecided      Step = "decided"       // Exit waits to be taken once
+	StepFinished     Step = "finished"      // nothing more will come of it
+)
+
+// AuthorizationRequest is a checked request: client and redirect URI matched, PKCE present,
+// resource canonical, scopes known.
+type AuthorizationRequest struct {
+	ClientID      string `json:"client_id"`
+	RedirectURI   string `json:"redirect_uri"`
+	RedirectSent  bool   `json:"redirect_sent"` // false: the client left it out (RFC 6749 §3.1.2.3)
+	State         string `json:"state,omitzero"`
+	CodeChallenge string `json:"code_challenge"` // S256 (RFC 7636 §4.2)
+	Resource      string `json:"resource"`
+	Scopes        Scopes `json:"scopes"`
+	LoginHint     string `json:"login_hint,omitzero"`
+}
+
+// SignIn is what the sign-in step keeps in the flow. Sealed values are bound to the flow's id.
+type SignIn struct {
+	Mailbox    string    `json:"mailbox,omitzero"` // canonical form of the address asked for; server-side state only (OT-08)
+	CodeSentAt time.Time `json:"code_sent_at,omitzero"`
+	Tries      int       `json:"tries,omitzero"`       // wrong codes typed for the newest code
+	SendFailed bool      `json:"send_failed,omitzero"` // Trinity could not be asked to send the newest code
+	Challenge  []byte    `json:"challenge,omitzero"`   // sealed second-factor challenge token
+	Session    []byte    `json:"session,omitzero"`     // sealed Trinity JWT, until the decision
+	Person     Person    `json:"person,omitzero"`
+	Account    Account   `json:"account,omitzero"`
+	At         time.Time `json:"at,omitzero"` // when the sign-in was complete
+}
+
+// Flow is one authorization request on its way from /oauth/authorize to its code. It belongs to
+// one browser: whoever acts on it must show the cookie whose hash is Browser.
+type Flow struct {
+	ID        string               `json:"id"`
+	Browser   Hash                 `json:"browser"`
+	Step      Step                 `json:"step"`
+	Request   AuthorizationRequest `json:"request"`
+	SignIn    SignIn               `json:"sign_in,omitzero"`
+	Exit      []byte               `json:"exit,omitzero"` // sealed URL the browser is sent to, in StepDecided
+	CreatedAt time.Time            `json:"created_at"`
+	ExpiresAt time.Time            `json:"expires_at"`
+}
+
+// Open reports whether the flow may still be acted on.
+func (f *Flow) Open(now time.Time) bool {
+	return f.Step != StepFinished && now.Before(f.ExpiresAt)
+}

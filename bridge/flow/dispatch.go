@@ -1,0 +1,34 @@
+package flow
+
+import (
+	"net/url"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+)
+
+// The paths of the pages a flow goes through.
+const (
+	PathSignIn       = "/signin"
+	PathCode         = "/signin/code"
+	PathSecondFactor = "/signin/second-factor"
+	PathConsent      = "/consent"
+	PathOnward       = "/consent/done"
+)
+
+// URL is the dispatcher: the page that serves the flow's step. Nothing else in the program
+// decides what comes next.
+func URL(flow bridge.Flow) string {
+	path := PathSignIn
+	switch flow.Step {
+	case bridge.StepSignIn:
+	case bridge.StepCode:
+		path = PathCode
+	case bridge.StepSecondFactor:
+		path = PathSecondFactor
+	case bridge.StepConsent:
+		path = PathConsent
+	case bridge.StepDecided, bridge.StepFinished:
+		path = PathOnward
+	}
+	return path + "?" + url.Values{"flow": {flow.ID}}.Encode()
+}

@@ -1,0 +1,227 @@
+package flow
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/gorilla/sessions"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/secret"
+)
+
+// Life is how long a flow may take from authorize to its decision (design §6).
+const Life = 10 * time.Minute
+
+const (
+	maxFormBytes = 16 << 10
+	browserValue = "browser"
+)
+
+// Errors of a step's request. Each is a page.
+var (
+	// ErrGone: no such flow, expired, or already finished.
+	ErrGone = errors.New("this sign-in is over")
+	// ErrOtherBrowser: the flow was begun in another browser (FB-02, CO-09, GW-61).
+	ErrOtherBrowser = errors.New("this sign-in was begun in another browser")
+	// ErrForged: the form did not come from our own page for this flow, person and step (CO-01, CO-05).
+	ErrForged = errors.New("this form was not sent by our own page")
+	// ErrNotAForm: another content type, or a body that is no form (CO-04).
+	ErrNotAForm = errors.New("this is not a form")
+)
+
+// Options are what a Keeper needs.
+type Options struct {
+	Store  bridge.FlowStore
+	Ring   *secret.Keyring
+	Issuer *url.URL
+	Now    func() time.Time
+	Rand   io.Reader
+}
+
+// Keeper begins flows and gives each to its own browser only.
+type Keeper struct {
+	store   bridge.FlowStore
+	ring    *secret.Keyring
+	cookies *sessions.CookieStore
+	prefix  string
+	issuer  string
+	now     func() time.Time
+	rand    io.Reader
+}
+
+// New makes a Keeper. Cookies are __Host- cookies wherever the issuer is https; a loopback http
+// issuer has plain ones, since several browsers and HTTP clients drop Secure cookies there.
+func New(o Options) *Keeper {
+	var pairs [][]byte
+	for _, key := range o.Ring.DeriveAll("flow cookie") {
+		pairs = append(pairs, key, nil)
+	}
+	k := &Keeper{
+		store: o.Store, ring: o.Ring, cookies: sessions.NewCookieStore(pairs...),
+		prefix: "trinity-flow-", issuer: o.Issuer.String(), now: o.Now, rand: o.Rand,
+	}
+	https := o.Issuer.Scheme == "https"
+	if https {
+		k.prefix = "__Host-" + k.prefix
+	}
+	k.cookies.Options = &sessions.Options{
+		Path: "/", Secure: https, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	}
+	k.cookies.MaxAge(int(Life.Seconds()))
+	return k
+}
+
+// Begin stores a checked request as a new flow and sets the cookie that binds it to this browser.
+func (k *Keeper) Begin(w http.ResponseWriter, r *http.Request, request bridge.AuthorizationRequest) (bridge.Flow, error) {
+	id, err := bridge.NewID(k.rand)
+	if err != nil {
+		return bridge.Flow{}, err
+	}
+	browser, err := secret.Random(k.rand, "")
+	if err != nil {
+		return bridge.Flow{}, err
+	}
+	now := k.now()
+	flow := bridge.Flow{
+		ID: id, Browser: browser.Hash(), Step: bridge.StepSignIn, Request: request,
+		CreatedAt: now, ExpiresAt: now.Add(Life),
+	}
+	if err := k.store.CreateFlow(r.Context(), flow); err != nil {
+		return bridge.Flow{}, fmt.Errorf("storing a flow: %w", err)
+	}
+	session := sessions.NewSession(k.cookies, k.cookieName(id))
+	options := *k.cookies.Options
+	session.Options = &options
+	session.Values[browserValue] = browser.Reveal()
+	if err := k.cookies.Save(r, w, session); err != nil {
+		return bridge.Flow{}, fmt.Errorf("setting the flow's cookie: %w", err)
+	}
+	return flow, nil
+}
+
+// Current returns the flow named in the query of a GET, if this is its browser.
+func (k *Keeper) Current(r *http.Request) (bridge.Flow, error) {
+	return k.own(r, r.URL.Query().Get("flow"))
+}
+
+// Posted returns the flow named in a posted form, if this is its browser, the form came from our
+// own page, and its ticket is the one of this flow, person and step. r.PostForm is filled.
+func (k *Keeper) Posted(w http.ResponseWriter, r *http.Request) (bridge.Flow, error) {
+	if !k.sameOrigin(r) {
+		return bridge.Flow{}, ErrForged
+	}
+	if r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" {
+		return bridge.Flow{}, ErrNotAForm
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
+	if err := r.ParseForm(); err != nil {
+		return bridge.Flow{}, ErrNotAForm
+	}
+	flow, err := k.own(r, r.PostForm.Get("flow"))
+	if err != nil {
+		return bridge.Flow{}, err
+	}
+	if !hmac.Equal([]byte(r.PostForm.Get("ticket")), []byte(k.Ticket(flow))) {
+		return bridge.Flow{}, ErrForged
+	}
+	return flow, nil
+}
+
+// Ticket is the anti-forgery value of the flow's page: bound to the flow, its browser, the person
+// signed in and the step, so that a page shown to one person cannot be sent by another (CO-02, CO-21).
+func (k *Keeper) Ticket(flow bridge.Flow) string {
+	mac := hmac.New(sha256.New, k.ring.Derive("form ticket"))
+	_, _ = fmt.Fprintf(mac, "%s\x00%s\x00%s\x00%s", flow.ID, flow.Browser, flow.SignIn.Person.ID(), flow.Step)
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// Update changes the stored flow in one transaction; see bridge.FlowStore.
+func (k *Keeper) Update(ctx context.Context, id string, change func(*bridge.Flow) error) (bridge.Flow, error) {
+	flow, err := k.store.UpdateFlow(ctx, id, k.now(), change)
+	if errors.Is(err, bridge.ErrNotFound) {
+		return bridge.Flow{}, ErrGone
+	}
+	return flow, err
+}
+
+// SealExit seals the URL a decided flow sends its browser to. It holds the code, so it is stored
+// in no other form.
+func (k *Keeper) SealExit(flowID, exit string) []byte {
+	return k.ring.Seal("flow exit", flowID, []byte(exit))
+}
+
+// TakeExit returns the exit of a decided flow, once: the flow is finished by it (AZ-44).
+func (k *Keeper) TakeExit(ctx context.Context, flow bridge.Flow) (string, error) {
+	var sealed []byte
+	_, err := k.Update(ctx, flow.ID, func(f *bridge.Flow) error {
+		if f.Step != bridge.StepDecided || len(f.Exit) == 0 {
+			return ErrGone
+		}
+		sealed, f.Exit, f.Step = f.Exit, nil, bridge.StepFinished
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	exit, err := k.ring.Open("flow exit", flow.ID, sealed)
+	if err != nil {
+		return "", fmt.Errorf("opening a flow's exit: %w", err)
+	}
+	return string(exit), nil
+}
+
+// Release drops the flow's cookie from the browser.
+func (k *Keeper) Release(w http.ResponseWriter, flow bridge.Flow) {
+	http.SetCookie(w, &http.Cookie{
+		Name: k.cookieName(flow.ID), Path: "/", MaxAge: -1,
+		Secure: k.cookies.Options.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+func (k *Keeper) own(r *http.Request, id string) (bridge.Flow, error) {
+	if id == "" {
+		return bridge.Flow{}, ErrGone
+	}
+	flow, err := k.store.Flow(r.Context(), id, k.now())
+	if errors.Is(err, bridge.ErrNotFound) {
+		return bridge.Flow{}, ErrGone
+	}
+	if err != nil {
+		return bridge.Flow{}, fmt.Errorf("reading a flow: %w", err)
+	}
+	session, err := k.cookies.New(r, k.cookieName(id))
+	if err != nil {
+		return bridge.Flow{}, ErrOtherBrowser // a tampered cookie is no cookie
+	}
+	browser, _ := session.Values[browserValue].(string)
+	if browser == "" || flow.Browser.IsZero() || bridge.HashOf(browser) != flow.Browser {
+		return bridge.Flow{}, ErrOtherBrowser
+	}
+	if !flow.Open(k.now()) {
+		return bridge.Flow{}, ErrGone
+	}
+	return flow, nil
+}
+
+// Each flow has its own cookie, so that two flows in one browser leave each other alone (AZ-45, FB-05).
+func (k *Keeper) cookieName(id string) string { return k.prefix + id[:min(len(id), 10)] }
+
+// sameOrigin judges a form post. Browsers that send Sec-Fetch-Site are believed; for the others
+// Origin must be ours. A request with neither comes from no browser and carries no ambient
+// cookies: the ticket and the flow's cookie stand alone there.
+func (k *Keeper) sameOrigin(r *http.Request) bool {
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
+		return site == "same-origin"
+	}
+	origin := r.Header.Values("Origin")
+	return len(origin) == 0 || len(origin) == 1 && origin[0] == k.issuer
+}

@@ -1,0 +1,84 @@
+package bridge
+
+import "time"
+
+// GrantStatus is where a grant stands. It only ever moves forward.
+type GrantStatus string
+
+// The states of a grant.
+const (
+	GrantPending GrantStatus = "pending" // approved, its code not yet redeemed
+	GrantLive    GrantStatus = "live"
+	GrantEnded   GrantStatus = "ended"
+)
+
+// EndReason says why a grant ended; it is shown in lists and in the audit trail.
+type EndReason string
+
+// The reasons a grant ends.
+const (
+	EndRevokedByClient   EndReason = "revoked_by_client"   // RFC 7009
+	EndRevokedByOperator EndReason = "revoked_by_operator" // trinity-bridge grants revoke
+	EndCodeReplayed      EndReason = "code_replayed"       // RFC 6749 §4.1.2
+	EndCodeUnredeemed    EndReason = "code_unredeemed"
+	EndRefreshReused     EndReason = "refresh_token_reused" // RFC 9700 §4.14.2
+	EndExpired           EndReason = "expired"
+	EndCredentialDead    EndReason = "credential_dead" // Trinity no longer takes the key
+	EndAccountChanged    EndReason = "account_changed" // the key answers for somebody else
+)
+
+// Credential is the trinity_mcp_ key of a grant. Sealed is bound to the grant's id.
+type Credential struct {
+	KeyID   string `json:"key_id"`   // Trinity's id of the key
+	KeyName string `json:"key_name"` // what Trinity's own audit shows
+	Sealed  []byte `json:"sealed,omitzero"`
+}
+
+// Grant is the live permission a consent created.
+type Grant struct {
+	ID         string      `json:"id"`
+	Status     GrantStatus `json:"status"`
+	Person     Person      `json:"person"`
+	Account    Account     `json:"account"`
+	ActingAs   ActingAs    `json:"acting_as"`
+	ClientID   string      `json:"client_id"`
+	ClientName string      `json:"client_name,omitzero"` // as it was shown when the person agreed
+	Resource   string      `json:"resource"`
+	Scopes     Scopes      `json:"scopes"`
+	Credential Credential  `json:"credential"`
+	CreatedAt  time.Time   `json:"created_at"`
+	LastUsedAt time.Time   `json:"last_used_at,omitzero"`
+	EndedAt    time.Time   `json:"ended_at,omitzero"`
+	EndReason  EndReason   `json:"end_reason,omitzero"`
+	// RevokedTokens are access tokens revoked one by one (RFC 7009), by jti, until they expire.
+	RevokedTokens map[string]time.Time `json:"revoked_tokens,omitzero"`
+	// Lapses is when the sweeper ends a pending grant whose code nobody redeemed, or a live one
+	// whose last token is dead. Zero means never.
+	Lapses time.Time `json:"lapses,omitzero"`
+}
+
+// Live reports whether calls may be made under the grant.
+func (g *Grant) Live() bool { return g.Status == GrantLive }
+
+// Consent is a person's remembered yes. It never skips the consent page (CO-08): it lets the page
+// say what is new since the last time.
+type Consent struct {
+	PersonID    string    `json:"person_id"`
+	ClientID    string    `json:"client_id"`
+	RedirectURI string    `json:"redirect_uri"`
+	Resource    string    `json:"resource"`
+	Scopes      Scopes    `json:"scopes"`
+	ActingAs    ActingAs  `json:"acting_as"`
+	GivenAt     time.Time `json:"given_at"`
+}
+
+// KeyRevocation is a Trinity key that must still be revoked at Trinity. It outlives its grant and
+// is removed only when Trinity has confirmed.
+type KeyRevocation struct {
+	GrantID     string     `json:"grant_id"`
+	PersonID    string     `json:"person_id"`
+	Credential  Credential `json:"credential"`
+	Tries       int        `json:"tries"`
+	DueAt       time.Time  `json:"due_at"`
+	NeedsSignIn bool       `json:"needs_sign_in,omitzero"` // Trinity takes only the person's own session for it
+}

@@ -1,0 +1,52 @@
+package bridge
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Hash is the SHA-256 of a bearer value. Stores see nothing else of codes, refresh tokens,
+// client secrets and browser bindings.
+type Hash [sha256.Size]byte
+
+// HashOf returns the SHA-256 of value.
+func HashOf(value string) Hash { return sha256.Sum256([]byte(value)) }
+
+// String is the unpadded base64url form, used in store keys.
+func (h Hash) String() string { return base64.RawURLEncoding.EncodeToString(h[:]) }
+
+// IsZero reports whether h was never set. A zero hash matches nothing.
+func (h Hash) IsZero() bool { return h == Hash{} }
+
+// MarshalText writes the base64url form.
+func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
+// UnmarshalText reads the base64url form.
+func (h *Hash) UnmarshalText(text []byte) error {
+	raw, err := base64.RawURLEncoding.DecodeString(string(text))
+	if err != nil {
+		return fmt.Errorf("reading a hash: %w", err)
+	}
+	if len(raw) != len(h) {
+		return errors.New("reading a hash: wrong length")
+	}
+	copy(h[:], raw)
+	return nil
+}
+
+var idEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
+
+// NewID returns a random identifier of 128 bits: 26 lower-case base32 characters. Identifiers
+// name things and open nothing.
+func NewID(rand io.Reader) (string, error) {
+	var raw [16]byte
+	if _, err := io.ReadFull(rand, raw[:]); err != nil {
+		return "", fmt.Errorf("reading randomness for an identifier: %w", err)
+	}
+	return strings.ToLower(idEncoding.EncodeToString(raw[:])), nil
+}

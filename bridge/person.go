@@ -1,0 +1,74 @@
+package bridge
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"strings"
+)
+
+// SourceTrinity names the identity source that signs people in by Trinity's e-mail code.
+const SourceTrinity = "trinity"
+
+// Person is a human being: an identity source and the subject it gave (invariant I6). An e-mail
+// address is never part of it.
+type Person struct {
+	Source  string `json:"source"`  // SourceTrinity or the issuer of an OIDC provider
+	Subject string `json:"subject"` // Trinity's username, or the provider's sub
+}
+
+// IsZero reports whether nobody has signed in.
+func (p Person) IsZero() bool { return p == Person{} }
+
+// ID is the person's opaque, stable identifier: the sub of access tokens and the key of the
+// person's rows. It cannot be mistaken for a client's id (RFC 9068 §5) and shows no address.
+func (p Person) ID() string {
+	sum := sha256.Sum256([]byte("person\x00" + p.Source + "\x00" + p.Subject))
+	return "person-" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16]))
+}
+
+// Role is a Trinity role, from user up to admin.
+type Role string
+
+// Trinity's roles, weakest first.
+const (
+	RoleUser     Role = "user"
+	RoleOperator Role = "operator"
+	RoleCreator  Role = "creator"
+	RoleAdmin    Role = "admin"
+)
+
+// Account is the Trinity account the calls of a grant run as. Username is the handle; Email is
+// shown, never looked up.
+type Account struct {
+	Username string `json:"username"`
+	Email    string `json:"email,omitzero"`
+	Role     Role   `json:"role,omitzero"`
+}
+
+// ActingKind is what a grant resolves to in Trinity's McpAuthContext.
+type ActingKind string
+
+// The principals a grant can act as. Only ActAsUser needs nothing from the operator.
+const (
+	ActAsUser   ActingKind = "user"
+	ActAsAgent  ActingKind = "agent"
+	ActAsSystem ActingKind = "system"
+)
+
+// ActingAs names the Trinity principal of a grant.
+type ActingAs struct {
+	Kind  ActingKind `json:"kind"`
+	Agent string     `json:"agent,omitzero"` // the agent's name, for ActAsAgent
+}
+
+// Standing is what Trinity says of a credential at the moment.
+type Standing string
+
+// The standings of a credential. Only StandingDead and StandingChanged end a grant: a Trinity
+// that cannot be asked throws nobody out.
+const (
+	StandingGood    Standing = "good"
+	StandingDead    Standing = "dead"    // Trinity refuses the key: revoked, or its owner suspended
+	StandingChanged Standing = "changed" // the key answers for another account than the grant's
+	StandingUnknown Standing = "unknown" // Trinity could not be asked
+)

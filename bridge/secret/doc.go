@@ -1,0 +1,9 @@
+// Package secret keeps secrets from being printed, stored in clear or mixed up.
+//
+// Bearer values that only need comparing go in as Token and come out as bridge.Hash. The few
+// that must be read again (Trinity keys, signing keys, a flow's Trinity session) go through a
+// Keyring, which seals them under keys derived from the deployment's master secret and binds
+// each to the row it belongs to, so that a stolen store yields nothing and rows cannot be swapped.
+//
+// Neighbours: bridge (Hash). Everything that touches a credential imports this package.
+package secret

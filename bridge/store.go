@@ -1,0 +1,168 @@
+package bridge
+
+import (
+	"context"
+	"time"
+)
+
+// The interfaces below are what a store offers, one per kind of user. Shared rules: time is
+// passed in and the store's own clock is never consulted; a read of a row past its time answers
+// ErrNotFound even before it is swept; an error other than the named ones means that nothing is
+// known to be stored, so answer 503. Functions handed to a store run inside its transaction,
+// perhaps more than once, and must only look at and change what they are given.
+
+// ClientStore keeps dynamically registered clients.
+type ClientStore interface {
+	// CreateClient stores a new client. ErrFull when maxUnused clients without a live grant are
+	// stored already (DC-07), ErrConflict when the id exists.
+	CreateClient(ctx context.Context, client Client, maxUnused int) error
+	// Client returns a stored client, blocked ones too.
+	Client(ctx context.Context, id string, now time.Time) (Client, error)
+}
+
+// FlowStore keeps flows.
+type FlowStore interface {
+	CreateFlow(ctx context.Context, flow Flow) error
+	// Flow returns an open or finished flow that has not expired.
+	Flow(ctx context.Context, id string, now time.Time) (Flow, error)
+	// UpdateFlow applies change to the stored flow in one transaction and returns the result.
+	// When change returns an error nothing is stored and that error is returned as it is.
+	UpdateFlow(ctx context.Context, id string, now time.Time, change func(*Flow) error) (Flow, error)
+	// ExpiredFlows returns up to limit expired flows that still hold a Trinity session (SignIn.Session),
+	// so that it can be logged out; DropFlow forgets one of them.
+	ExpiredFlows(ctx context.Context, now time.Time, limit int) ([]Flow, error)
+	DropFlow(ctx context.Context, id string) error
+}
+
+// Issue is everything an approval stores.
+type Issue struct {
+	FlowID  string
+	Consent Consent
+	Grant   Grant // Status GrantPending, Lapses set
+	Code    Code
+	Exit    []byte // sealed redirect for the flow
+}
+
+// IssueOutcome is what IssueCode came to.
+type IssueOutcome string
+
+// The outcomes of IssueCode.
+const (
+	CodeIssued  IssueOutcome = "issued"
+	FlowUsed    IssueOutcome = "flow_used"    // decided before; nothing stored
+	FlowExpired IssueOutcome = "flow_expired" // or unknown; nothing stored
+)
+
+// GrantStore keeps consents, grants, codes and refresh families, and is where every security
+// transition is one call.
+type GrantStore interface {
+	// IssueCode stores consent, pending grant and code, and moves the flow from StepConsent to
+	// StepDecided with its exit and without its sealed session, all in one transaction.
+	IssueCode(ctx context.Context, issue Issue, now time.Time) (IssueOutcome, error)
+
+	// RedeemCode spends an authorization code (Code.Judge) in one transaction:
+	//
+	//  1. CodeRedeemed: the code is spent, its grant live, its family begun if Code.Refresh,
+	//     the client kept. This call, and no other ever, may answer 200.
+	//  2. CodeReplayed: grant and family are ended, its key queued for revocation (RFC 9700 §4.4).
+	//  3. CodeMismatch: counted; the fifth spends the code and ends the pending grant.
+	//  4. CodeWrongTarget, CodeExpired, CodeUnknown: nothing changed.
+	//
+	// The grant is returned for every outcome but CodeUnknown.
+	RedeemCode(ctx context.Context, use CodeUse, now time.Time) (CodeOutcome, Grant, error)
+
+	// RefreshGrant returns grant and family of any refresh token ever issued and not yet swept, so
+	// that a request can be validated before anything changes (B64). Ended grants are returned too.
+	RefreshGrant(ctx context.Context, token Hash, now time.Time) (Grant, Family, error)
+	// RotateRefresh applies use.Rule in one transaction. RefreshReused ends the grant.
+	RotateRefresh(ctx context.Context, use RefreshUse, now time.Time) (Rotation, error)
+
+	// Grant returns a grant in any state. It is on the path of every call.
+	Grant(ctx context.Context, id string) (Grant, error)
+	// TouchGrant notes that the grant was used.
+	TouchGrant(ctx context.Context, id string, now time.Time) error
+	// EndGrant ends a grant and queues its key for revocation, in one transaction. It reports
+	// whether this call ended it; ending an ended grant changes nothing.
+	EndGrant(ctx context.Context, id string, reason EndReason, now time.Time) (Grant, bool, error)
+	// RevokeToken marks one access token of a live grant as revoked until it expires.
+	RevokeToken(ctx context.Context, grantID, tokenID string, expires, now time.Time) error
+	// Consent returns the remembered yes of a person to a client at a redirect URI and resource.
+	Consent(ctx context.Context, personID, clientID, redirectURI, resource string) (Consent, error)
+	// Grants lists grants newest first; personID and clientID narrow it when not empty. after is
+	// the id of the last grant of the page before.
+	Grants(ctx context.Context, personID, clientID, after string, limit int) ([]Grant, error)
+	// LapsedGrants returns up to limit grants that have not ended and whose Lapses has passed.
+	LapsedGrants(ctx context.Context, now time.Time, limit int) ([]Grant, error)
+}
+
+// RevocationStore is the queue of Trinity keys still to be revoked.
+type RevocationStore interface {
+	// DueKeyRevocations returns up to limit entries with DueAt not after now, oldest first.
+	DueKeyRevocations(ctx context.Context, now time.Time, limit int) ([]KeyRevocation, error)
+	// KeyRevocationsOf returns the entries of one person.
+	KeyRevocationsOf(ctx context.Context, personID string) ([]KeyRevocation, error)
+	// QueueKeyRevocation stores or replaces the entry of a grant.
+	QueueKeyRevocation(ctx context.Context, revocation KeyRevocation) error
+	// FinishKeyRevocation removes an entry: Trinity has confirmed.
+	FinishKeyRevocation(ctx context.Context, grantID string) error
+}
+
+// SigningKeyStore keeps the signing keys as one versioned list.
+type SigningKeyStore interface {
+	// SigningKeys returns all keys and the revision of the list; no keys and revision 0 at first.
+	SigningKeys(ctx context.Context) ([]SigningKey, int, error)
+	// SwapSigningKeys replaces the list if its revision is still rev, else ErrConflict.
+	SwapSigningKeys(ctx context.Context, keys []SigningKey, rev int) error
+}
+
+// Count is the state of a counter after Hit.
+type Count struct {
+	Allowed bool      // the hit was within the limit and counted
+	N       int       // hits in the current window
+	ResetAt time.Time // when the window ends
+}
+
+// CounterStore counts exactly, across replicas.
+type CounterStore interface {
+	// Hit counts one event under key unless limit is reached in the current fixed window.
+	Hit(ctx context.Context, key string, limit int, window time.Duration, now time.Time) (Count, error)
+	// Peek tells what Hit would find, without counting.
+	Peek(ctx context.Context, key string, limit int, now time.Time) (Count, error)
+	// ResetCount forgets the counter.
+	ResetCount(ctx context.Context, key string) error
+}
+
+// AuditStore appends to and reads the audit trail.
+type AuditStore interface {
+	AppendAudit(ctx context.Context, events []AuditEvent) error
+	// AuditTrail lists events newest first; grantID narrows it when not empty.
+	AuditTrail(ctx context.Context, grantID string, limit int) ([]AuditEvent, error)
+}
+
+// Deployment is what a store remembers about whom it belongs to.
+type Deployment struct {
+	ID        string    `json:"id"`
+	Issuer    string    `json:"issuer"`     // the public URL at first start (AS-130)
+	SealCheck []byte    `json:"seal_check"` // opens only with the right master secret (OP-13)
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// Store is a whole engine.
+type Store interface {
+	ClientStore
+	FlowStore
+	GrantStore
+	RevocationStore
+	SigningKeyStore
+	CounterStore
+	AuditStore
+
+	// Deployment returns ErrNotFound in a new store.
+	Deployment(ctx context.Context) (Deployment, error)
+	SaveDeployment(ctx context.Context, deployment Deployment) error
+	// Sweep deletes up to limit rows that are past their time for good and reports how many.
+	Sweep(ctx context.Context, now time.Time, limit int) (int, error)
+	// Ping reports whether the store takes writes.
+	Ping(ctx context.Context) error
+	Close() error
+}

@@ -1,0 +1,93 @@
+package templates
+
+// Client is what a page says about the software that asks.
+type Client struct {
+	Name         string // cleaned, cut; "" when it gave none
+	Verified     bool   // named by the operator, not by itself
+	RedirectHost string // host[:port] the answer goes to, in ASCII form
+	Loopback     bool   // the answer goes to a program on the person's own computer
+	Website      string // https URL on the redirect's host, or ""
+}
+
+// SignInPage asks for a mailbox.
+type SignInPage struct {
+	Flow, Ticket string
+	Client       Client
+	Email        string // what to prefill
+	Notice       string // message key of what went wrong, or ""
+}
+
+// CodePage asks for the code that was sent.
+type CodePage struct {
+	Flow, Ticket string
+	Client       Client
+	Mailbox      string
+	Notice       string
+}
+
+// SecondFactorPage asks for Trinity's second factor.
+type SecondFactorPage struct {
+	Flow, Ticket string
+	Client       Client
+	Notice       string
+}
+
+// ScopeChoice is one permission on the consent page.
+type ScopeChoice struct {
+	Scope   string // "trinity:read"; its words are messages scope.<scope>.title and .text
+	Fixed   bool   // always part of the grant: shown, not asked
+	Ticked  bool
+	New     bool // not part of what the person allowed this client before
+	Warning bool // deleting, secrets, settings
+}
+
+// ConsentPage asks for the decision.
+type ConsentPage struct {
+	Flow, Ticket string
+	Client       Client
+	Account      string // Trinity username
+	Email        string
+	Role         string
+	Resource     string
+	Scopes       []ScopeChoice
+	KeyName      string // the Trinity key that will stand for this connection
+	IdleDays     int    // the connection ends when unused for so long; 0: it ends with its first token
+	MaxDays      int
+	AllowedOn    string // date of the earlier yes, "2026-11-23", or ""
+	Notice       string
+}
+
+// OnwardPage sends the browser to the client: the same-origin page after a decision.
+type OnwardPage struct {
+	URL    string // the client's redirect URI with the answer
+	Client Client
+	Denied bool
+}
+
+// ReturnPage tells of a request that cannot be served and offers the way back to an unverified
+// client instead of bouncing there by itself (AS-048).
+type ReturnPage struct {
+	URL    string
+	Client Client
+	Reason string // OAuth error code; its words are messages error.<code>
+}
+
+// ProblemPage says what went wrong and what to do. Title and text are messages problem.<Key>.title
+// and .text.
+type ProblemPage struct {
+	Status    int
+	Key       string
+	Reference string // request id
+	RetryURL  string // same-origin, or ""
+}
+
+// HomePage is served at / of the public URL.
+type HomePage struct{ Connector string }
+
+// HelpPage is "Add your Trinity instance to Claude".
+type HelpPage struct{ Connector string }
+
+// PrivacyPage tells what the bridge keeps.
+type PrivacyPage struct {
+	IdleDays, MaxDays, AuditDays int
+}
