@@ -25,6 +25,7 @@ type AuthorizationRequest struct {
 	CodeChallenge string `json:"code_challenge"` // S256 (RFC 7636 §4.2)
 	Resource      string `json:"resource"`
 	Scopes        Scopes `json:"scopes"`
+	Refresh       bool   `json:"refresh,omitzero"` // a refresh family comes with the grant (AS-088)
 	LoginHint     string `json:"login_hint,omitzero"`
 }
 

@@ -45,6 +45,8 @@ type Grant struct {
 	ClientName string      `json:"client_name,omitzero"` // as it was shown when the person agreed
 	Resource   string      `json:"resource"`
 	Scopes     Scopes      `json:"scopes"`
+	Asked      Scopes      `json:"asked"`            // what the client asked for; the person may have allowed less
+	Refresh    bool        `json:"refresh,omitzero"` // it has a refresh family
 	Credential Credential  `json:"credential"`
 	CreatedAt  time.Time   `json:"created_at"`
 	LastUsedAt time.Time   `json:"last_used_at,omitzero"`

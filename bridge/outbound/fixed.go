@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -64,10 +65,12 @@ func Transport() *http.Transport {
 	}
 }
 
-// Do sends body to path below the base URL and reads the whole answer. An error wraps
-// ErrUnreachable or the context's.
+// Do sends body to path, which may carry a query, below the base URL and reads the whole answer.
+// An error wraps ErrUnreachable or is the context's.
 func (c *Client) Do(ctx context.Context, method, path string, header http.Header, body []byte) (*Answer, error) {
+	path, query, _ := strings.Cut(path, "?")
 	target := c.base.JoinPath(path)
+	target.RawQuery = query
 	req, err := http.NewRequestWithContext(ctx, method, target.String(), bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("making a request to %s: %w", target.Host, err)

@@ -1,0 +1,278 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/audit"
+	"github.com/abilityai/trinity-bridge/bridge/config"
+	"github.com/abilityai/trinity-bridge/bridge/gateway"
+	"github.com/abilityai/trinity-bridge/bridge/secret"
+	"github.com/abilityai/trinity-bridge/bridge/store/badger"
+	"github.com/abilityai/trinity-bridge/bridge/token"
+	"github.com/abilityai/trinity-bridge/federation/trinity"
+)
+
+const (
+	sweepEvery   = time.Minute
+	sweepLimit   = 1000
+	drainTime    = 8 * time.Second
+	streamsEnd   = 3 * time.Second // into the drain, open streams are ended
+	maxHeader    = 64 << 10
+	headerTime   = 5 * time.Second
+	idleConnTime = 2 * time.Minute
+)
+
+// Options are what New takes besides the configuration. Zero values are the real things.
+type Options struct {
+	Log  *slog.Logger
+	Now  func() time.Time
+	Rand io.Reader
+	// MadeSecret is told where a new master secret was written.
+	MadeSecret func(path string)
+}
+
+// Bridge is one deployment.
+type Bridge struct {
+	config *config.Config
+	log    *slog.Logger
+	now    func() time.Time
+	rand   io.Reader
+
+	store     bridge.Store
+	ring      *secret.Keyring
+	signer    *token.Signer
+	trail     *audit.Trail
+	probe     *gateway.Probe
+	custodian *trinity.Custodian
+	hosts     []string
+	handler   http.Handler
+	operator  *operator
+
+	listener, operatorListener net.Listener
+}
+
+// New opens the store, unlocks it, builds the program and binds its addresses, so that whatever
+// is wrong is told before anything is served. Close what it returns.
+func New(ctx context.Context, cfg *config.Config, o Options) (*Bridge, error) {
+	b := &Bridge{config: cfg, log: o.Log, now: o.Now, rand: o.Rand}
+	if b.log == nil {
+		b.log = slog.New(slog.DiscardHandler)
+	}
+	if b.now == nil {
+		b.now = time.Now
+	}
+	if b.rand == nil {
+		b.rand = rand.Reader
+	}
+	b.hosts = hosts(cfg)
+	for _, step := range []func() error{
+		func() error { return b.unlock(o.MadeSecret) },
+		func() error { return b.openStore(ctx) },
+		func() error { return b.build(ctx) },
+		func() error { return b.bind(ctx) },
+	} {
+		if err := step(); err != nil {
+			return nil, errors.Join(err, b.Close())
+		}
+	}
+	return b, nil
+}
+
+// unlock makes the keyring from the configured secret, or from the data folder's secret file,
+// which is made on the first start only: beside a store it would be a wrong one (OP-13).
+func (b *Bridge) unlock(made func(string)) error {
+	if err := os.MkdirAll(b.config.Data, 0o700); err != nil {
+		return fmt.Errorf("making the data folder: %w", err)
+	}
+	masters := b.config.Masters
+	if len(masters) == 0 {
+		path := b.config.SecretFile()
+		_, noSecret := os.Stat(path)
+		if _, err := os.Stat(b.storeFolder()); err == nil && errors.Is(noSecret, os.ErrNotExist) {
+			return fmt.Errorf("the secret file %s is gone but the store beside it is not: put the file back", path)
+		}
+		master, isNew, err := secret.ReadOrMakeMaster(path)
+		if err != nil {
+			return err
+		}
+		if isNew && made != nil {
+			made(path)
+		}
+		masters = [][]byte{master}
+	}
+	var err error
+	b.ring, err = secret.NewKeyring(masters...)
+	return err
+}
+
+func (b *Bridge) storeFolder() string { return filepath.Join(b.config.Data, "store") }
+
+// openStore opens Badger and makes sure that it is this deployment's.
+func (b *Bridge) openStore(ctx context.Context) error {
+	store, err := badger.Open(badger.Options{Dir: b.storeFolder(), Logger: b.log})
+	if err != nil {
+		return err
+	}
+	b.store = store
+	b.trail = audit.New(store, b.log, b.now)
+	issuer := b.config.PublicURL.String()
+	deployment, err := store.Deployment(ctx)
+	if errors.Is(err, bridge.ErrNotFound) {
+		id, err := bridge.NewID(b.rand)
+		if err != nil {
+			return err
+		}
+		return store.SaveDeployment(ctx, bridge.Deployment{
+			ID: id, Issuer: issuer, SealCheck: b.ring.Seal("deployment", id, []byte(id)), CreatedAt: b.now(),
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("reading the store: %w", err)
+	}
+	if _, err := b.ring.Open("deployment", deployment.ID, deployment.SealCheck); err != nil {
+		return errors.New("the configured secret is not the one this store was made with: nothing in it can be opened, and nothing was changed")
+	}
+	if deployment.Issuer != issuer {
+		b.log.WarnContext(ctx, "the public URL has changed: clients have to connect anew", "before", deployment.Issuer, "now", issuer)
+		deployment.Issuer = issuer
+		return store.SaveDeployment(ctx, deployment)
+	}
+	return nil
+}
+
+// Handler is the public side of the program.
+func (b *Bridge) Handler() http.Handler { return b.handler }
+
+// Addr is the public address listened on.
+func (b *Bridge) Addr() string { return b.listener.Addr().String() }
+
+// OperatorAddr is the operator's address listened on.
+func (b *Bridge) OperatorAddr() string { return b.operatorListener.Addr().String() }
+
+func (b *Bridge) bind(ctx context.Context) error {
+	var listen net.ListenConfig
+	var err error
+	if b.listener, err = listen.Listen(ctx, "tcp", b.config.Listen); err != nil {
+		return fmt.Errorf("the public address cannot be used (--listen): %w", err)
+	}
+	if b.operatorListener, err = listen.Listen(ctx, "tcp", b.config.OperatorListen); err != nil {
+		return fmt.Errorf("the operator's address cannot be used (--operator-listen): %w", err)
+	}
+	return b.operator.announce(b.config.Data, b.OperatorAddr())
+}
+
+// Run serves until ctx ends, then drains: requests finish, streams get a clean end. It returns
+// nil after a clean drain.
+func (b *Bridge) Run(ctx context.Context) error {
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	streams, endStreams := context.WithCancel(background)
+	defer stop()
+	defer endStreams()
+	public, operator := b.server(b.handler, streams), b.server(b.operator.handler, background)
+	failed := make(chan error, 2)
+	go func() { failed <- b.serve(public) }()
+	go func() { failed <- operator.Serve(b.operatorListener) }()
+
+	var workers sync.WaitGroup
+	for _, work := range []func(context.Context){b.trail.Run, b.probe.Run, b.custodian.Run, b.sweep} {
+		workers.Go(func() { work(background) })
+	}
+	var err error
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(background, drainTime)
+	defer cancel()
+	timer := time.AfterFunc(streamsEnd, endStreams)
+	defer timer.Stop()
+	err = errors.Join(err, public.Shutdown(drain), operator.Shutdown(drain))
+	stop()
+	workers.Wait()
+	return err
+}
+
+func (b *Bridge) serve(server *http.Server) error {
+	if b.config.TLSCert != "" {
+		return server.ServeTLS(b.listener, b.config.TLSCert, b.config.TLSKey)
+	}
+	return server.Serve(b.listener)
+}
+
+func (b *Bridge) server(handler http.Handler, base context.Context) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerTime, IdleTimeout: idleConnTime, MaxHeaderBytes: maxHeader,
+		BaseContext: func(net.Listener) context.Context { return base },
+		ErrorLog:    slog.NewLogLogger(b.log.Handler(), slog.LevelDebug),
+	}
+}
+
+// sweep deletes rows past their time, a bounded number at a time.
+func (b *Bridge) sweep(ctx context.Context) {
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		for {
+			n, err := b.store.Sweep(ctx, b.now(), sweepLimit)
+			if err != nil && ctx.Err() == nil {
+				b.log.WarnContext(ctx, "sweeping failed", "error", err)
+			}
+			if err != nil || n < sweepLimit {
+				break
+			}
+		}
+	}
+}
+
+// Close releases addresses and store. It is safe after a failed New.
+func (b *Bridge) Close() error {
+	var errs []error
+	for _, listener := range []net.Listener{b.listener, b.operatorListener} {
+		if listener != nil {
+			if err := listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	if b.operator != nil {
+		b.operator.withdraw()
+	}
+	if b.store != nil {
+		errs = append(errs, b.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// hosts are the Host headers served: the public one, the configured ones, and on loopback its
+// other spellings.
+func hosts(cfg *config.Config) []string {
+	host, port := strings.ToLower(cfg.PublicURL.Hostname()), cfg.PublicURL.Port()
+	all := append([]string{cfg.PublicURL.Host}, cfg.AllowedHosts...)
+	if port == "" {
+		all = append(all, host+map[string]string{"https": ":443", "http": ":80"}[cfg.PublicURL.Scheme])
+	}
+	if cfg.PublicURL.Scheme == "http" { // loopback, by the configuration's rule
+		for _, name := range []string{"localhost", "127.0.0.1", "::1"} {
+			all = append(all, net.JoinHostPort(name, port))
+		}
+	}
+	return all
+}

@@ -1,0 +1,181 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/audit"
+	"github.com/abilityai/trinity-bridge/bridge/secret"
+)
+
+const (
+	operatorFile  = "operator.json"
+	defaultListed = 100
+)
+
+// operator serves the operator's port: health for everybody who reaches it, the commands' calls
+// only to who can read the data folder. The store has one owner, so commands ask the running program.
+type operator struct {
+	store   bridge.Store
+	trail   *audit.Trail
+	log     *slog.Logger
+	now     func() time.Time
+	ready   func(context.Context) error
+	ended   func()
+	token   secret.Token
+	handler http.Handler
+	file    string
+}
+
+// Operator is how a command reaches the running program: the content of operator.json in the
+// data folder, mode 0600, new at each start.
+type Operator struct {
+	Address string `json:"address"`
+	Token   string `json:"token"`
+}
+
+// ListedGrant is a grant as the operator sees it: no secret, sealed or not.
+type ListedGrant struct {
+	ID         string             `json:"id"`
+	Status     bridge.GrantStatus `json:"status"`
+	Account    string             `json:"account"`
+	Client     string             `json:"client"`
+	ClientID   string             `json:"client_id"`
+	Resource   string             `json:"resource"`
+	Scope      string             `json:"scope"`
+	KeyName    string             `json:"key_name"`
+	CreatedAt  time.Time          `json:"created_at"`
+	LastUsedAt *time.Time         `json:"last_used_at,omitempty"`
+	EndedAt    *time.Time         `json:"ended_at,omitempty"`
+	EndReason  bridge.EndReason   `json:"end_reason,omitempty"`
+}
+
+func (o *operator) mount() error {
+	var err error
+	if o.token, err = secret.Random(rand.Reader, ""); err != nil {
+		return err
+	}
+	r := mux.NewRouter().SkipClean(true)
+	r.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	r.HandleFunc("/readyz", o.readyz)
+	r.HandleFunc("/grants", o.own(o.list)).Methods(http.MethodGet)
+	r.HandleFunc("/grants/revoke", o.own(o.revoke)).Methods(http.MethodPost)
+	r.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		refuse(w, http.StatusNotFound, "There is nothing at this path")
+	})
+	o.handler = r
+	return nil
+}
+
+// announce writes operator.json; withdraw removes it.
+func (o *operator) announce(data, address string) error {
+	o.file = filepath.Join(data, operatorFile)
+	text, err := json.Marshal(Operator{Address: address, Token: o.token.Reveal()})
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", o.file, err)
+	}
+	if err := os.Remove(o.file); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("replacing %s: %w", o.file, err)
+	}
+	if err := os.WriteFile(o.file, text, 0o600); err != nil {
+		return fmt.Errorf("writing %s: %w", o.file, err)
+	}
+	return nil
+}
+
+func (o *operator) withdraw() {
+	if o.file != "" {
+		_ = os.Remove(o.file)
+	}
+}
+
+func (o *operator) readyz(w http.ResponseWriter, r *http.Request) {
+	if err := o.ready(r.Context()); err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = fmt.Fprintf(w, "not ready: %v\n", err)
+		return
+	}
+	_, _ = w.Write([]byte("ok\n"))
+}
+
+// own lets a command of this data folder's owner through, and no web page: a browser cannot know the token.
+func (o *operator) own(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		presented, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		want := o.token.Hash()
+		got := bridge.HashOf(presented)
+		if !ok || subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
+			refuse(w, http.StatusUnauthorized, "Only the operator's commands may ask this")
+			return
+		}
+		next(w, r)
+	}
+}
+
+func (o *operator) list(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	grants, err := o.store.Grants(r.Context(), query.Get("person"), query.Get("client"), query.Get("after"), defaultListed)
+	if err != nil {
+		o.failed(w, r, err)
+		return
+	}
+	listed := make([]ListedGrant, 0, len(grants))
+	for _, grant := range grants {
+		listed = append(listed, listedGrant(grant))
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(listed)
+}
+
+func (o *operator) revoke(w http.ResponseWriter, r *http.Request) {
+	grant, ended, err := o.store.EndGrant(r.Context(), r.URL.Query().Get("id"), bridge.EndRevokedByOperator, o.now())
+	if errors.Is(err, bridge.ErrNotFound) {
+		refuse(w, http.StatusNotFound, "There is no such grant")
+		return
+	}
+	if err != nil {
+		o.failed(w, r, err)
+		return
+	}
+	if ended {
+		o.trail.Record(r.Context(), bridge.AuditEvent{
+			Kind: audit.GrantEnded, GrantID: grant.ID, ClientID: grant.ClientID, PersonID: grant.Person.ID(),
+			Outcome: string(bridge.EndRevokedByOperator),
+		})
+		o.ended()
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(listedGrant(grant))
+}
+
+func (o *operator) failed(w http.ResponseWriter, r *http.Request, err error) {
+	o.log.ErrorContext(r.Context(), "an operator's call failed", "path", r.URL.Path, "error", err)
+	refuse(w, http.StatusServiceUnavailable, "The store did not answer, see the log")
+}
+
+func listedGrant(g bridge.Grant) ListedGrant {
+	listed := ListedGrant{
+		ID: g.ID, Status: g.Status, Account: g.Account.Username, Client: g.ClientName, ClientID: g.ClientID,
+		Resource: g.Resource, Scope: g.Scopes.String(), KeyName: g.Credential.KeyName, CreatedAt: g.CreatedAt, EndReason: g.EndReason,
+	}
+	if !g.LastUsedAt.IsZero() {
+		listed.LastUsedAt = &g.LastUsedAt
+	}
+	if !g.EndedAt.IsZero() {
+		listed.EndedAt = &g.EndedAt
+	}
+	return listed
+}

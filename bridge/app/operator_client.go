@@ -1,0 +1,64 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/abilityai/trinity-bridge/bridge/outbound"
+)
+
+const operatorTimeout = 10 * time.Second
+
+// ListGrants asks the running bridge of a data folder for its grants.
+func ListGrants(ctx context.Context, data, person, client string) ([]ListedGrant, error) {
+	var grants []ListedGrant
+	query := url.Values{"person": {person}, "client": {client}}
+	return grants, callOperator(ctx, data, http.MethodGet, "/grants", query, &grants)
+}
+
+// RevokeGrant has the running bridge of a data folder end a grant.
+func RevokeGrant(ctx context.Context, data, id string) (ListedGrant, error) {
+	var grant ListedGrant
+	return grant, callOperator(ctx, data, http.MethodPost, "/grants/revoke", url.Values{"id": {id}}, &grant)
+}
+
+func callOperator(ctx context.Context, data, method, path string, query url.Values, into any) error {
+	text, err := os.ReadFile(filepath.Join(data, operatorFile)) //nolint:gosec // the operator names the folder
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("no bridge is running on the data folder %s", data)
+	}
+	if err != nil {
+		return fmt.Errorf("finding the running bridge: %w", err)
+	}
+	var running Operator
+	if err := json.Unmarshal(text, &running); err != nil {
+		return fmt.Errorf("finding the running bridge: %w", err)
+	}
+	client := outbound.Fixed(&url.URL{Scheme: "http", Host: running.Address}, operatorTimeout)
+	header := http.Header{"Authorization": {"Bearer " + running.Token}}
+	answer, err := client.Do(ctx, method, path+"?"+query.Encode(), header, nil)
+	if err != nil {
+		return fmt.Errorf("asking the running bridge: %w", err)
+	}
+	if answer.Status != http.StatusOK {
+		var refused struct {
+			Description string `json:"error_description"`
+		}
+		if json.Unmarshal(answer.Body, &refused) != nil || refused.Description == "" {
+			refused.Description = http.StatusText(answer.Status)
+		}
+		return errors.New(refused.Description)
+	}
+	if err := json.Unmarshal(answer.Body, into); err != nil {
+		return fmt.Errorf("reading the running bridge's answer: %w", err)
+	}
+	return nil
+}

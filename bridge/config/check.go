@@ -1,0 +1,201 @@
+package config
+
+import (
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/secret"
+)
+
+// Config is a checked configuration.
+type Config struct {
+	PublicURL       *url.URL // origin: scheme and host only
+	TrinityURL      *url.URL
+	MCPURL          *url.URL
+	Data            string
+	Masters         [][]byte // empty: the data folder's secret file is used, and made if there is none
+	Listen          string
+	OperatorListen  string
+	TLSCert, TLSKey string
+	AccessLifetime  time.Duration
+	RefreshIdle     time.Duration
+	RefreshMax      time.Duration
+	Registration    bool
+	StaticKeys      bool
+	AllowedOrigins  []string
+	AllowedHosts    []string
+	TrustedProxies  []netip.Prefix
+	OperatorName    string
+	OperatorContact string
+	LogLevel        slog.Level
+	Clients         []bridge.Client
+}
+
+// SecretFile is where the master secret is kept when none is given.
+func (c *Config) SecretFile() string { return filepath.Join(c.Data, "secret") }
+
+func check(f Flags, declared []ClientDeclaration, m *Mistakes) *Config {
+	c := &Config{
+		Data: or(f.Data, "data"), Listen: or(f.Listen, ":8420"), OperatorListen: or(f.OperatorListen, "127.0.0.1:8421"),
+		TLSCert: f.TLSCert, TLSKey: f.TLSKey,
+		OperatorName: or(f.OperatorName, "the operator of this Trinity deployment"), OperatorContact: f.OperatorContact,
+	}
+	c.PublicURL = publicURL(f.PublicURL, m)
+	c.TrinityURL = upstreamURL("--trinity-url", f.TrinityURL, m)
+	c.MCPURL = upstreamURL("--mcp-url", f.MCPURL, m)
+	if f.Secret != "" {
+		master, err := secret.ParseMaster(f.Secret)
+		if err != nil {
+			m.add("--secret: %v", err)
+		}
+		c.Masters = [][]byte{master}
+	}
+	checkAddress("--listen", c.Listen, m)
+	checkAddress("--operator-listen", c.OperatorListen, m)
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		m.add("--tls-cert and --tls-key belong together")
+	}
+	c.AccessLifetime = duration("--access-token-lifetime", f.AccessLifetime, time.Hour, time.Minute, 24*time.Hour, m)
+	c.RefreshIdle = duration("--refresh-idle", f.RefreshIdle, 30*24*time.Hour, time.Minute, 400*24*time.Hour, m)
+	c.RefreshMax = duration("--refresh-max", f.RefreshMax, 180*24*time.Hour, time.Minute, 800*24*time.Hour, m)
+	c.Registration = onOff("--registration", f.Registration, m)
+	c.StaticKeys = onOff("--static-keys", f.StaticKeys, m)
+	c.AllowedOrigins = origins(f.AllowedOrigins, m)
+	c.AllowedHosts = list(f.AllowedHosts)
+	c.TrustedProxies = networks(f.TrustedProxies, m)
+	c.Clients = checkClients(declared, m)
+	if err := c.LogLevel.UnmarshalText([]byte(or(f.LogLevel, "info"))); err != nil {
+		m.add("--log-level: %q is none of debug, info, warn and error", f.LogLevel)
+	}
+	return c
+}
+
+// publicURL checks the issuer: https, or http on loopback for a try on one's own machine; an
+// origin and nothing more, for it is compared byte by byte everywhere (decision 3, AS-004).
+func publicURL(text string, m *Mistakes) *url.URL {
+	if text == "" {
+		m.add("--public-url is missing: the address people reach the bridge at, such as https://connect.example.com")
+		return nil
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil || u.Opaque != "":
+		m.add("--public-url: %q is not a URL such as https://connect.example.com", text)
+	case strings.HasSuffix(text, "/") && u.Path == "/":
+		m.add("--public-url: leave out the slash at the end of %q", text)
+	case u.Path != "" || u.RawQuery != "" || strings.ContainsAny(text, "?#"):
+		m.add("--public-url: %q has to be an origin, without a path", text)
+	case u.String() != text || strings.ToLower(text) != text:
+		m.add("--public-url: write %q in lower case and without escapes", text)
+	case u.Port() == map[string]string{"https": "443", "http": "80"}[u.Scheme] && u.Port() != "":
+		m.add("--public-url: leave out the default port of %q", text)
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		m.add("--public-url: %q has to be https; http works for 127.0.0.1, [::1] and localhost only", text)
+	case u.Scheme != "https" && u.Scheme != "http":
+		m.add("--public-url: %q has to be https", text)
+	default:
+		return u
+	}
+	return nil
+}
+
+func upstreamURL(flag, text string, m *Mistakes) *url.URL {
+	if text == "" {
+		m.add("%s is missing", flag)
+		return nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		m.add("%s: %q is not an http or https URL", flag, text)
+		return nil
+	}
+	return u
+}
+
+func checkAddress(flag, address string, m *Mistakes) {
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		m.add("%s: %q is not an address such as 127.0.0.1:8420", flag, address)
+	}
+}
+
+func duration(flag, text string, fallback, least, most time.Duration, m *Mistakes) time.Duration {
+	if text == "" {
+		return fallback
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < least || d > most {
+		m.add("%s: %q is not a duration between %s and %s", flag, text, least, most)
+	}
+	return d
+}
+
+func onOff(flag, text string, m *Mistakes) bool {
+	switch text {
+	case "", "on", "true":
+		return true
+	case "off", "false":
+		return false
+	}
+	m.add("%s: %q is neither on nor off", flag, text)
+	return false
+}
+
+func origins(text string, m *Mistakes) []string {
+	all := list(text)
+	for _, origin := range all {
+		u, err := url.Parse(origin)
+		if err != nil || u.Host == "" || u.Path != "" || u.RawQuery != "" || (u.Scheme != "https" && u.Scheme != "http") {
+			m.add("--allowed-origins: %q is not an origin such as https://inspector.example.com", origin)
+		}
+	}
+	return all
+}
+
+func networks(text string, m *Mistakes) []netip.Prefix {
+	var all []netip.Prefix
+	for _, word := range list(text) {
+		if addr, err := netip.ParseAddr(word); err == nil {
+			all = append(all, netip.PrefixFrom(addr, addr.BitLen()))
+			continue
+		}
+		prefix, err := netip.ParsePrefix(word)
+		if err != nil {
+			m.add("--trusted-proxies: %q is neither an address nor a network", word)
+			continue
+		}
+		if prefix.Bits() == 0 {
+			m.add("--trusted-proxies: %q believes everybody", word)
+			continue
+		}
+		all = append(all, prefix.Masked())
+	}
+	return all
+}
+
+func loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}
+
+func list(text string) []string {
+	var words []string
+	for word := range strings.SplitSeq(text, ",") {
+		if word = strings.TrimSpace(word); word != "" {
+			words = append(words, word)
+		}
+	}
+	return words
+}
+
+func or(text, fallback string) string {
+	if text == "" {
+		return fallback
+	}
+	return text
+}

@@ -1,0 +1,84 @@
+package config
+
+import (
+	"encoding/hex"
+	"slices"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/clients"
+)
+
+// ClientDeclaration is a client in the configuration file: one whose credentials the operator
+// handed to a vendor, or one that works without registration.
+type ClientDeclaration struct {
+	ID           string   `yaml:"id"`
+	Name         string   `yaml:"name"`
+	RedirectURIs []string `yaml:"redirect_uris"`
+	// SecretSHA256 are the hex SHA-256 of the client's secrets: none for a public client, two
+	// while a secret is exchanged.
+	SecretSHA256 []string `yaml:"secret_sha256"`
+	GrantTypes   []string `yaml:"grant_types"`
+	Scope        string   `yaml:"scope"` // the most it may have; all when left out
+	Website      string   `yaml:"website"`
+	Blocked      bool     `yaml:"blocked"`
+}
+
+func checkClients(declared []ClientDeclaration, m *Mistakes) []bridge.Client {
+	var all []bridge.Client
+	for i, d := range declared {
+		if d.ID == "" || len(d.ID) > 64 {
+			m.add("clients: client %d needs an id of at most 64 characters", i+1)
+			continue
+		}
+		if slices.ContainsFunc(all, func(c bridge.Client) bool { return c.ID == d.ID }) {
+			m.add("clients: %q stands twice", d.ID)
+		}
+		all = append(all, checkClient(d, m))
+	}
+	return all
+}
+
+func checkClient(d ClientDeclaration, m *Mistakes) bridge.Client {
+	client := bridge.Client{
+		ID: d.ID, Kind: bridge.ClientConfigured, Name: d.Name, RedirectURIs: d.RedirectURIs, GrantTypes: d.GrantTypes,
+		AuthMethod: bridge.AuthNone, URI: d.Website, Blocked: d.Blocked,
+	}
+	if d.Name == "" {
+		m.add("clients: %q needs a name for the consent page", d.ID)
+	}
+	if len(d.RedirectURIs) == 0 {
+		m.add("clients: %q needs redirect_uris", d.ID)
+	}
+	for _, uri := range d.RedirectURIs {
+		if err := clients.CheckRedirect(uri); err != nil {
+			m.add("clients: %q: %q: %v", d.ID, uri, err)
+		}
+	}
+	for _, text := range d.SecretSHA256 {
+		var hash bridge.Hash
+		raw, err := hex.DecodeString(text)
+		if err != nil || len(raw) != len(hash) {
+			m.add("clients: %q: secret_sha256 is not 64 hex digits", d.ID)
+			continue
+		}
+		copy(hash[:], raw)
+		client.SecretHashes = append(client.SecretHashes, hash)
+	}
+	if len(d.SecretSHA256) > 0 {
+		client.AuthMethod = bridge.AuthPost
+	}
+	if len(client.GrantTypes) == 0 {
+		client.GrantTypes = []string{bridge.GrantTypeCode, bridge.GrantTypeRefresh}
+	}
+	for _, grantType := range client.GrantTypes {
+		if grantType != bridge.GrantTypeCode && grantType != bridge.GrantTypeRefresh {
+			m.add("clients: %q: the grant type %q is not served", d.ID, grantType)
+		}
+	}
+	scopes, unknown := bridge.ParseScopes(d.Scope)
+	if unknown > 0 {
+		m.add("clients: %q: the scope holds an unknown word", d.ID)
+	}
+	client.Scopes = scopes
+	return client
+}

@@ -1,0 +1,121 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Mistakes are everything wrong with a configuration, one line each.
+type Mistakes []string
+
+// Error lists the mistakes.
+func (m Mistakes) Error() string { return strings.Join(m, "\n") }
+
+func (m *Mistakes) add(format string, args ...any) { *m = append(*m, fmt.Sprintf(format, args...)) }
+
+// Load merges flags over environment over file and checks the result. A failure is Mistakes.
+func Load(flags Flags, lookup func(string) (string, bool)) (*Config, error) {
+	var mistakes Mistakes
+	merged := flags
+	for _, s := range merged.settings() {
+		if *s.value == "" {
+			*s.value = fromEnvironment(s, lookup, &mistakes)
+		}
+	}
+	var declared []ClientDeclaration
+	if merged.Config != "" {
+		declared = fromFile(&merged, &mistakes)
+	}
+	config := check(merged, declared, &mistakes)
+	if len(mistakes) > 0 {
+		return nil, mistakes
+	}
+	return config, nil
+}
+
+func fromEnvironment(s setting, lookup func(string) (string, bool), mistakes *Mistakes) string {
+	value, set := lookup(s.environment)
+	path, fromFile := lookup(s.environment + "_FILE")
+	switch {
+	case set && fromFile:
+		mistakes.add("%s and %s_FILE are both set: keep one", s.environment, s.environment)
+	case fromFile:
+		text, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+		if err != nil {
+			mistakes.add("%s_FILE: %v", s.environment, err)
+			return ""
+		}
+		return strings.TrimSpace(string(text))
+	}
+	return value
+}
+
+// fromFile fills what flags and environment left open. Values are text or lists of text.
+func fromFile(flags *Flags, mistakes *Mistakes) []ClientDeclaration {
+	text, err := os.ReadFile(flags.Config)
+	if err != nil {
+		mistakes.add("--config: %v", err)
+		return nil
+	}
+	var document map[string]yaml.Node
+	if err := yaml.Unmarshal(text, &document); err != nil {
+		mistakes.add("%s: %s", flags.Config, oneLine(err))
+		return nil
+	}
+	var clients []ClientDeclaration
+	if node, ok := document["clients"]; ok {
+		clients = readClients(node, flags.Config, mistakes)
+		delete(document, "clients")
+	}
+	for _, s := range flags.settings() {
+		node, ok := document[s.key]
+		delete(document, s.key)
+		if !ok || *s.value != "" {
+			continue
+		}
+		if *s.value, err = plain(node); err != nil {
+			mistakes.add("%s: %s: %v", flags.Config, s.key, err)
+		}
+	}
+	for key := range document {
+		mistakes.add("%s: there is no setting %q", flags.Config, key)
+	}
+	return clients
+}
+
+func readClients(node yaml.Node, file string, mistakes *Mistakes) []ClientDeclaration {
+	text, err := yaml.Marshal(&node)
+	if err != nil {
+		mistakes.add("%s: clients: %s", file, oneLine(err))
+		return nil
+	}
+	var clients []ClientDeclaration
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&clients); err != nil && !errors.Is(err, io.EOF) {
+		mistakes.add("%s: clients: %s", file, oneLine(err))
+	}
+	return clients
+}
+
+func plain(node yaml.Node) (string, error) {
+	switch node.Kind {
+	case yaml.ScalarNode:
+		return node.Value, nil
+	case yaml.SequenceNode:
+		var list []string
+		if err := node.Decode(&list); err != nil {
+			return "", errors.New("is a list of something else than text")
+		}
+		return strings.Join(list, ","), nil
+	}
+	return "", errors.New("is neither text nor a list of text")
+}
+
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

@@ -1,0 +1,151 @@
+package discovery
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/gorilla/mux"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+)
+
+// The well-known paths (RFC 8414 §3, RFC 9728 §3.1) and the endpoints the metadata names.
+const (
+	pathResource  = "/.well-known/oauth-protected-resource"
+	pathServer    = "/.well-known/oauth-authorization-server"
+	pathWellKnown = "/.well-known/"
+
+	PathAuthorize = "/oauth/authorize"
+	PathToken     = "/oauth/token"
+	PathRegister  = "/oauth/register"
+	PathRevoke    = "/oauth/revoke"
+	PathKeys      = "/oauth/jwks"
+	PathMCP       = "/mcp"
+)
+
+// Settings are what the documents are made of.
+type Settings struct {
+	Issuer       string // the public origin
+	ResourceName string
+	HelpURL      string
+	PrivacyURL   string
+	Registration bool // dynamic registration is on
+	JWKS         func() []byte
+}
+
+// Documents serves the well-known tree and the key set. The documents are made once: a request
+// costs no store read and cannot vary them, whatever Host or version header it carries.
+type Documents struct {
+	resource []byte
+	server   []byte
+	jwks     func() []byte
+}
+
+type resourceMetadata struct {
+	Resource               string   `json:"resource"`
+	AuthorizationServers   []string `json:"authorization_servers"`
+	ScopesSupported        []string `json:"scopes_supported"`
+	BearerMethodsSupported []string `json:"bearer_methods_supported"`
+	ResourceName           string   `json:"resource_name,omitempty"`
+	ResourceDocumentation  string   `json:"resource_documentation,omitempty"`
+	ResourcePolicyURI      string   `json:"resource_policy_uri,omitempty"`
+}
+
+type serverMetadata struct {
+	Issuer                  string   `json:"issuer"`
+	AuthorizationEndpoint   string   `json:"authorization_endpoint"`
+	TokenEndpoint           string   `json:"token_endpoint"`
+	RegistrationEndpoint    string   `json:"registration_endpoint,omitempty"`
+	RevocationEndpoint      string   `json:"revocation_endpoint"`
+	JWKSURI                 string   `json:"jwks_uri"`
+	ScopesSupported         []string `json:"scopes_supported"`
+	ResponseTypesSupported  []string `json:"response_types_supported"`
+	ResponseModesSupported  []string `json:"response_modes_supported"`
+	GrantTypesSupported     []string `json:"grant_types_supported"`
+	TokenAuthMethods        []string `json:"token_endpoint_auth_methods_supported"`
+	RevocationAuthMethods   []string `json:"revocation_endpoint_auth_methods_supported"`
+	CodeChallengeMethods    []string `json:"code_challenge_methods_supported"`
+	IssParameterSupported   bool     `json:"authorization_response_iss_parameter_supported"`
+	ProtectedResources      []string `json:"protected_resources"`
+	ServiceDocumentation    string   `json:"service_documentation,omitempty"`
+	OPPolicyURI             string   `json:"op_policy_uri,omitempty"`
+	UILocalesSupported      []string `json:"ui_locales_supported"`
+	RequestParameterSupport bool     `json:"request_parameter_supported"`
+	RequestURISupport       bool     `json:"request_uri_parameter_supported"`
+}
+
+// New makes the documents.
+func New(s Settings) (*Documents, error) {
+	baseline := words(bridge.BaselineScopes())
+	resource, err := json.Marshal(resourceMetadata{
+		Resource: s.Issuer + PathMCP, AuthorizationServers: []string{s.Issuer},
+		ScopesSupported: baseline, BearerMethodsSupported: []string{"header"},
+		ResourceName: s.ResourceName, ResourceDocumentation: s.HelpURL, ResourcePolicyURI: s.PrivacyURL,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the protected resource metadata: %w", err)
+	}
+	methods := []string{string(bridge.AuthNone), string(bridge.AuthPost), string(bridge.AuthBasic)}
+	metadata := serverMetadata{
+		Issuer: s.Issuer, AuthorizationEndpoint: s.Issuer + PathAuthorize, TokenEndpoint: s.Issuer + PathToken,
+		RevocationEndpoint: s.Issuer + PathRevoke, JWKSURI: s.Issuer + PathKeys,
+		// One small list everywhere, for clients take whichever they find (B51); admin comes by step-up.
+		ScopesSupported:        append(baseline, string(bridge.ScopeOfflineAccess)),
+		ResponseTypesSupported: []string{"code"}, ResponseModesSupported: []string{"query"},
+		GrantTypesSupported: []string{bridge.GrantTypeCode, bridge.GrantTypeRefresh},
+		TokenAuthMethods:    methods, RevocationAuthMethods: methods,
+		CodeChallengeMethods: []string{"S256"}, IssParameterSupported: true,
+		ProtectedResources:   []string{s.Issuer + PathMCP},
+		ServiceDocumentation: s.HelpURL, OPPolicyURI: s.PrivacyURL, UILocalesSupported: []string{"en"},
+	}
+	if s.Registration {
+		metadata.RegistrationEndpoint = s.Issuer + PathRegister
+	}
+	server, err := json.Marshal(metadata)
+	if err != nil {
+		return nil, fmt.Errorf("making the authorization server metadata: %w", err)
+	}
+	return &Documents{resource: resource, server: server, jwks: s.JWKS}, nil
+}
+
+// MetadataURL is where the protected resource metadata of the MCP endpoint is, for challenges.
+func MetadataURL(issuer string) string { return issuer + pathResource + PathMCP }
+
+// Mount adds the documents, and the JSON 404 for every other well-known path.
+func (d *Documents) Mount(r *mux.Router) {
+	get := []string{http.MethodGet, http.MethodHead}
+	r.HandleFunc(pathResource, serve(func() []byte { return d.resource })).Methods(get...)
+	r.HandleFunc(pathResource+PathMCP, serve(func() []byte { return d.resource })).Methods(get...)
+	r.HandleFunc(pathServer, serve(func() []byte { return d.server })).Methods(get...)
+	r.HandleFunc(PathKeys, serve(d.jwks)).Methods(get...)
+	r.PathPrefix(pathWellKnown).HandlerFunc(notFound)
+}
+
+func serve(document func() []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		header(w, "public, max-age=300")
+		_, _ = w.Write(document())
+	}
+}
+
+func notFound(w http.ResponseWriter, _ *http.Request) {
+	header(w, "no-store")
+	w.WriteHeader(http.StatusNotFound)
+	_, _ = w.Write([]byte(`{"error":"not_found","error_description":"There is no such document"}`))
+}
+
+func header(w http.ResponseWriter, cache string) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", cache)
+	h.Set("X-Content-Type-Options", "nosniff")
+}
+
+func words(scopes bridge.Scopes) []string {
+	list := make([]string, len(scopes))
+	for i, scope := range scopes {
+		list[i] = string(scope)
+	}
+	return list
+}

@@ -1,0 +1,169 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/gorilla/mux"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/audit"
+	"github.com/abilityai/trinity-bridge/bridge/clients"
+	"github.com/abilityai/trinity-bridge/bridge/discovery"
+	"github.com/abilityai/trinity-bridge/bridge/flow"
+	"github.com/abilityai/trinity-bridge/templates"
+)
+
+// Clients finds who is asking.
+type Clients interface {
+	Client(ctx context.Context, id string) (bridge.Client, error)
+}
+
+// Authorize serves the authorization endpoint (OAuth 2.1 §4.1.1).
+type Authorize struct {
+	Issuer   string
+	Resource string // the one resource served
+	Clients  Clients
+	Flows    *flow.Keeper
+	Pages    *templates.Set
+	Trail    *audit.Trail
+	Log      *slog.Logger
+}
+
+// Mount adds the endpoint and its alias for 2025-03-26 clients (AS-005).
+func (a *Authorize) Mount(r *mux.Router) {
+	for _, path := range []string{discovery.PathAuthorize, "/authorize"} {
+		r.HandleFunc(path, a.serve).Methods(http.MethodGet, http.MethodPost)
+	}
+}
+
+// asked is a request whose client and redirect URI are good: from here on errors belong to the client.
+type asked struct {
+	client   bridge.Client
+	redirect string
+	params   parameters
+}
+
+func (a *Authorize) serve(w http.ResponseWriter, r *http.Request) {
+	params, err := a.read(w, r)
+	if err != nil {
+		a.page(w, r, "bad-request", err)
+		return
+	}
+	request, problem, err := a.identify(r.Context(), params)
+	if err != nil {
+		a.page(w, r, problem, err)
+		return
+	}
+	checked, err := a.check(request)
+	if err != nil {
+		a.back(w, r, request, err)
+		return
+	}
+	begun, err := a.Flows.Begin(w, r, checked)
+	if err != nil {
+		a.page(w, r, "store-down", err)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	http.Redirect(w, r, flow.URL(begun), http.StatusSeeOther)
+}
+
+// read takes the parameters from the query of a GET or the body of a POST, never from both (AZ-21).
+func (a *Authorize) read(w http.ResponseWriter, r *http.Request) (parameters, error) {
+	if r.Method == http.MethodGet {
+		return parseParameters(r.URL.RawQuery, maxQueryBytes)
+	}
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != formMediaType || r.URL.RawQuery != "" {
+		return nil, bridge.Refuse(invalidRequest, "A POST carries its parameters as a form body")
+	}
+	body, err := readBody(w, r)
+	if err != nil {
+		return nil, err
+	}
+	return parseParameters(string(body), maxBodyBytes)
+}
+
+// identify settles who asks and where the answer may go. Until both are good there is no
+// redirect, whatever else the request says (I7, AS-025, AS-026). It names the page that says why not.
+func (a *Authorize) identify(ctx context.Context, params parameters) (asked, string, error) {
+	if len(params["client_id"]) > 1 || len(params["redirect_uri"]) > 1 {
+		return asked{}, "bad-request", bridge.Refuse(invalidRequest, "client_id or redirect_uri stands twice")
+	}
+	client, err := a.Clients.Client(ctx, params.get("client_id"))
+	switch {
+	case errors.Is(err, clients.ErrUnknown):
+		return asked{}, "unknown-client", err
+	case err != nil:
+		return asked{}, "store-down", err
+	case client.Blocked:
+		return asked{}, "client-blocked", errors.New("the client is blocked")
+	}
+	redirect := params.get("redirect_uri")
+	if redirect == "" {
+		// A loopback URI says where but not on which port: it cannot stand for itself (AS-027).
+		if len(client.RedirectURIs) != 1 || clients.Loopback(client.RedirectURIs[0]) {
+			return asked{}, "bad-redirect", errors.New("no redirect_uri, and not exactly one to choose from")
+		}
+		redirect = client.RedirectURIs[0]
+	}
+	// Checked anew although it was checked when it was registered: the rules may have become
+	// stricter since (DC-03).
+	if !clients.MatchRedirect(client.RedirectURIs, redirect) || clients.CheckRedirect(redirect) != nil {
+		return asked{}, "bad-redirect", errors.New("redirect_uri matches no registered one")
+	}
+	return asked{client: client, redirect: redirect, params: params}, "", nil
+}
+
+// page answers a request that may not be redirected.
+func (a *Authorize) page(w http.ResponseWriter, r *http.Request, key string, err error) {
+	status := http.StatusBadRequest
+	switch refused := bridge.AsError(err); {
+	case refused != nil:
+		status = refused.HTTPStatus()
+	case key == "store-down":
+		status = http.StatusServiceUnavailable
+		w.Header().Set("Retry-After", "5")
+		a.Log.ErrorContext(r.Context(), "authorize failed", "request_id", audit.RequestID(r.Context()), "error", err)
+	}
+	a.Trail.Record(r.Context(), bridge.AuditEvent{Kind: audit.AuthorizeRejected, Outcome: key, Detail: err.Error()})
+	a.Pages.Write(w, status, templates.ProblemPage{Status: status, Key: key, Reference: audit.RequestID(r.Context())})
+}
+
+// back returns an error to the client: by redirect where the operator vouches for it, else by a
+// page with a link, for an endpoint that bounces to whatever anybody registered is an open
+// redirector (AS-048, RFC 9700 §4.11.2).
+func (a *Authorize) back(w http.ResponseWriter, r *http.Request, request asked, err error) {
+	refused := bridge.AsError(err)
+	a.Trail.Record(r.Context(), bridge.AuditEvent{
+		Kind: audit.AuthorizeRejected, ClientID: request.client.ID, Outcome: refused.Code, Detail: refused.Description,
+	})
+	state := request.params.get("state")
+	if len(request.params["state"]) > 1 || len(state) > maxStateBytes {
+		state = "" // not a value to be echoed
+	}
+	exit := ErrorURL(request.redirect, a.Issuer, state, refused)
+	if request.client.Verified() {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		http.Redirect(w, r, exit, http.StatusSeeOther)
+		return
+	}
+	a.Pages.Write(w, http.StatusBadRequest, templates.ReturnPage{
+		URL: exit, Client: clients.Describe(request.client, request.redirect), Reason: refused.Code,
+	})
+}
+
+// ErrorURL is the redirect URI with an error answer (RFC 6749 §4.1.2.1, RFC 9207 §2).
+func ErrorURL(redirect, issuer, state string, refused *bridge.Error) string {
+	return flow.AnswerURL(redirect, issuer, state, url.Values{
+		"error": {refused.Code}, "error_description": {strings.TrimSpace(refused.Description)},
+	})
+}

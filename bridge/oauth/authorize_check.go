@@ -1,0 +1,143 @@
+package oauth
+
+import (
+	"strings"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+)
+
+const (
+	challengeChars = 43 // base64url of a SHA-256 (RFC 7636 §4.2)
+	maxScopeBytes  = 1 << 10
+	maxHintBytes   = 254
+)
+
+// check turns the parameters of an identified client into a request a flow can carry.
+func (a *Authorize) check(request asked) (bridge.AuthorizationRequest, error) {
+	p := request.params
+	for _, rule := range []func(parameters) error{
+		checkOnce, checkRequestObjects, checkResponse, checkState, checkChallenge, checkPrompt,
+	} {
+		if err := rule(p); err != nil {
+			return bridge.AuthorizationRequest{}, err
+		}
+	}
+	resource, err := canonicalResource(p["resource"], a.Resource)
+	if err != nil {
+		return bridge.AuthorizationRequest{}, err
+	}
+	if resource == "" {
+		resource = a.Resource // one resource is served, so its name may be left out (AS-040)
+	}
+	scopes, offline, err := checkScope(p.get("scope"), request.client)
+	if err != nil {
+		return bridge.AuthorizationRequest{}, err
+	}
+	if !request.client.MayUse(bridge.GrantTypeCode) {
+		return bridge.AuthorizationRequest{}, bridge.Refuse("unauthorized_client", "The client may not use this grant")
+	}
+	hint := p.get("login_hint")
+	if len(hint) > maxHintBytes {
+		hint = ""
+	}
+	return bridge.AuthorizationRequest{
+		ClientID: request.client.ID, RedirectURI: request.redirect, RedirectSent: p.get("redirect_uri") != "",
+		State: p.get("state"), CodeChallenge: p.get("code_challenge"), Resource: resource, Scopes: scopes,
+		Refresh: offline || request.client.MayUse(bridge.GrantTypeRefresh), LoginHint: hint,
+	}, nil
+}
+
+func checkOnce(p parameters) error {
+	if p.duplicate() != "" {
+		return bridge.Refuse(invalidRequest, "A parameter stands more than once")
+	}
+	return nil
+}
+
+func checkRequestObjects(p parameters) error {
+	switch {
+	case p.get("request") != "":
+		return bridge.Refuse("request_not_supported", "Request objects are not supported")
+	case p.get("request_uri") != "":
+		return bridge.Refuse("request_uri_not_supported", "Request objects are not supported")
+	}
+	return nil
+}
+
+func checkResponse(p parameters) error {
+	switch kind := p.get("response_type"); {
+	case kind == "":
+		return bridge.Refuse(invalidRequest, "response_type is missing")
+	case kind != "code":
+		return bridge.Refuse("unsupported_response_type", "Only the response type code is supported")
+	}
+	if mode := p.get("response_mode"); mode != "" && mode != "query" {
+		return bridge.Refuse(invalidRequest, "Only the response mode query is supported")
+	}
+	return nil
+}
+
+func checkState(p parameters) error {
+	if len(p.get("state")) > maxStateBytes {
+		return bridge.Refuse(invalidRequest, "state is longer than %d bytes", maxStateBytes)
+	}
+	return nil
+}
+
+// checkChallenge demands PKCE with S256 from every client (AS-030…AS-032).
+func checkChallenge(p parameters) error {
+	challenge := p.get("code_challenge")
+	switch {
+	case challenge == "":
+		return bridge.Refuse(invalidRequest, "code_challenge is missing")
+	case p.get("code_challenge_method") != "S256":
+		return bridge.Refuse(invalidRequest, "code_challenge_method has to be S256")
+	case len(challenge) != challengeChars || strings.Trim(challenge, base64urlAlphabet) != "":
+		return bridge.Refuse(invalidRequest, "code_challenge is not 43 base64url characters")
+	}
+	return nil
+}
+
+const base64urlAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+// checkPrompt refuses silence: a person decides every time. Other values ask for what happens anyway.
+func checkPrompt(p parameters) error {
+	values := strings.Fields(p.get("prompt"))
+	for _, value := range values {
+		if value != "none" {
+			continue
+		}
+		if len(values) > 1 {
+			return bridge.Refuse(invalidRequest, "prompt none stands alone")
+		}
+		return bridge.Refuse("interaction_required", "The person has to sign in and decide")
+	}
+	return nil
+}
+
+// checkScope narrows what was asked to what exists and to what the client may have; without a
+// scope the baseline is meant (AS-034, AS-035). Nothing is granted by it: the person sees it first.
+func checkScope(parameter string, client bridge.Client) (scopes bridge.Scopes, offline bool, err error) {
+	if len(parameter) > maxScopeBytes || strings.ContainsFunc(parameter, notScopeChar) {
+		return nil, false, bridge.Refuse("invalid_scope", "The scope holds what no scope may hold")
+	}
+	scopes, unknown := bridge.ParseScopes(parameter)
+	if len(scopes) == 0 {
+		if unknown > 0 {
+			return nil, false, bridge.Refuse("invalid_scope", "None of the scopes is known here")
+		}
+		scopes = bridge.BaselineScopes()
+	}
+	if len(client.Scopes) > 0 {
+		if scopes = scopes.Intersect(client.Scopes); len(scopes) == 0 {
+			return nil, false, bridge.Refuse("invalid_scope", "The client may not have these scopes")
+		}
+	}
+	for _, word := range strings.Fields(parameter) {
+		offline = offline || word == string(bridge.ScopeOfflineAccess)
+	}
+	return scopes, offline, nil
+}
+
+// notScopeChar tells characters outside RFC 6749 §3.3. Blanks of any number separate (B53).
+func notScopeChar(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }

@@ -1,0 +1,173 @@
+package oauth
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/time/rate"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/clients"
+)
+
+// Authenticator authenticates clients at the direct endpoints (OAuth 2.1 §2.4).
+type Authenticator struct {
+	clients  Clients
+	failures *lru.Cache[string, *rate.Limiter] // per client and network: never for all of one network
+}
+
+const (
+	failuresKept  = 10_000
+	failureBurst  = 20
+	failuresPerS  = 0.1
+	retryAfterFor = "30"
+)
+
+// NewAuthenticator makes an Authenticator.
+func NewAuthenticator(known Clients) (Authenticator, error) {
+	failures, err := lru.New[string, *rate.Limiter](failuresKept)
+	return Authenticator{clients: known, failures: failures}, err
+}
+
+// credentials are what a request offers.
+type credentials struct {
+	id     string
+	secret string
+	basic  bool
+	raw    [2]string // the Basic pair without form decoding (AS-077)
+}
+
+// Authenticate returns the client of a request: by its secret, or by its id alone if it is a
+// public one. A failure is 401 invalid_client, on which clients register anew (B43), and touches
+// no code or token.
+func (a Authenticator) Authenticate(r *http.Request, form parameters) (bridge.Client, error) {
+	offered, err := readCredentials(r, form)
+	if err != nil {
+		return bridge.Client{}, err
+	}
+	limiter := a.limiter(r, offered.id)
+	if limiter != nil && limiter.Tokens() < 1 {
+		return bridge.Client{}, &bridge.Error{
+			Code: "invalid_client", Description: "Too many failed attempts, try again in " + retryAfterFor + " s",
+			Status: http.StatusTooManyRequests,
+		}
+	}
+	client, err := a.match(r.Context(), offered)
+	if refused := bridge.AsError(err); refused != nil && offered.secret != "" {
+		a.failed(r, offered.id)
+	}
+	return client, err
+}
+
+func (a Authenticator) match(ctx context.Context, offered credentials) (bridge.Client, error) {
+	pairs := [][2]string{{offered.id, offered.secret}}
+	if offered.basic && offered.raw != pairs[0] {
+		pairs = append(pairs, offered.raw)
+	}
+	for _, pair := range pairs {
+		client, err := a.clients.Client(ctx, pair[0])
+		if errors.Is(err, clients.ErrUnknown) {
+			continue
+		}
+		if err != nil {
+			return bridge.Client{}, err
+		}
+		if !client.Blocked && proven(client, pair[1], offered.basic) {
+			return client, nil
+		}
+	}
+	return bridge.Client{}, &bridge.Error{
+		Code: "invalid_client", Description: "The client is not known or did not authenticate", Status: http.StatusUnauthorized,
+	}
+}
+
+// proven reports whether the client showed what it must: a public one shows nothing and says so
+// in the body, any other one of its secrets by either of the two ways.
+func proven(client bridge.Client, presented string, basic bool) bool {
+	if client.Public() {
+		return presented == "" && !basic
+	}
+	if presented == "" {
+		return false
+	}
+	hash := bridge.HashOf(presented)
+	ok := false
+	for _, known := range client.SecretHashes {
+		ok = subtle.ConstantTimeCompare(hash[:], known[:]) == 1 || ok
+	}
+	return ok
+}
+
+func readCredentials(r *http.Request, form parameters) (credentials, error) {
+	offered := credentials{id: form.get("client_id"), secret: form.get("client_secret")}
+	headers := r.Header.Values("Authorization")
+	if len(headers) == 0 {
+		if offered.id == "" {
+			return credentials{}, bridge.Refuse(invalidRequest, "client_id is missing")
+		}
+		return offered, nil
+	}
+	scheme, encoded, _ := strings.Cut(headers[0], " ")
+	if len(headers) > 1 || !strings.EqualFold(scheme, "Basic") {
+		return credentials{}, bridge.Refuse(invalidRequest, "The Authorization header is not Basic")
+	}
+	if offered.secret != "" {
+		return credentials{}, bridge.Refuse(invalidRequest, "There are two ways of client authentication") // AS-080
+	}
+	pair, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
+	id, password, ok := strings.Cut(string(pair), ":")
+	if err != nil || !ok {
+		return credentials{}, &bridge.Error{Code: "invalid_client", Description: "The Basic credentials cannot be read", Status: http.StatusUnauthorized}
+	}
+	basic := credentials{id: id, secret: password, basic: true, raw: [2]string{id, password}}
+	if decoded, err := url.QueryUnescape(id); err == nil {
+		basic.id = decoded
+	}
+	if decoded, err := url.QueryUnescape(password); err == nil {
+		basic.secret = decoded
+	}
+	if offered.id != "" && offered.id != basic.id && offered.id != id {
+		return credentials{}, bridge.Refuse(invalidRequest, "There are two client ids")
+	}
+	return basic, nil
+}
+
+func (a Authenticator) limiter(r *http.Request, id string) *rate.Limiter {
+	limiter, _ := a.failures.Get(failureKey(r, id))
+	return limiter
+}
+
+func (a Authenticator) failed(r *http.Request, id string) {
+	key := failureKey(r, id)
+	limiter, ok := a.failures.Get(key)
+	if !ok {
+		limiter = rate.NewLimiter(failuresPerS, failureBurst)
+		a.failures.Add(key, limiter)
+	}
+	limiter.Allow()
+}
+
+func failureKey(r *http.Request, id string) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	if addr, err := netip.ParseAddr(host); err == nil {
+		bits := 24
+		if addr.Unmap().Is6() {
+			bits = 64
+		}
+		if network, err := addr.Unmap().Prefix(bits); err == nil {
+			host = network.String()
+		}
+	}
+	return loggableID(id) + "\x00" + host
+}

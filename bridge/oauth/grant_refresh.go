@@ -1,0 +1,128 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/audit"
+	"github.com/abilityai/trinity-bridge/bridge/secret"
+)
+
+// errDeadRefresh is the one answer for every refresh token that gets nothing: clients start over
+// on exactly this and are stuck on anything else (AS-063).
+var errDeadRefresh = bridge.Refuse("invalid_grant", "The refresh token is not valid")
+
+// refresh serves the refresh grant (OAuth 2.1 §4.3). Everything is validated before anything
+// changes, so that a bad request burns nothing (B64).
+func (t *Token) refresh(ctx context.Context, request *tokenRequest) (*tokenResponse, string, error) {
+	presented := secret.New(request.form.get("refresh_token"))
+	if presented.IsZero() {
+		return nil, "", bridge.Refuse(invalidRequest, "refresh_token is missing")
+	}
+	now := t.Now()
+	grant, _, err := t.Grants.RefreshGrant(ctx, presented.Hash(), now)
+	if errors.Is(err, bridge.ErrNotFound) {
+		return nil, "", errDeadRefresh
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	if grant.ClientID != request.client.ID {
+		return nil, grant.ID, errDeadRefresh // another client's token stays as it is (TK-13)
+	}
+	if request.resource != "" && request.resource != grant.Resource {
+		return nil, grant.ID, bridge.Refuse("invalid_target", "The grant is for another resource")
+	}
+	scopes, err := narrowScope(request.form.get("scope"), grant)
+	if err != nil {
+		return nil, grant.ID, err
+	}
+	if err := t.recheck(ctx, grant); err != nil {
+		return nil, grant.ID, err
+	}
+	return t.rotate(ctx, request, presented, scopes)
+}
+
+// recheck asks Trinity whether the person may still come in, before every refresh (TK-21). A
+// Trinity that cannot be asked throws nobody out.
+func (t *Token) recheck(ctx context.Context, grant bridge.Grant) error {
+	if !grant.Live() {
+		return nil // the rule decides; nothing to ask Trinity about
+	}
+	var reason bridge.EndReason
+	switch t.Standing.Standing(ctx, grant) {
+	case bridge.StandingGood, bridge.StandingUnknown:
+		return nil
+	case bridge.StandingChanged:
+		reason = bridge.EndAccountChanged
+	case bridge.StandingDead:
+		reason = bridge.EndCredentialDead
+	}
+	if err := t.end(ctx, grant, reason); err != nil {
+		return err
+	}
+	return errDeadRefresh
+}
+
+func (t *Token) rotate(ctx context.Context, request *tokenRequest, presented secret.Token, scopes bridge.Scopes) (*tokenResponse, string, error) {
+	successor, err := newRefreshToken()
+	if err != nil {
+		return nil, "", err
+	}
+	sealed, err := secret.SealUnder(presented, successor)
+	if err != nil {
+		return nil, "", err
+	}
+	rotation, err := t.Grants.RotateRefresh(ctx, bridge.RefreshUse{
+		Token: presented.Hash(), ClientID: request.client.ID, Successor: successor.Hash(), SealedSuccessor: sealed,
+		Idle: t.Life.RefreshIdle, AccessTokenLife: t.Life.AccessToken, Rule: t.Refresh,
+	}, t.Now())
+	if err != nil {
+		return nil, "", err
+	}
+	grant := rotation.Grant
+	switch rotation.Outcome {
+	case bridge.RefreshRotated:
+	case bridge.RefreshRepeated:
+		if successor, err = secret.OpenUnder(presented, rotation.SealedSuccessor); err != nil {
+			return nil, grant.ID, err
+		}
+	case bridge.RefreshReused:
+		t.noteEnd(ctx, grant, bridge.EndRefreshReused)
+		return nil, grant.ID, errDeadRefresh
+	case bridge.RefreshExpired, bridge.RefreshEnded, bridge.RefreshMismatch, bridge.RefreshUnknown:
+		return nil, grant.ID, errDeadRefresh
+	}
+	answer, err := t.mint(grant, scopes, successor)
+	if err != nil {
+		return nil, grant.ID, err
+	}
+	t.Trail.Record(ctx, bridge.AuditEvent{
+		Kind: audit.TokenRefreshed, GrantID: grant.ID, ClientID: grant.ClientID, PersonID: grant.Person.ID(),
+		Outcome: string(rotation.Outcome),
+	})
+	return answer, grant.ID, nil
+}
+
+// narrowScope applies a scope parameter of a refresh: it may narrow the new access token, never
+// widen the grant (RFC 6749 §6). What the client asked for at first but was not given is left
+// out rather than refused: clients repeat their first request, and would be thrown out each hour
+// because a person unticked a box.
+func narrowScope(parameter string, grant bridge.Grant) (bridge.Scopes, error) {
+	if parameter == "" {
+		return grant.Scopes, nil
+	}
+	asked, unknown := bridge.ParseScopes(parameter)
+	if unknown > 0 || !grant.Scopes.Union(grant.Asked).Contains(asked) {
+		return nil, bridge.Refuse("invalid_scope", "The grant does not hold that scope")
+	}
+	if len(asked) == 0 {
+		return grant.Scopes, nil // only offline_access was named
+	}
+	scopes := asked.Intersect(grant.Scopes)
+	if len(scopes) == 0 {
+		return nil, bridge.Refuse("invalid_scope", "The grant does not hold that scope")
+	}
+	return scopes, nil
+}

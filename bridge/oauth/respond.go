@@ -1,0 +1,65 @@
+package oauth
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/audit"
+)
+
+// writeJSON writes an answer that may hold a credential (RFC 6749 §5.1).
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Pragma", "no-cache")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // the client may be gone
+}
+
+type errorBody struct {
+	Error       string `json:"error"`
+	Description string `json:"error_description,omitempty"`
+}
+
+// writeError is the one place where an error becomes an answer of a direct endpoint. What is no
+// *bridge.Error is logged and shown as server_error with the request's reference: a store that
+// cannot be written is 503, so that clients try again and lose nothing.
+func writeError(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
+	refused := bridge.AsError(err)
+	if refused == nil {
+		log.ErrorContext(r.Context(), "request failed", "path", r.URL.Path, "request_id", audit.RequestID(r.Context()), "error", err)
+		refused = &bridge.Error{
+			Code: "temporarily_unavailable", Status: http.StatusServiceUnavailable,
+			Description: "Try again shortly, reference " + audit.RequestID(r.Context()),
+		}
+		w.Header().Set("Retry-After", "5")
+	}
+	if refused.HTTPStatus() == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Basic realm="trinity-bridge", charset="UTF-8"`)
+	}
+	writeJSON(w, refused.HTTPStatus(), errorBody{Error: refused.Code, Description: refused.Description})
+}
+
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, &bridge.Error{Code: invalidRequest, Description: "The body is too large", Status: http.StatusRequestEntityTooLarge}
+	case err != nil:
+		return nil, &bridge.Error{Code: invalidRequest, Description: "The body did not arrive whole", Cause: err}
+	}
+	return body, nil
+}
+
+// onlyPost answers any other method of a direct endpoint: clients need JSON there, too (B15).
+func onlyPost(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Allow", http.MethodPost)
+	writeJSON(w, http.StatusMethodNotAllowed, errorBody{Error: invalidRequest, Description: "Use POST"})
+}

@@ -1,0 +1,173 @@
+package oauth
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/audit"
+	"github.com/abilityai/trinity-bridge/bridge/discovery"
+	"github.com/abilityai/trinity-bridge/bridge/secret"
+	"github.com/abilityai/trinity-bridge/bridge/token"
+)
+
+// Grants is what the token endpoint needs of the store: its transitions.
+type Grants interface {
+	RedeemCode(ctx context.Context, use bridge.CodeUse, now time.Time) (bridge.CodeOutcome, bridge.Grant, error)
+	RefreshGrant(ctx context.Context, token bridge.Hash, now time.Time) (bridge.Grant, bridge.Family, error)
+	RotateRefresh(ctx context.Context, use bridge.RefreshUse, now time.Time) (bridge.Rotation, error)
+	EndGrant(ctx context.Context, id string, reason bridge.EndReason, now time.Time) (bridge.Grant, bool, error)
+}
+
+// Standing asks Trinity whether a grant's account may still come in.
+type Standing interface {
+	Standing(ctx context.Context, grant bridge.Grant) bridge.Standing
+}
+
+// Lifetimes are how long what the token endpoint issues is good for.
+type Lifetimes struct {
+	AccessToken     time.Duration
+	RefreshIdle     time.Duration
+	RefreshAbsolute time.Duration
+	ClientUnused    time.Duration // how long a registered client outlives its last token
+}
+
+// Token serves the token endpoint (OAuth 2.1 §3.2).
+type Token struct {
+	Resource string
+	Clients  Authenticator
+	Grants   Grants
+	Signer   *token.Signer
+	Standing Standing
+	Refresh  bridge.RefreshRule
+	Life     Lifetimes
+	Trail    *audit.Trail
+	Log      *slog.Logger
+	Now      func() time.Time
+	// Ended is told of each grant that ended here, so that its key is revoked at Trinity at once.
+	Ended func()
+}
+
+// Mount adds the endpoint and its alias for 2025-03-26 clients.
+func (t *Token) Mount(r *mux.Router) {
+	for _, path := range []string{discovery.PathToken, "/token"} {
+		r.HandleFunc(path, t.serve).Methods(http.MethodPost)
+		r.HandleFunc(path, onlyPost)
+	}
+}
+
+// tokenRequest is a request whose client is authenticated.
+type tokenRequest struct {
+	client   bridge.Client
+	form     parameters
+	resource string // canonical, or "" when not sent
+}
+
+type tokenResponse struct {
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int    `json:"expires_in"`
+	Scope        string `json:"scope"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+}
+
+func (t *Token) serve(w http.ResponseWriter, r *http.Request) {
+	answer, err := t.exchange(w, r)
+	if err != nil {
+		writeError(w, r, t.Log, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, answer)
+}
+
+func (t *Token) exchange(w http.ResponseWriter, r *http.Request) (*tokenResponse, error) {
+	form, err := readForm(w, r)
+	if err != nil {
+		return nil, err
+	}
+	client, err := t.Clients.Authenticate(r, form)
+	if err != nil {
+		t.refused(r.Context(), form.get("client_id"), "", err)
+		return nil, err
+	}
+	answer, grantID, err := t.grant(r.Context(), client, form)
+	if err != nil {
+		t.refused(r.Context(), client.ID, grantID, err)
+	}
+	return answer, err
+}
+
+// grant hands the request to its grant type.
+func (t *Token) grant(ctx context.Context, client bridge.Client, form parameters) (*tokenResponse, string, error) {
+	request := &tokenRequest{client: client, form: form}
+	var err error
+	if request.resource, err = canonicalResource(form["resource"], t.Resource); err != nil {
+		return nil, "", err
+	}
+	switch kind := form.get("grant_type"); kind {
+	case "":
+		return nil, "", bridge.Refuse(invalidRequest, "grant_type is missing")
+	case bridge.GrantTypeCode:
+		return t.redeem(ctx, request)
+	case bridge.GrantTypeRefresh:
+		return t.refresh(ctx, request)
+	}
+	return nil, "", bridge.Refuse("unsupported_grant_type", "The grant type is not supported")
+}
+
+// mint answers with an access token and, where there is one, the refresh token.
+func (t *Token) mint(grant bridge.Grant, scopes bridge.Scopes, refresh secret.Token) (*tokenResponse, error) {
+	access, _, err := t.Signer.Mint(grant, scopes, t.Life.AccessToken)
+	if err != nil {
+		return nil, err
+	}
+	return &tokenResponse{
+		AccessToken: access.Reveal(), TokenType: "Bearer", ExpiresIn: int(t.Life.AccessToken.Seconds()),
+		Scope: scopes.String(), RefreshToken: refresh.Reveal(),
+	}, nil
+}
+
+// refused notes a refusal; a failure of ours is in the log already.
+func (t *Token) refused(ctx context.Context, clientID, grantID string, err error) {
+	if refused := bridge.AsError(err); refused != nil {
+		t.Trail.Record(ctx, bridge.AuditEvent{
+			Kind: audit.TokenRefused, ClientID: loggableID(clientID), GrantID: grantID,
+			Outcome: refused.Code, Detail: refused.Description,
+		})
+	}
+}
+
+// end ends a grant whose standing is gone.
+func (t *Token) end(ctx context.Context, grant bridge.Grant, reason bridge.EndReason) error {
+	_, ended, err := t.Grants.EndGrant(ctx, grant.ID, reason, t.Now())
+	if err != nil {
+		return err
+	}
+	if ended {
+		t.noteEnd(ctx, grant, reason)
+	}
+	return nil
+}
+
+func (t *Token) noteEnd(ctx context.Context, grant bridge.Grant, reason bridge.EndReason) {
+	t.Trail.Record(ctx, bridge.AuditEvent{
+		Kind: audit.GrantEnded, GrantID: grant.ID, ClientID: grant.ClientID, PersonID: grant.Person.ID(), Outcome: string(reason),
+	})
+	t.Ended()
+}
+
+func newRefreshToken() (secret.Token, error) { return secret.Random(rand.Reader, "tbr_") }
+
+// loggableID keeps what a client sent as its id from filling the log.
+func loggableID(id string) string {
+	const most = 80
+	if len(id) > most {
+		return id[:most]
+	}
+	return id
+}

@@ -1,0 +1,46 @@
+package token
+
+import (
+	"time"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+)
+
+// RefreshPolicy is the refresh rule's knobs.
+type RefreshPolicy struct {
+	Grace      time.Duration // how long the predecessor gets the same successor again
+	MaxRepeats int           // and how often
+}
+
+// DefaultRefreshPolicy is the design's: 60 s, 10 times.
+func DefaultRefreshPolicy() RefreshPolicy {
+	return RefreshPolicy{Grace: time.Minute, MaxRepeats: 10}
+}
+
+// Decide is the refresh rule, a pure function of family, token and time (design §4, Renewing):
+//
+//   - the head rotates;
+//   - its predecessor, within Grace of the rotation and at most MaxRepeats times, is answered with
+//     the same successor: Claude refreshes from two addresses at once and repeats lost answers, and
+//     both must get the same token or one of them is thrown out (TK-14, TK-15). Once the successor
+//     is itself rotated its predecessor is no longer Previous, so that ends the grace (TK-16);
+//   - any older token of the family, or the predecessor too late or too often, is reuse.
+//
+// It is a bridge.RefreshRule.
+func (p RefreshPolicy) Decide(family bridge.Family, presented bridge.Hash, now time.Time) bridge.RefreshOutcome {
+	switch {
+	case presented.IsZero():
+		return bridge.RefreshUnknown
+	case presented == family.Head:
+		if !now.Before(family.IdleUntil) || !now.Before(family.EndsAt) {
+			return bridge.RefreshExpired
+		}
+		return bridge.RefreshRotated
+	case presented == family.Previous && now.Before(family.RotatedAt.Add(p.Grace)) && family.Repeats < p.MaxRepeats:
+		if !now.Before(family.EndsAt) {
+			return bridge.RefreshExpired
+		}
+		return bridge.RefreshRepeated
+	}
+	return bridge.RefreshReused
+}

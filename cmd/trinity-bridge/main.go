@@ -1,0 +1,113 @@
+// Command trinity-bridge lets people add their own Trinity deployment to Claude, and to every
+// other MCP client, as a remote connector.
+//
+// It is thin: it parses, calls bridge/app and prints. Exit codes: 0 done, 1 refused or failed,
+// 2 wrong usage.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/abilityai/trinity-bridge/bridge/config"
+)
+
+// The exit codes of every command.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// cli is the command line.
+type cli struct {
+	Serve   serveCommand   `cmd:"" help:"Run the bridge in front of a Trinity deployment."`
+	Demo    demoCommand    `cmd:"" help:"Run the bridge with a simulated Trinity on this machine; nothing to configure."`
+	Grants  grantsCommand  `cmd:"" help:"List and revoke what people have allowed, through the running bridge."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+// console is where commands print and what they live with.
+type console struct {
+	ctx      context.Context //nolint:containedctx // one value bound to every command by the parser
+	out, err io.Writer
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, args []string, out, errOut io.Writer) int {
+	var commands cli
+	exited := -1
+	parser, err := kong.New(&commands,
+		kong.Name("trinity-bridge"),
+		kong.Description("Add your own Trinity deployment to Claude and other MCP clients as a remote connector."),
+		kong.Writers(out, errOut),
+		kong.Exit(func(code int) { exited = code }),
+		kong.UsageOnError(),
+	)
+	if err != nil {
+		_, _ = fmt.Fprintln(errOut, "trinity-bridge:", err)
+		return exitFailed
+	}
+	parsed, err := parser.Parse(args)
+	switch {
+	case exited >= 0: // help was printed
+		return exited
+	case err != nil:
+		_, _ = fmt.Fprintln(errOut, "trinity-bridge:", err)
+		return exitUsage
+	}
+	if err := parsed.Run(&console{ctx: ctx, out: out, err: errOut}); err != nil {
+		return report(errOut, err)
+	}
+	return exitDone
+}
+
+// report prints an error; a configuration's mistakes stand one to a line.
+func report(errOut io.Writer, err error) int {
+	var mistakes config.Mistakes
+	if errors.As(err, &mistakes) {
+		_, _ = fmt.Fprintln(errOut, "trinity-bridge does not start: the configuration has mistakes")
+		for _, mistake := range mistakes {
+			_, _ = fmt.Fprintln(errOut, "  -", mistake)
+		}
+		return exitUsage
+	}
+	_, _ = fmt.Fprintln(errOut, "trinity-bridge:", err)
+	return exitFailed
+}
+
+func newLogger(w io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+type versionCommand struct{}
+
+// Run prints the module version and the commit the binary was built from.
+func (versionCommand) Run(c *console) error {
+	version, revision := "(devel)", ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = info.Main.Version
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" {
+				revision = " " + setting.Value
+			}
+		}
+	}
+	_, err := fmt.Fprintf(c.out, "trinity-bridge %s%s\n", version, revision)
+	return err
+}

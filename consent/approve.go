@@ -1,0 +1,95 @@
+package consent
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/audit"
+	"github.com/abilityai/trinity-bridge/bridge/flow"
+	"github.com/abilityai/trinity-bridge/bridge/secret"
+)
+
+// approve makes the grant: its Trinity key, then consent, grant and code in one transaction, then
+// the Trinity session ends. A failure on the way leaves the flow where it was, so that the person
+// can press the button again, and takes back the key.
+func (s *Step) approve(w http.ResponseWriter, r *http.Request, current bridge.Flow) {
+	client, err := s.Clients.Client(r.Context(), current.Request.ClientID)
+	if err != nil || client.Blocked {
+		s.problem(w, r, flow.ErrGone)
+		return
+	}
+	scopes, notice := chosen(r.PostForm["scope"], client)
+	if notice != "" {
+		s.page(w, r, http.StatusBadRequest, current, notice)
+		return
+	}
+	grantID := s.grantID(current)
+	credential, err := s.Credentials.Mint(r.Context(), current, grantID, client.Name)
+	if err != nil {
+		s.mintFailed(w, r, current, err)
+		return
+	}
+	issue, err := s.issue(current, client, grantID, scopes, credential)
+	if err != nil {
+		s.Credentials.Discard(r.Context(), current, credential)
+		s.problem(w, r, err)
+		return
+	}
+	outcome, err := s.Codes.IssueCode(r.Context(), issue, s.Now())
+	if err != nil || outcome != bridge.CodeIssued {
+		s.Credentials.Discard(r.Context(), current, credential)
+		if err == nil {
+			err = flow.ErrGone
+		}
+		s.problem(w, r, err)
+		return
+	}
+	s.Credentials.SignOut(r.Context(), current)
+	s.Trail.Record(r.Context(), bridge.AuditEvent{
+		Kind: audit.ConsentGiven, ClientID: client.ID, PersonID: current.SignIn.Person.ID(), GrantID: issue.Grant.ID,
+		Detail: scopes.String(),
+	})
+	s.sendOn(w, r, current)
+}
+
+func (s *Step) mintFailed(w http.ResponseWriter, r *http.Request, current bridge.Flow, err error) {
+	s.Log.WarnContext(r.Context(), "no Trinity key could be made", "request_id", audit.RequestID(r.Context()), "error", err)
+	notice, status := "consent.trinity_down", http.StatusServiceUnavailable
+	if errors.Is(err, bridge.ErrNotFound) { // the sign-in's session is over
+		notice, status = "consent.session_over", http.StatusBadRequest
+	}
+	s.page(w, r, status, current, notice)
+}
+
+// issue puts together what an approval stores.
+func (s *Step) issue(current bridge.Flow, client bridge.Client, grantID string, scopes bridge.Scopes, credential bridge.Credential) (bridge.Issue, error) {
+	code, err := secret.Random(s.Rand, "tbc_")
+	if err != nil {
+		return bridge.Issue{}, err
+	}
+	now, request := s.Now(), current.Request
+	expires := now.Add(s.Life.Code)
+	acting := bridge.ActingAs{Kind: bridge.ActAsUser}
+	exit := flow.AnswerURL(request.RedirectURI, s.Issuer, request.State, url.Values{"code": {code.Reveal()}})
+	return bridge.Issue{
+		FlowID: current.ID,
+		Consent: bridge.Consent{
+			PersonID: current.SignIn.Person.ID(), ClientID: client.ID, RedirectURI: request.RedirectURI,
+			Resource: request.Resource, Scopes: scopes, ActingAs: acting, GivenAt: now,
+		},
+		Grant: bridge.Grant{
+			ID: grantID, Status: bridge.GrantPending, Person: current.SignIn.Person, Account: current.SignIn.Account,
+			ActingAs: acting, ClientID: client.ID, ClientName: client.Name, Resource: request.Resource,
+			Scopes: scopes, Asked: request.Scopes, Refresh: request.Refresh, Credential: credential,
+			CreatedAt: now, Lapses: expires,
+		},
+		Code: bridge.Code{
+			Hash: code.Hash(), GrantID: grantID, ClientID: client.ID, RedirectURI: request.RedirectURI,
+			RedirectSent: request.RedirectSent, CodeChallenge: request.CodeChallenge, Resource: request.Resource,
+			Refresh: request.Refresh, ExpiresAt: expires,
+		},
+		Exit: s.Flows.SealExit(current.ID, exit),
+	}, nil
+}
