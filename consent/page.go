@@ -80,4 +80,5 @@ func chosen(posted []string, client bridge.Client) (bridge.Scopes, string) {
 	return scopes.Union(bridge.Scopes{bridge.ScopeRead}), ""
 }
 
-func days(d time.Duration) int { return int(d.Hours() / 24) }
+// days rounds up: the page promises no earlier end than there is.
+func days(d time.Duration) int { return int((d + 24*time.Hour - 1) / (24 * time.Hour)) }

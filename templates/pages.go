@@ -4,9 +4,9 @@ package templates
 type Client struct {
 	Name         string // cleaned, cut; "" when it gave none
 	Verified     bool   // named by the operator, not by itself
-	RedirectHost string // host[:port] the answer goes to, in ASCII form
+	RedirectHost string // host[:port] the answer goes to; shown in ASCII form
 	Loopback     bool   // the answer goes to a program on the person's own computer
-	Website      string // https URL on the redirect's host, or ""
+	Website      string // linked only where it is https and on RedirectHost; "" for none
 }
 
 // SignInPage asks for a mailbox.
@@ -57,11 +57,11 @@ type ConsentPage struct {
 	Notice       string
 }
 
-// OnwardPage sends the browser to the client: the same-origin page after a decision.
+// OnwardPage sends the browser to the client: the same-origin page after a decision. Whether it
+// speaks of a yes or a no follows from the URL.
 type OnwardPage struct {
-	URL    string // the client's redirect URI with the answer
+	URL    string // the client's redirect URI with the answer: https, or http to loopback
 	Client Client
-	Denied bool
 }
 
 // ReturnPage tells of a request that cannot be served and offers the way back to an unverified
@@ -75,7 +75,7 @@ type ReturnPage struct {
 // ProblemPage says what went wrong and what to do. Title and text are messages problem.<Key>.title
 // and .text.
 type ProblemPage struct {
-	Status    int
+	Status    int // what the caller hands to Write
 	Key       string
 	Reference string // request id
 	RetryURL  string // same-origin, or ""

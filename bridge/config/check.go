@@ -44,7 +44,7 @@ func check(f Flags, declared []ClientDeclaration, m *Mistakes) *Config {
 	c := &Config{
 		Data: or(f.Data, "data"), Listen: or(f.Listen, ":8420"), OperatorListen: or(f.OperatorListen, "127.0.0.1:8421"),
 		TLSCert: f.TLSCert, TLSKey: f.TLSKey,
-		OperatorName: or(f.OperatorName, "the operator of this Trinity deployment"), OperatorContact: f.OperatorContact,
+		OperatorName: f.OperatorName, OperatorContact: f.OperatorContact,
 	}
 	c.PublicURL = publicURL(f.PublicURL, m)
 	c.TrinityURL = upstreamURL("--trinity-url", f.TrinityURL, m)

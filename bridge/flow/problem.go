@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/templates"
 )
 
@@ -20,6 +21,9 @@ func Problem(err error) templates.ProblemPage {
 		return templates.ProblemPage{Status: http.StatusForbidden, Key: "forged"}
 	case errors.Is(err, ErrNotAForm):
 		return templates.ProblemPage{Status: http.StatusUnsupportedMediaType, Key: "not-a-form"}
+	}
+	if errors.Is(err, bridge.ErrReadOnly) {
+		return templates.ProblemPage{Status: http.StatusServiceUnavailable, Key: "store-down"}
 	}
 	return templates.ProblemPage{Status: http.StatusServiceUnavailable, Key: "internal"}
 }

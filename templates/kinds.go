@@ -1,0 +1,47 @@
+package templates
+
+import (
+	"errors"
+	"fmt"
+)
+
+// kind is what Write must know of a page before it renders it.
+type kind struct {
+	name string // of its file
+	form bool   // it holds a form that posts to this origin
+}
+
+var errPage = errors.New("no such page")
+
+func pageNames() []string {
+	return []string{
+		"signin", "code", "second-factor", "consent", "onward", "return", "problem", "home", "help", "privacy",
+	}
+}
+
+// kindOf finds the kind of a page struct and checks the addresses it would link to.
+func kindOf(page any) (kind, error) {
+	switch p := page.(type) {
+	case SignInPage:
+		return kind{"signin", true}, nil
+	case CodePage:
+		return kind{"code", true}, nil
+	case SecondFactorPage:
+		return kind{"second-factor", true}, nil
+	case ConsentPage:
+		return kind{"consent", true}, nil
+	case OnwardPage:
+		return kind{"onward", false}, checkExit(p.URL)
+	case ReturnPage:
+		return kind{"return", false}, checkExit(p.URL)
+	case ProblemPage:
+		return kind{"problem", false}, checkOwn(p.RetryURL)
+	case HomePage:
+		return kind{"home", false}, nil
+	case HelpPage:
+		return kind{"help", false}, nil
+	case PrivacyPage:
+		return kind{"privacy", false}, nil
+	}
+	return kind{}, fmt.Errorf("%w: %T", errPage, page)
+}

@@ -1,0 +1,94 @@
+package templates
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http/httptest"
+	"testing"
+)
+
+const issuer = "https://bridge.example.com"
+
+var (
+	webClient      = Client{Name: "Claude", RedirectHost: "claude.ai", Website: "https://claude.ai/about"}
+	localClient    = Client{Name: "Claude Code", RedirectHost: "localhost:3118", Loopback: true}
+	verifiedClient = Client{Name: "Claude", Verified: true, RedirectHost: "claude.ai"}
+)
+
+func consentPage(c Client) ConsentPage {
+	return ConsentPage{
+		Flow: "flow-1", Ticket: "ticket-1", Client: c, Account: "alice", Email: "alice@example.com", Role: "creator",
+		Resource: issuer + "/mcp", KeyName: "bridge Claude 7f3a91", IdleDays: 30, MaxDays: 180,
+		Scopes: []ScopeChoice{
+			{Scope: "trinity:read", Fixed: true},
+			{Scope: "trinity:write", Ticked: true},
+			{Scope: "trinity:admin", Warning: true},
+		},
+	}
+}
+
+// samples are every page there is, and the variants that differ in markup.
+func samples() map[string]any {
+	again := consentPage(localClient)
+	again.AllowedOn, again.Notice, again.Scopes[2].New = "2026-11-02", "consent.no_scope", true
+	bare := consentPage(Client{})
+	bare.Email, bare.Role, bare.IdleDays, bare.MaxDays, bare.Scopes = "", "", 0, 0, bare.Scopes[:1]
+	return map[string]any{
+		"sign in":              SignInPage{Flow: "flow-1", Ticket: "ticket-1", Client: webClient},
+		"sign in again":        SignInPage{Flow: "flow-1", Ticket: "ticket-1", Client: localClient, Email: "alice@", Notice: "email.invalid"},
+		"code":                 CodePage{Flow: "flow-1", Ticket: "ticket-1", Client: webClient, Mailbox: "alice@example.com"},
+		"code again":           CodePage{Flow: "flow-1", Ticket: "ticket-1", Client: verifiedClient, Mailbox: "alice@example.com", Notice: "code.wrong"},
+		"second factor":        SecondFactorPage{Flow: "flow-1", Ticket: "ticket-1", Client: webClient},
+		"second factor again":  SecondFactorPage{Flow: "flow-1", Ticket: "ticket-1", Client: localClient, Notice: "factor.wrong"},
+		"consent":              consentPage(webClient),
+		"consent, local again": again,
+		"consent, verified":    consentPage(verifiedClient),
+		"consent, bare":        bare,
+		"onward":               OnwardPage{URL: "https://claude.ai/api/mcp/auth_callback?code=c&state=s", Client: webClient},
+		"onward, denied":       OnwardPage{URL: "http://127.0.0.1:3118/callback?error=access_denied&state=s", Client: localClient},
+		"return":               ReturnPage{URL: "https://claude.ai/api/mcp/auth_callback?error=invalid_scope", Client: webClient, Reason: "invalid_scope"},
+		"problem":              ProblemPage{Status: 400, Key: "bad-redirect"},
+		"problem, retry":       ProblemPage{Status: 503, Key: "trinity-down", Reference: "7f3a91", RetryURL: "/signin?flow=flow-1"},
+		"home":                 HomePage{Connector: issuer + "/mcp"},
+		"help":                 HelpPage{Connector: issuer + "/mcp"},
+		"privacy":              PrivacyPage{IdleDays: 30, MaxDays: 180, AuditDays: 90},
+	}
+}
+
+func site() Site {
+	return Site{Issuer: issuer, Operator: "Example Ltd", Contact: "trinity@example.com"}
+}
+
+func newSet(t *testing.T, site Site) *Set {
+	t.Helper()
+	set, err := New(site)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// write renders a page that must be good, and returns it.
+func write(t *testing.T, page any) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	newSet(t, site()).Write(w, 200, page)
+	if w.Code != 200 {
+		t.Fatalf("status %d for %#v", w.Code, page)
+	}
+	return w.Body.String()
+}
+
+// writeBroken renders a page that must be refused, and returns the answer and the log.
+func writeBroken(t *testing.T, page any) (*httptest.ResponseRecorder, string) {
+	t.Helper()
+	var log bytes.Buffer
+	s := site()
+	s.Log = slog.New(slog.NewTextHandler(&log, nil))
+	w := httptest.NewRecorder()
+	newSet(t, s).Write(w, 200, page)
+	if w.Code != 500 {
+		t.Fatalf("status %d for %#v", w.Code, page)
+	}
+	return w, log.String()
+}
