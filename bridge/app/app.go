@@ -29,7 +29,7 @@ const (
 	sweepEvery   = time.Minute
 	sweepLimit   = 1000
 	drainTime    = 8 * time.Second
-	streamsEnd   = 3 * time.Second // into the drain, open streams are ended
+	callsEnd     = 6 * time.Second // into the drain, calls that still go on are ended
 	maxHeader    = 64 << 10
 	headerTime   = 5 * time.Second
 	idleConnTime = 2 * time.Minute
@@ -56,7 +56,9 @@ type Bridge struct {
 	signer    *token.Signer
 	trail     *audit.Trail
 	probe     *gateway.Probe
+	gateway   *gateway.Gateway
 	custodian *trinity.Custodian
+	signIn    *trinity.SignIn
 	hosts     []string
 	handler   http.Handler
 	operator  *operator
@@ -178,10 +180,8 @@ func (b *Bridge) bind(ctx context.Context) error {
 // nil after a clean drain.
 func (b *Bridge) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	streams, endStreams := context.WithCancel(background)
 	defer stop()
-	defer endStreams()
-	public, operator := b.server(b.handler, streams), b.server(b.operator.handler, background)
+	public, operator := b.server(b.handler, background), b.server(b.operator.handler, background)
 	failed := make(chan error, 2)
 	go func() { failed <- b.serve(public) }()
 	go func() { failed <- operator.Serve(b.operatorListener) }()
@@ -197,9 +197,12 @@ func (b *Bridge) Run(ctx context.Context) error {
 	}
 	drain, cancel := context.WithTimeout(background, drainTime)
 	defer cancel()
-	timer := time.AfterFunc(streamsEnd, endStreams)
+	b.gateway.Drain()
+	timer := time.AfterFunc(callsEnd, b.gateway.Close)
 	defer timer.Stop()
 	err = errors.Join(err, public.Shutdown(drain), operator.Shutdown(drain))
+	b.gateway.Close()
+	b.signIn.Wait()
 	stop()
 	workers.Wait()
 	return err

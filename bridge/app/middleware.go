@@ -56,12 +56,9 @@ func (b *Bridge) acceptable(w http.ResponseWriter, r *http.Request) bool {
 		refuse(w, http.StatusMisdirectedRequest, "The host name is not one of this server")
 		return false
 	}
-	escaped := strings.ToLower(r.URL.EscapedPath())
-	for _, part := range []string{"//", "/./", "/../", "%2e", "%2f", "%5c", "%00", "\\", ";"} {
-		if strings.Contains(escaped+"/", part) {
-			refuse(w, http.StatusNotFound, "There is nothing at this path")
-			return false
-		}
+	if ambiguous(r.URL.EscapedPath()) {
+		refuse(w, http.StatusNotFound, "There is nothing at this path")
+		return false
 	}
 	if r.URL.Path != discovery.PathMCP && r.URL.Path != discovery.PathMCP+"/" {
 		err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyDeadline))
@@ -70,6 +67,17 @@ func (b *Bridge) acceptable(w http.ResponseWriter, r *http.Request) bool {
 		}
 	}
 	return true
+}
+
+// ambiguous reports whether a path can be read in more than one way.
+func ambiguous(path string) bool {
+	path = strings.ToLower(path)
+	for _, part := range []string{"//", "/./", "/../", "%2e", "%2f", "%5c", "%00", "\\", ";"} {
+		if strings.Contains(path, part) {
+			return true
+		}
+	}
+	return strings.HasSuffix(path, "/.") || strings.HasSuffix(path, "/..")
 }
 
 func (b *Bridge) recovered(w *statusRecorder, r *http.Request, failure any) {

@@ -1,0 +1,71 @@
+# Everything a developer does, by name. `make help` lists it.
+
+SHELL := /bin/bash -o pipefail
+.DEFAULT_GOAL := help
+
+GO        ?= go
+BENCHTIME ?= 2s
+node_modules := e2e/node/node_modules/.package-lock.json
+
+.PHONY: help
+help: ## Show what there is to make
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the program into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/trinity-bridge ./cmd/trinity-bridge
+
+.PHONY: run
+run: ## Run the demo: bridge and simulated Trinity on loopback
+	$(GO) run ./cmd/trinity-bridge demo
+
+.PHONY: test
+test: ## Run every test that needs Go alone, with the race detector
+	$(GO) test -race -timeout 15m ./...
+
+.PHONY: e2e
+e2e: $(node_modules) ## Run foreign clients, a browser and a foreign server against the program
+	$(GO) test -tags e2e -count=1 -timeout 15m -v ./e2e
+
+# The lock file decides; scripts of packages are never run.
+$(node_modules): e2e/node/package.json e2e/node/package-lock.json
+	cd e2e/node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: bench
+bench: ## Measure the gateway beside a bare reverse proxy
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 15m ./bridge/...
+
+.PHONY: lint
+lint: ## Read the code: vet, golangci-lint, format
+	$(GO) vet ./...
+	$(GO) vet -tags e2e ./e2e
+	@tool=$$(.ci/tool golangci-lint) && "$$tool" config verify && "$$tool" run ./...
+
+.PHONY: fmt
+fmt: ## Format the code
+	@tool=$$(.ci/tool gofumpt) && "$$tool" -l -w $$(git ls-files --cached --others --exclude-standard '*.go')
+
+.PHONY: check-fmt
+check-fmt: ## Name the files that `make fmt` would change
+	@.ci/check-fmt
+
+.PHONY: check-docs
+check-docs: ## Check links, package comments and left-behinds
+	@.ci/check-docs
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities in what the program uses
+	@.ci/vuln
+
+.PHONY: ci
+ci: ## Run all that continuous integration runs
+	bash .ci/run
+
+.PHONY: tools
+tools: ## Install the pinned tools
+	@for name in golangci-lint gofumpt govulncheck; do .ci/tool $$name; done
+
+.PHONY: clean
+clean: ## Remove what was built, installed and pictured here
+	rm -rf bin .tools e2e/artifacts e2e/node/node_modules

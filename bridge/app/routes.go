@@ -1,0 +1,212 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+	"golang.org/x/time/rate"
+
+	"github.com/abilityai/trinity-bridge/bridge/audit"
+	"github.com/abilityai/trinity-bridge/bridge/clients"
+	"github.com/abilityai/trinity-bridge/bridge/discovery"
+	"github.com/abilityai/trinity-bridge/bridge/flow"
+	"github.com/abilityai/trinity-bridge/bridge/gateway"
+	"github.com/abilityai/trinity-bridge/bridge/oauth"
+	"github.com/abilityai/trinity-bridge/bridge/outbound"
+	"github.com/abilityai/trinity-bridge/bridge/token"
+	"github.com/abilityai/trinity-bridge/bridge/tools"
+	"github.com/abilityai/trinity-bridge/consent"
+	"github.com/abilityai/trinity-bridge/federation/trinity"
+	"github.com/abilityai/trinity-bridge/static"
+	"github.com/abilityai/trinity-bridge/templates"
+)
+
+// Fixed figures of the design (§6).
+const (
+	codeLife  = time.Minute
+	auditDays = 90
+	// firstProbe is how long the start waits for the upstream; the probe goes on behind it.
+	firstProbe = 2 * time.Second
+	// Registrations in total: a vendor's clients share addresses, so no address has its own share.
+	registrationsPerSecond = 20
+	registrationBurst      = 200
+)
+
+// Connector is the URL a person adds to a client: the resource.
+func (b *Bridge) Connector() string { return b.config.PublicURL.String() + discovery.PathMCP }
+
+// build makes every room and its routes.
+func (b *Bridge) build(ctx context.Context) error {
+	issuer := b.config.PublicURL.String()
+	var err error
+	if b.signer, err = token.OpenSigner(ctx, b.store, b.ring, issuer, b.now); err != nil {
+		return err
+	}
+	pages, err := templates.New(templates.Site{
+		Issuer: issuer, Operator: b.config.OperatorName, Contact: b.config.OperatorContact, Log: b.log,
+	})
+	if err != nil {
+		return fmt.Errorf("loading the pages: %w", err)
+	}
+	documents, err := discovery.New(discovery.Settings{
+		Issuer: issuer, ResourceName: "Trinity", HelpURL: issuer + "/help/connect", PrivacyURL: issuer + "/privacy",
+		Registration: b.config.Registration, JWKS: b.signer.JWKS,
+	})
+	if err != nil {
+		return err
+	}
+	api := trinity.NewAPI(b.config.TrinityURL)
+	credentials := trinity.NewCredentials(trinity.CredentialsOptions{
+		API: api, Ring: b.ring, Revocations: b.store, Trail: b.trail, Log: b.log, Now: b.now,
+	})
+	b.custodian = trinity.NewCustodian(trinity.CustodianOptions{
+		API: api, Ring: b.ring, Store: b.store, Trail: b.trail, Log: b.log, Now: b.now,
+	})
+	r := mux.NewRouter().SkipClean(true) // the shell refuses what cleaning would redirect
+	if err := b.mountGateway(r, credentials); err != nil {
+		return err
+	}
+	registry := clients.New(b.store, b.config.Clients, b.now, b.rand)
+	flows := flow.New(flow.Options{Store: b.store, Ring: b.ring, Issuer: b.config.PublicURL, Now: b.now, Rand: b.rand})
+	if err := b.mountProtocol(r, registry, flows, pages, credentials); err != nil {
+		return err
+	}
+	b.signIn = trinity.NewSignIn(trinity.SignInOptions{
+		API: api, Flows: flows, Ring: b.ring, Counters: b.store, Clients: registry, Pages: pages,
+		Trail: b.trail, Log: b.log, Now: b.now,
+	})
+	b.signIn.Mount(r)
+	(&consent.Step{
+		Issuer: issuer, Flows: flows, Codes: b.store, Credentials: credentials, Clients: registry, Pages: pages,
+		Life:  consent.Lifetimes{Code: codeLife, RefreshIdle: b.config.RefreshIdle, RefreshMax: b.config.RefreshMax},
+		Trail: b.trail, Log: b.log, Now: b.now, Rand: b.rand,
+	}).Mount(r)
+	documents.Mount(r)
+	b.mountPages(r, pages)
+	b.handler = b.shell(crossOrigin(r))
+	return b.mountOperator()
+}
+
+// mountGateway adds the MCP endpoint, first: the router tries routes in order.
+func (b *Bridge) mountGateway(r *mux.Router, credentials *trinity.Credentials) error {
+	catalogue, err := tools.Load()
+	if err != nil {
+		return fmt.Errorf("loading the tool catalogue: %w", err)
+	}
+	b.probe = &gateway.Probe{Upstream: b.config.MCPURL, Transport: outbound.Transport(), Trail: b.trail, Log: b.log}
+	b.gateway, err = gateway.New(gateway.Options{
+		Issuer: b.config.PublicURL.String(), Upstream: b.config.MCPURL, Origins: b.config.AllowedOrigins,
+		StaticKeysOff: !b.config.StaticKeys, Tokens: b.signer, Grants: b.store, Credentials: credentials, Tools: catalogue,
+		Ring: b.ring, Trail: b.trail, Log: b.log, Now: b.now, Ready: b.probe.Ready, Ended: b.custodian.Wake,
+	})
+	if err != nil {
+		return err
+	}
+	b.gateway.Mount(r)
+	return nil
+}
+
+// mountOperator makes the operator's port.
+func (b *Bridge) mountOperator() error {
+	b.operator = &operator{
+		store: b.store, trail: b.trail, log: b.log, now: b.now, ended: b.custodian.Wake,
+		ready: func(ctx context.Context) error {
+			if err := b.store.Ping(ctx); err != nil {
+				return err
+			}
+			return b.probe.Ready()
+		},
+	}
+	return b.operator.mount()
+}
+
+// RefuseOpenUpstream probes the upstream MCP server once and fails if it serves whoever asks:
+// everybody would be its administrator (OP-34). An upstream that is down is no reason not to start.
+func (b *Bridge) RefuseOpenUpstream(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, firstProbe)
+	defer cancel()
+	if b.probe.Check(ctx) == gateway.ProbeOpen {
+		return fmt.Errorf("the MCP server at %s answers without a key, so everybody would be its administrator: "+
+			"set MCP_REQUIRE_API_KEY=true for it and start again", b.config.MCPURL)
+	}
+	return nil
+}
+
+// mountProtocol adds authorize, token, register and revoke.
+func (b *Bridge) mountProtocol(r *mux.Router, registry *clients.Registry, flows *flow.Keeper, pages *templates.Set, standing oauth.Standing) error {
+	authenticator, err := oauth.NewAuthenticator(registry)
+	if err != nil {
+		return err
+	}
+	(&oauth.Authorize{
+		Issuer: b.config.PublicURL.String(), Resource: b.Connector(), Clients: registry, Flows: flows, Pages: pages,
+		Trail: b.trail, Log: b.log,
+	}).Mount(r)
+	(&oauth.Token{
+		Resource: b.Connector(), Clients: authenticator, Grants: b.store, Signer: b.signer, Standing: standing,
+		Refresh: token.DefaultRefreshPolicy().Decide,
+		Life: oauth.Lifetimes{
+			AccessToken: b.config.AccessLifetime, RefreshIdle: b.config.RefreshIdle, RefreshAbsolute: b.config.RefreshMax,
+			ClientUnused: clients.UnusedAfter,
+		},
+		Trail: b.trail, Log: b.log, Now: b.now, Ended: b.custodian.Wake,
+	}).Mount(r)
+	(&oauth.Revoke{
+		Clients: authenticator, Grants: b.store, Signer: b.signer, Trail: b.trail, Log: b.log, Now: b.now,
+		Ended: b.custodian.Wake,
+	}).Mount(r)
+	if b.config.Registration {
+		(&oauth.Register{
+			Clients: registry, Limit: rate.NewLimiter(registrationsPerSecond, registrationBurst), Trail: b.trail, Log: b.log,
+		}).Mount(r)
+	}
+	return nil
+}
+
+// mountPages adds the pages that belong to no flow, and the answers for what does not exist.
+func (b *Bridge) mountPages(r *mux.Router, pages *templates.Set) {
+	page := func(content any) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { pages.Write(w, http.StatusOK, content) }
+	}
+	get := []string{http.MethodGet, http.MethodHead}
+	r.HandleFunc("/", page(templates.HomePage{Connector: b.Connector()})).Methods(get...)
+	r.HandleFunc("/help/connect", page(templates.HelpPage{Connector: b.Connector()})).Methods(get...)
+	r.HandleFunc("/privacy", page(templates.PrivacyPage{
+		IdleDays: wholeDays(b.config.RefreshIdle), MaxDays: wholeDays(b.config.RefreshMax), AuditDays: auditDays,
+	})).Methods(get...)
+	static.Mount(r)
+	missing := func(status int, key, text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.Header.Get("Accept"), "text/html") && !strings.HasPrefix(r.URL.Path, "/oauth/") {
+				pages.Write(w, status, templates.ProblemPage{Status: status, Key: key, Reference: audit.RequestID(r.Context())})
+				return
+			}
+			refuse(w, status, text)
+		}
+	}
+	r.NotFoundHandler = missing(http.StatusNotFound, "not-found", "There is nothing at this path")
+	r.MethodNotAllowedHandler = missing(http.StatusMethodNotAllowed, "method", "The method does not exist here")
+}
+
+// crossOrigin opens exactly the routes that browser-based clients need: documents and direct
+// endpoints. Pages never get these headers (AS-044).
+func crossOrigin(next http.Handler) http.Handler {
+	open := openCORS(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch path := r.URL.Path; {
+		case strings.HasPrefix(path, "/.well-known/"),
+			path == discovery.PathToken, path == discovery.PathRegister, path == discovery.PathRevoke, path == discovery.PathKeys,
+			path == "/token", path == "/register":
+			open.ServeHTTP(w, r)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// wholeDays rounds up, as the consent page does.
+func wholeDays(d time.Duration) int { return int((d + 24*time.Hour - 1) / (24 * time.Hour)) }

@@ -1,0 +1,87 @@
+package gateway
+
+import (
+	"bytes"
+	"sync/atomic"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/secret"
+	"github.com/abilityai/trinity-bridge/bridge/token"
+)
+
+const (
+	maxTokens = 16384 // verified tokens kept, about 400 bytes each
+	maxKeys   = 8192  // opened keys kept
+)
+
+// tokenCache keeps what verified tokens say, by the token's hash: a signature costs a hundred times
+// as much as looking here. Failures are never kept, and whether the grant lives is not its business.
+type tokenCache struct {
+	verified *lru.Cache[bridge.Hash, token.Access]
+}
+
+func newTokenCache() (*tokenCache, error) {
+	verified, err := lru.New[bridge.Hash, token.Access](maxTokens)
+	return &tokenCache{verified: verified}, err
+}
+
+// check is tokens.Check with a memory. A token that has expired since is checked again, and that says so.
+func (c *tokenCache) check(tokens Tokens, presented secret.Token, resource string, now time.Time) (token.Access, error) {
+	hash := presented.Hash()
+	if access, ok := c.verified.Get(hash); ok && now.Before(access.ExpiresAt) && access.Resource == resource {
+		return access, nil
+	}
+	access, err := tokens.Check(presented, resource)
+	if err != nil {
+		c.verified.Remove(hash)
+		return token.Access{}, err
+	}
+	c.verified.Add(hash, access)
+	return access, nil
+}
+
+// upstreamKey is an opened key in the forms it is used in.
+type upstreamKey struct {
+	token         secret.Token
+	authorization []string // the field's value on the way to the upstream
+	sealed        []byte   // what it was opened from
+	touched       atomic.Int64
+}
+
+func newUpstreamKey(key secret.Token, sealed []byte) *upstreamKey {
+	return &upstreamKey{token: key, authorization: []string{"Bearer " + key.Reveal()}, sealed: sealed}
+}
+
+// touch reports whether the last time it said yes is at least every ago.
+func (k *upstreamKey) touch(now time.Time, every time.Duration) bool {
+	last := k.touched.Load()
+	return now.Unix()-last >= int64(every/time.Second) && k.touched.CompareAndSwap(last, now.Unix())
+}
+
+// keyCache keeps the opened keys of grants in use. An entry serves only as long as the grant's
+// sealed key is the one it was opened from.
+type keyCache struct {
+	opened *lru.Cache[string, *upstreamKey]
+}
+
+func newKeyCache() (*keyCache, error) {
+	opened, err := lru.New[string, *upstreamKey](maxKeys)
+	return &keyCache{opened: opened}, err
+}
+
+func (c *keyCache) open(credentials Credentials, grant bridge.Grant) (*upstreamKey, error) {
+	sealed := grant.Credential.Sealed
+	if key, ok := c.opened.Get(grant.ID); ok && bytes.Equal(key.sealed, sealed) {
+		return key, nil
+	}
+	opened, err := credentials.Open(grant)
+	if err != nil {
+		return nil, err
+	}
+	key := newUpstreamKey(opened, bytes.Clone(sealed))
+	c.opened.Add(grant.ID, key)
+	return key, nil
+}

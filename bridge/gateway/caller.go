@@ -1,0 +1,150 @@
+package gateway
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/jsonrpc"
+	"github.com/abilityai/trinity-bridge/bridge/secret"
+	"github.com/abilityai/trinity-bridge/bridge/token"
+)
+
+// caller is who a request acts as: a grant with what its token allows, or whoever holds a static key.
+type caller struct {
+	admitted bool
+	static   bool
+	grant    bridge.Grant
+	access   token.Access
+	scopes   bridge.Scopes // what token and grant both allow
+	key      *upstreamKey
+	// binding is what a session is bound to: the grant or the key, never the token's bytes, so
+	// that a session outlives a refresh (RS-27).
+	binding string
+	// refund gives back the guess that a key nobody has vouched for was counted as; nil when none was.
+	refund func()
+}
+
+// release settles the guess unless the key turned out bad.
+func (c *caller) release() {
+	if c.refund != nil {
+		c.refund()
+		c.refund = nil
+	}
+}
+
+// identify finds out who calls. There is no way past it for any method, body, header or version.
+func (x *exchange) identify() *refusal {
+	presented, no := x.g.credential(x.r.Header)
+	switch {
+	case no != nil:
+		return no
+	case presented.IsZero():
+		return x.g.unauthenticated()
+	case isStaticKey(presented):
+		no = x.identifyKey(presented)
+	default:
+		no = x.identifyToken(presented)
+	}
+	x.who.admitted = no == nil
+	return no
+}
+
+// identifyKey takes a static key for what Trinity says it is worth: asked when the key is new here
+// and again every minute of its use, for some generations of the upstream do not look at the key of
+// a request inside a session. A key that was just refused is refused again without asking, and so
+// are guesses from a network that made too many of them (ST-03).
+//
+// While Trinity cannot say, the key goes on: the upstream judges it, and what it refuses is refused.
+func (x *exchange) identifyKey(presented secret.Token) *refusal {
+	g := x.g
+	if g.StaticKeysOff {
+		return g.invalidToken("static_keys_off", "")
+	}
+	hash := presented.Hash()
+	x.who = caller{static: true, key: newUpstreamKey(presented, nil), binding: "key " + hash.String()}
+	now := g.Now()
+	if g.guesses.isBad(hash, now) {
+		return g.invalidToken("key_refused", "refused a moment ago")
+	}
+	known, fresh := g.guesses.isGood(hash, now)
+	if fresh {
+		return nil
+	}
+	if !known {
+		refund, ok := g.guesses.take(networkOf(x.r.RemoteAddr), now)
+		if !ok {
+			return &refusal{
+				status: http.StatusTooManyRequests, code: jsonrpc.CodeServer, message: "Too many keys from your network were refused",
+				retry: guessWindow, outcome: "key_limited",
+			}
+		}
+		x.who.refund = refund
+	}
+	switch standing := g.Credentials.StandingOfKey(x.r.Context(), presented); standing {
+	case bridge.StandingDead, bridge.StandingChanged:
+		return x.refuseKey()
+	case bridge.StandingGood:
+		g.guesses.accepted(hash, now)
+	}
+	return nil
+}
+
+func (x *exchange) refuseKey() *refusal {
+	x.who.refund = nil // the guess counts
+	x.g.guesses.refused(x.who.key.token.Hash(), x.g.Now())
+	return x.g.invalidToken("key_refused", "")
+}
+
+// identifyToken checks an access token and the grant it stands for.
+func (x *exchange) identifyToken(presented secret.Token) *refusal {
+	g := x.g
+	now := g.Now()
+	access, err := g.tokens.check(g.Tokens, presented, g.resource, now)
+	if refused := bridge.AsError(err); refused != nil {
+		detail := ""
+		if refused.Cause != nil {
+			detail = refused.Cause.Error()
+		}
+		return g.invalidToken("invalid_token", detail)
+	}
+	if err != nil {
+		return unavailable("The bridge cannot check access tokens at the moment", err)
+	}
+	grant, err := g.Grants.Grant(x.r.Context(), access.GrantID)
+	if errors.Is(err, bridge.ErrNotFound) {
+		return g.invalidToken("invalid_token", "the grant is gone")
+	}
+	if err != nil {
+		return unavailable("The bridge cannot read its store at the moment", err)
+	}
+	x.who = caller{grant: grant, access: access, scopes: access.Scopes.Intersect(grant.Scopes), binding: "grant " + grant.ID}
+	if why := mismatch(&grant, access, now); why != "" {
+		return g.invalidToken("invalid_token", why)
+	}
+	if x.who.key, err = g.keys.open(g.Credentials, grant); err != nil {
+		return unavailable("The bridge cannot open the key of this connection", err)
+	}
+	return nil
+}
+
+// mismatch says why a token that is good by itself does not open the grant it names, or "".
+func mismatch(grant *bridge.Grant, access token.Access, now time.Time) string {
+	_, revoked := grant.RevokedTokens[access.ID]
+	switch {
+	case !alive(grant, now):
+		return "the grant has ended"
+	case grant.ClientID != access.ClientID || grant.Person.ID() != access.PersonID || grant.Resource != access.Resource:
+		return "the grant is another one's"
+	case revoked || access.ID == "":
+		return "the token is revoked"
+	}
+	return ""
+}
+
+// alive reports whether calls may be made under the grant at now. A lapsed grant is dead before
+// the sweeper comes.
+func alive(grant *bridge.Grant, now time.Time) bool {
+	return grant.Live() && (grant.Lapses.IsZero() || now.Before(grant.Lapses))
+}

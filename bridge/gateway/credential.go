@@ -1,0 +1,72 @@
+package gateway
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/abilityai/trinity-bridge/bridge/jsonrpc"
+	"github.com/abilityai/trinity-bridge/bridge/secret"
+)
+
+const (
+	maxCredential = 8 << 10 // bytes
+	// Trinity's keys: the prefix and 32 bytes as base64url (contract 3.1).
+	staticPrefix = "trinity_mcp_"
+	staticRandom = 43
+)
+
+// credential reads the one place a credential may be in (OAuth 2.1 §5.1.1). The zero Token means
+// that none was sent; other authentication schemes count as none.
+func (g *Gateway) credential(h http.Header) (secret.Token, *refusal) {
+	lines := h["Authorization"]
+	switch {
+	case len(lines) > 1 || len(h["Proxy-Authorization"]) > 0 || len(lines) == 1 && strings.Contains(lines[0], ","):
+		return secret.Token{}, &refusal{
+			status: http.StatusBadRequest, code: jsonrpc.CodeInvalidRequest, message: "Send one credential in one Authorization header",
+			challenge: g.challenges.badRequest, outcome: "invalid_request", detail: "more than one credential",
+		}
+	case len(lines) == 0:
+		return secret.Token{}, nil
+	}
+	scheme, value, _ := strings.Cut(lines[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return secret.Token{}, nil
+	}
+	if len(value) > maxCredential || !token68(value) {
+		return secret.Token{}, g.invalidToken("invalid_token", "not the form of a token")
+	}
+	return secret.New(value), nil
+}
+
+// token68 is the form of a bearer token (RFC 9110 §11.2).
+func token68(value string) bool {
+	value = strings.TrimRight(value, "=")
+	if value == "" {
+		return false
+	}
+	for i := range len(value) {
+		if c := value[i]; !base64URL(c) && c != '.' && c != '~' && c != '+' && c != '/' {
+			return false
+		}
+	}
+	return true
+}
+
+// isStaticKey reports whether a credential has exactly the shape of a Trinity key. Only then it goes
+// the key's path, and then it goes no other (RS-01, ST-01).
+func isStaticKey(presented secret.Token) bool {
+	random, ok := strings.CutPrefix(presented.Reveal(), staticPrefix)
+	if !ok || len(random) != staticRandom {
+		return false
+	}
+	for i := range len(random) {
+		if !base64URL(random[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func base64URL(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_'
+}

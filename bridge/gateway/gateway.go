@@ -1,0 +1,182 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/audit"
+	"github.com/abilityai/trinity-bridge/bridge/discovery"
+	"github.com/abilityai/trinity-bridge/bridge/outbound"
+	"github.com/abilityai/trinity-bridge/bridge/secret"
+	"github.com/abilityai/trinity-bridge/bridge/token"
+	"github.com/abilityai/trinity-bridge/bridge/tools"
+)
+
+// Tokens says what an access token means at a resource. A token that means nothing is a
+// *bridge.Error; any other error is the program's own trouble.
+type Tokens interface {
+	Check(presented secret.Token, resource string) (token.Access, error)
+}
+
+// Grants is the part of the store that a call needs.
+type Grants interface {
+	Grant(ctx context.Context, id string) (bridge.Grant, error)
+	TouchGrant(ctx context.Context, id string, now time.Time) error
+	EndGrant(ctx context.Context, id string, reason bridge.EndReason, now time.Time) (bridge.Grant, bool, error)
+}
+
+// Credentials opens the key of a grant and asks Trinity what a key is worth now.
+type Credentials interface {
+	Open(grant bridge.Grant) (secret.Token, error)
+	Standing(ctx context.Context, grant bridge.Grant) bridge.Standing
+	StandingOfKey(ctx context.Context, key secret.Token) bridge.Standing
+}
+
+// Options are what a gateway is made of. Fields without a default must be set.
+type Options struct {
+	Issuer   string   // the public origin; the resource is Issuer + "/mcp"
+	Upstream *url.URL // Trinity's MCP endpoint
+	Origins  []string // browser origins let in beside the issuer's own, as a browser writes them
+	// StaticKeysOff refuses Trinity's own keys: only access tokens are taken.
+	StaticKeysOff bool
+
+	Tokens      Tokens
+	Grants      Grants
+	Credentials Credentials
+	Tools       *tools.Catalogue
+	Ring        *secret.Keyring
+	Trail       *audit.Trail
+	Log         *slog.Logger
+	Now         func() time.Time
+
+	// Ready says why no call may go upstream yet, or nil; Probe.Ready is one.
+	Ready func() error
+	// Obtainable are the scopes that the grant's client could still be given to this person by asking
+	// again; nil means all. Nobody is asked for a scope that will not be granted (RS-31).
+	Obtainable func(ctx context.Context, grant bridge.Grant) bridge.Scopes
+	// Ended is called when a grant was ended here; nil means nobody wants to know.
+	Ended func()
+
+	Transport http.RoundTripper // default outbound.Transport()
+	Limits    Limits            // zero fields get their default
+}
+
+// Limits are the bounds on a call. No client comes near the defaults.
+type Limits struct {
+	BodyBytes    int64         // of a POST; default 32 MiB, for deploy_local_agent carries archives
+	BodyIdle     time.Duration // between two reads of a body; default 30 s
+	BodyTotal    time.Duration // for a whole body; default 10 min
+	AnswerWithin time.Duration // until the upstream begins to answer what needs no work; default 1 min
+	CallWithin   time.Duration // the same for what may work for long; default 65 min
+	Linger       time.Duration // how long a call goes on for a client that has left; default 10 min
+	Recheck      time.Duration // how often a grant is read again while an answer lasts; default 15 s
+	ReaderStall  time.Duration // how long a client may take nothing of an answer; default 1 min
+	Prime        time.Duration // silence after which a new stream gets its first comment; default 20 ms
+	KeepAlive    time.Duration // silence after which a stream gets another comment; default 20 s
+	TokenSlack   time.Duration // how long a listening stream outlives its token; default 1 min
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.BodyBytes == 0 {
+		l.BodyBytes = 32 << 20
+	}
+	for _, d := range []struct {
+		field    *time.Duration
+		standard time.Duration
+	}{
+		{&l.BodyIdle, 30 * time.Second},
+		{&l.BodyTotal, 10 * time.Minute},
+		{&l.AnswerWithin, time.Minute},
+		{&l.CallWithin, 65 * time.Minute},
+		{&l.Linger, 10 * time.Minute},
+		{&l.Recheck, 15 * time.Second},
+		{&l.ReaderStall, time.Minute},
+		{&l.Prime, 20 * time.Millisecond},
+		{&l.KeepAlive, 20 * time.Second},
+		{&l.TokenSlack, time.Minute},
+	} {
+		if *d.field == 0 {
+			*d.field = d.standard
+		}
+	}
+	return l
+}
+
+// Gateway serves the MCP endpoint. Use New.
+type Gateway struct {
+	Options
+	resource   string
+	challenges challenges
+	origins    map[string]bool
+	tokens     *tokenCache
+	keys       *keyCache
+	guesses    *guesses
+	buffers    sync.Pool
+
+	// life ends with Close; listening, its child, ends with Drain too.
+	life, listening      context.Context
+	endLife, endListener context.CancelCauseFunc
+}
+
+// New makes a gateway.
+func New(o Options) (*Gateway, error) {
+	if o.Upstream == nil || o.Tokens == nil || o.Grants == nil || o.Credentials == nil || o.Tools == nil ||
+		o.Ring == nil || o.Trail == nil || o.Log == nil || o.Now == nil || o.Ready == nil {
+		return nil, errors.New("making the gateway: an option is missing")
+	}
+	o.Limits = o.Limits.withDefaults()
+	if o.Transport == nil {
+		o.Transport = outbound.Transport()
+	}
+	g := &Gateway{
+		Options:    o,
+		resource:   o.Issuer + discovery.PathMCP,
+		challenges: newChallenges(o.Issuer),
+		origins:    map[string]bool{o.Issuer: true},
+		buffers:    sync.Pool{New: func() any { return new([bufferBytes]byte) }},
+	}
+	for _, origin := range o.Origins {
+		g.origins[origin] = true
+	}
+	var err error
+	if g.tokens, err = newTokenCache(); err != nil {
+		return nil, fmt.Errorf("making the gateway: %w", err)
+	}
+	if g.keys, err = newKeyCache(); err != nil {
+		return nil, fmt.Errorf("making the gateway: %w", err)
+	}
+	if g.guesses, err = newGuesses(); err != nil {
+		return nil, fmt.Errorf("making the gateway: %w", err)
+	}
+	g.life, g.endLife = context.WithCancelCause(context.Background())
+	g.listening, g.endListener = context.WithCancelCause(g.life)
+	return g, nil
+}
+
+// Mount adds the endpoint, with and without a slash at its end: a redirect would cost a client its
+// Authorization field or turn its POST into a GET (B72).
+func (g *Gateway) Mount(r *mux.Router) {
+	r.Handle(discovery.PathMCP, g)
+	r.Handle(discovery.PathMCP+"/", g)
+}
+
+// Drain ends the streams that only listen, and refuses new ones; calls go on.
+func (g *Gateway) Drain() { g.endListener(errDraining) }
+
+// Close ends everything that goes on, and whatever comes later.
+func (g *Gateway) Close() { g.endLife(errDraining) }
+
+// ServeHTTP serves one request. Host and request id are the business of whoever stands in front.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{g: g, w: w, r: r, reference: audit.RequestID(r.Context())}
+	x.run() //nolint:contextcheck // the exchange carries the request and with it the context
+}

@@ -1,0 +1,55 @@
+package gateway
+
+import "bytes"
+
+// redactor takes a secret out of a stream of chunks, wherever the chunks are cut (RS-23). What it
+// puts in its place is as long, so that a Content-Length stays true.
+//
+// The caller reads into buf[held:], calls clean on all that is there, sends what it gets and calls
+// keep. Only bytes that may be the beginning of the secret wait for the next chunk, so an event that
+// ends with its line end never waits.
+type redactor struct {
+	secret []byte
+	mask   []byte
+	held   int // bytes at the front of the buffer that were not sent yet
+	tail   int // where in the last chunk they began
+	found  int
+}
+
+func newRedactor(secret string) redactor {
+	mask := bytes.Repeat([]byte("*"), len(secret))
+	copy(mask, "[redacted]")
+	return redactor{secret: []byte(secret), mask: mask}
+}
+
+// clean redacts chunk in place and returns what may be sent. At the end of the stream nothing is held back.
+func (r *redactor) clean(chunk []byte, end bool) []byte {
+	for at := 0; ; {
+		i := bytes.Index(chunk[at:], r.secret)
+		if i < 0 {
+			break
+		}
+		copy(chunk[at+i:], r.mask)
+		at += i + len(r.mask)
+		r.found++
+	}
+	r.tail = len(chunk)
+	if !end {
+		r.tail -= r.beginning(chunk)
+	}
+	r.held = len(chunk) - r.tail
+	return chunk[:r.tail]
+}
+
+// keep moves what was held back to the front of buf, where chunk was.
+func (r *redactor) keep(buf []byte) { copy(buf, buf[r.tail:r.tail+r.held]) }
+
+// beginning is the length of the longest end of chunk that the secret begins with.
+func (r *redactor) beginning(chunk []byte) int {
+	for n := min(len(r.secret)-1, len(chunk)); n > 0; n-- {
+		if chunk[len(chunk)-n] == r.secret[0] && bytes.HasPrefix(r.secret, chunk[len(chunk)-n:]) {
+			return n
+		}
+	}
+	return 0
+}

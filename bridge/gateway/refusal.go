@@ -1,0 +1,158 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/audit"
+	"github.com/abilityai/trinity-bridge/bridge/discovery"
+	"github.com/abilityai/trinity-bridge/bridge/jsonrpc"
+)
+
+// refusal is an answer that the bridge gives itself: a status, and a JSON-RPC error as its body.
+type refusal struct {
+	status    int
+	code      int // JSON-RPC
+	message   string
+	data      any
+	challenge string        // WWW-Authenticate
+	allow     string        // Allow
+	retry     time.Duration // Retry-After
+	hangUp    bool          // the connection cannot be used again
+
+	outcome string // what the audit trail calls it; "" is not worth a line there
+	detail  string
+	cause   error // for the log alone
+}
+
+// challenges are the WWW-Authenticate values that are the same for everybody.
+type challenges struct {
+	metadata                          string // where the resource's metadata is
+	missing, invalidToken, badRequest string
+}
+
+func newChallenges(issuer string) challenges {
+	metadata := discovery.MetadataURL(issuer)
+	build := func(code, description string) string {
+		return discovery.Challenge{
+			Metadata: metadata, Scopes: bridge.BaselineScopes(), Error: code, Description: description,
+		}.Header()
+	}
+	return challenges{
+		metadata:     metadata,
+		missing:      build("", ""),
+		invalidToken: build("invalid_token", "The access token is not valid here"),
+		badRequest:   build("invalid_request", "Send one credential in one Authorization header"),
+	}
+}
+
+// unauthenticated asks for a credential where none was sent.
+func (g *Gateway) unauthenticated() *refusal {
+	return &refusal{
+		status: http.StatusUnauthorized, code: jsonrpc.CodeServer, message: "Authentication required", challenge: g.challenges.missing,
+	}
+}
+
+// invalidToken refuses a credential; detail is for the audit trail and tells nothing of the value.
+func (g *Gateway) invalidToken(outcome, detail string) *refusal {
+	return &refusal{
+		status: http.StatusUnauthorized, code: jsonrpc.CodeServer, message: "The access token is not valid here",
+		challenge: g.challenges.invalidToken, outcome: outcome, detail: detail,
+	}
+}
+
+// unavailable is for what a client should try again: something the bridge needs is not there.
+func unavailable(message string, cause error) *refusal {
+	return &refusal{
+		status: http.StatusServiceUnavailable, code: jsonrpc.CodeInternal, message: message, retry: retryAfter, cause: cause,
+	}
+}
+
+// upstreamFailed is for answers of the upstream that a client cannot use. The client learns the
+// request's reference and nothing else (RS-24).
+func (x *exchange) upstreamFailed(cause error) *refusal {
+	no := &refusal{status: http.StatusBadGateway, code: jsonrpc.CodeInternal, message: "Trinity's MCP server failed", cause: cause}
+	if x.reference != "" {
+		no.message += ", reference " + x.reference
+	}
+	return no
+}
+
+func malformed(code int, message string) *refusal {
+	return &refusal{status: http.StatusBadRequest, code: code, message: message, outcome: "malformed", detail: message}
+}
+
+func noSession() *refusal {
+	return &refusal{status: http.StatusNotFound, code: jsonrpc.CodeNoSession, message: "Session not found"}
+}
+
+// refuse writes no and tells log and audit trail about it.
+func (x *exchange) refuse(no *refusal) {
+	ctx, cancel := x.afterwards()
+	defer cancel()
+	x.report(ctx, no)
+	h := x.w.Header()
+	x.standardHeaders(h)
+	h["Content-Type"] = []string{"application/json"}
+	if no.challenge != "" {
+		h["Www-Authenticate"] = []string{no.challenge}
+	}
+	if no.allow != "" {
+		h["Allow"] = []string{no.allow}
+	}
+	if no.retry > 0 {
+		h["Retry-After"] = []string{strconv.Itoa(int(no.retry / time.Second))}
+	}
+	if no.hangUp {
+		h["Connection"] = []string{"close"}
+	}
+	x.w.WriteHeader(no.status)
+	_, _ = x.w.Write(jsonrpc.Refusal(x.body.ID(), no.code, no.message, no.data)) // who has left needs no answer
+}
+
+func (x *exchange) report(ctx context.Context, no *refusal) {
+	if no.outcome != "" {
+		x.record(ctx, audit.CallRefused, no.outcome, no.detail)
+	}
+	level := slog.LevelDebug
+	if no.status >= http.StatusInternalServerError {
+		level = slog.LevelWarn
+	}
+	x.g.Log.LogAttrs(ctx, level, "call not served", slog.String("request_id", x.reference),
+		slog.Int("status", no.status), slog.String("answer", no.message), slog.Any("error", no.cause))
+}
+
+// record adds a line to the audit trail about this request.
+func (x *exchange) record(ctx context.Context, kind, outcome, detail string) {
+	event := bridge.AuditEvent{Kind: kind, Outcome: outcome, Detail: detail}
+	switch {
+	case x.who.static:
+		event.Detail = "static key " + x.g.Ring.Fingerprint(x.who.key.token)
+		if detail != "" {
+			event.Detail += ": " + detail
+		}
+	case x.who.grant.ID != "":
+		event.PersonID, event.ClientID, event.GrantID = x.who.grant.Person.ID(), x.who.grant.ClientID, x.who.grant.ID
+	}
+	x.g.Trail.Record(ctx, event)
+}
+
+// standardHeaders are on every answer: none is kept by a cache, shared by two callers (RS-57), or
+// read as something else than it says.
+func (x *exchange) standardHeaders(h http.Header) {
+	h["Cache-Control"] = []string{"no-store, private"}
+	h["Vary"] = []string{"Authorization, Origin"}
+	h["X-Content-Type-Options"] = []string{"nosniff"}
+	if x.reference != "" {
+		h["X-Request-Id"] = []string{x.reference}
+	}
+}
+
+// afterwards is a context for what is done even when the client has left.
+func (x *exchange) afterwards() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(x.r.Context()), 10*time.Second)
+}

@@ -1,0 +1,174 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/audit"
+	"github.com/abilityai/trinity-bridge/bridge/jsonrpc"
+)
+
+// forward sends the request on and relays the answer.
+//
+// What goes upstream lives with the gateway, not with the client's connection: whether the one ends
+// the other depends on the revision (package comment).
+func (x *exchange) forward() *refusal {
+	base := x.g.life
+	if x.listens() {
+		base = x.g.listening
+	}
+	ctx, cancel := context.WithCancelCause(base)
+	defer cancel(nil)
+	x.ended = func() error { return context.Cause(ctx) }
+	if x.endsWithClient() {
+		forget := context.AfterFunc(x.r.Context(), func() { cancel(errClientGone) })
+		defer forget()
+	}
+	if x.listens() {
+		x.touch() // the end of it may be far
+	}
+	watch := x.watch(cancel)
+	defer watch.end()
+	res, err := x.g.Transport.RoundTrip(x.request(ctx))
+	if err != nil {
+		return x.unanswered(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode == http.StatusOK { // a failure is waited for to its end
+		watch.begun()
+	}
+	return x.relay(res)
+}
+
+func (x *exchange) endsWithClient() bool { return x.modern() || x.r.Method == http.MethodGet }
+
+// request makes the upstream's request from nothing but what is listed here: no header of the
+// client passes because nobody thought of it (RS-12, RS-14, RS-15, I4).
+func (x *exchange) request(ctx context.Context) *http.Request {
+	from, to := x.r.Header, make(http.Header, 12)
+	to["Authorization"] = x.who.key.authorization
+	to["User-Agent"] = []string{"trinity-bridge"}
+	if x.reference != "" {
+		to["X-Request-Id"] = []string{x.reference}
+	}
+	for _, name := range []string{headerVersion, headerMethod, headerName} {
+		if lines := from[name]; lines != nil {
+			to[name] = lines
+		}
+	}
+	parameterFields(to, from)
+	if x.session != "" {
+		to[headerSession] = []string{x.session}
+	}
+	req := &http.Request{
+		Method: x.r.Method, URL: x.g.Upstream, Host: x.g.Upstream.Host, Header: to,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	switch x.r.Method {
+	case http.MethodPost:
+		// Servers of this transport want both types in Accept whatever the client can take (B73).
+		to["Accept"] = []string{"application/json, text/event-stream"}
+		to["Content-Type"] = []string{mediaJSON}
+		req.ContentLength = int64(len(x.data))
+		req.Body = newBody(x.data)
+		// A POST is sent once (GW-36). With GetBody the transport may take another connection when
+		// the one it chose had been closed while idle and not one byte was written to it.
+		req.GetBody = func() (io.ReadCloser, error) { return newBody(x.data), nil }
+	case http.MethodGet:
+		to["Accept"] = []string{mediaEvents}
+		// An event id means something within its session only (GW-38, RS-53).
+		if lines := from[headerLastEvent]; lines != nil && x.session != "" {
+			to[headerLastEvent] = lines
+		}
+	}
+	return req.WithContext(ctx)
+}
+
+// sentBody is a body that was read before.
+type sentBody struct{ bytes.Reader }
+
+func newBody(data []byte) *sentBody {
+	b := &sentBody{}
+	b.Reset(data)
+	return b
+}
+
+// Close does nothing.
+func (*sentBody) Close() error { return nil }
+
+// unanswered is for an upstream that did not begin to answer.
+func (x *exchange) unanswered(err error) *refusal {
+	switch cause := x.ended(); {
+	case errors.Is(cause, errGrantEnded):
+		return x.g.invalidToken("grant_ended", "while the call was going on")
+	case errors.Is(cause, errImpatient):
+		return &refusal{
+			status: http.StatusGatewayTimeout, code: jsonrpc.CodeInternal, message: "Trinity's MCP server took too long to answer", cause: cause,
+		}
+	case cause != nil:
+		return unavailable("The bridge ended the call", cause)
+	}
+	var failed *net.OpError
+	if errors.As(err, &failed) && failed.Op == "dial" {
+		return unavailable("Trinity's MCP server cannot be reached", err)
+	}
+	return x.upstreamFailed(err)
+}
+
+// keyRefused is for an upstream that did not take the key. It says so for other reasons too, among
+// them a backend that is down and a session that is missing (contract 4.4), so Trinity itself is
+// asked, and only its word ends a grant.
+func (x *exchange) keyRefused() *refusal {
+	ctx, cancel := x.afterwards()
+	defer cancel()
+	var standing bridge.Standing
+	if x.who.static {
+		standing = x.g.Credentials.StandingOfKey(ctx, x.who.key.token)
+	} else {
+		standing = x.g.Credentials.Standing(ctx, x.who.grant)
+	}
+	switch standing {
+	case bridge.StandingDead, bridge.StandingChanged:
+		return x.endCredential(ctx, standing)
+	case bridge.StandingGood:
+		if x.session == "" && !x.initializes() {
+			return x.sessionMissing()
+		}
+		return x.upstreamFailed(errors.New("the upstream refuses a key that Trinity calls good"))
+	}
+	return unavailable("Trinity cannot say at the moment whether this connection is good", nil)
+}
+
+// sessionMissing is what 2025-era servers answer to a request outside a session. Clients that
+// tried 2026-07-28 first go back to initialize on it (GW-20).
+func (x *exchange) sessionMissing() *refusal {
+	return &refusal{
+		status: http.StatusBadRequest, code: jsonrpc.CodeServer, message: "Bad Request: No valid session ID provided",
+	}
+}
+
+func (x *exchange) endCredential(ctx context.Context, standing bridge.Standing) *refusal {
+	if x.who.static {
+		return x.refuseKey()
+	}
+	reason := bridge.EndCredentialDead
+	if standing == bridge.StandingChanged {
+		reason = bridge.EndAccountChanged
+	}
+	_, ended, err := x.g.Grants.EndGrant(ctx, x.who.grant.ID, reason, x.g.Now())
+	if err != nil {
+		return unavailable("The bridge cannot write to its store at the moment", err)
+	}
+	if ended {
+		x.record(ctx, audit.GrantEnded, string(reason), "")
+		if x.g.Ended != nil {
+			x.g.Ended()
+		}
+	}
+	return x.g.invalidToken(string(reason), "")
+}

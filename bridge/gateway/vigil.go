@@ -1,0 +1,123 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+)
+
+// maxBlind is how many times in a row the store may fail to say whether a grant lives before what
+// the grant has open is cut: not knowing is not a yes.
+const maxBlind = 2
+
+// vigil looks in on a call every Limits.Recheck while it lasts. Most calls are over before its
+// first look and cost it a timer.
+type vigil struct {
+	x      *exchange
+	cancel context.CancelCauseFunc
+	since  time.Time
+
+	mu       sync.Mutex
+	timer    *time.Timer
+	over     bool
+	answered bool
+	left     time.Time // when the client was first seen to be gone
+	blind    int
+}
+
+func (x *exchange) watch(cancel context.CancelCauseFunc) *vigil {
+	v := &vigil{x: x, cancel: cancel, since: time.Now()}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.timer = time.AfterFunc(x.g.Limits.Recheck, v.look)
+	return v
+}
+
+// begun notes that the upstream has begun to answer.
+func (v *vigil) begun() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.answered = true
+}
+
+// end stops the vigil. A look that is under way finishes, and changes nothing any more.
+func (v *vigil) end() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.over = true
+	v.timer.Stop()
+}
+
+func (v *vigil) look() {
+	grantErr := v.checkGrant()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.over {
+		return
+	}
+	if cause := v.judge(grantErr); cause != nil {
+		v.cancel(cause)
+		return
+	}
+	v.timer.Reset(v.x.g.Limits.Recheck)
+}
+
+// judge says why the call must end now, or nil.
+func (v *vigil) judge(grantErr error) error {
+	x, now, limits := v.x, time.Now(), v.x.g.Limits
+	switch {
+	case errors.Is(grantErr, errGrantEnded):
+		return grantErr
+	case grantErr != nil:
+		v.blind++
+	default:
+		v.blind = 0
+	}
+	if v.blind >= maxBlind {
+		return errGrantEnded
+	}
+	if x.listens() && !x.who.static && x.g.Now().After(x.who.access.ExpiresAt.Add(limits.TokenSlack)) {
+		return errTokenExpired
+	}
+	patience := limits.CallWithin
+	if x.quick() {
+		patience = limits.AnswerWithin
+	}
+	if !v.answered && now.Sub(v.since) > patience {
+		return errImpatient
+	}
+	if x.r.Method == http.MethodPost && x.r.Context().Err() != nil {
+		if v.left.IsZero() {
+			v.left = now
+		} else if now.Sub(v.left) > limits.Linger {
+			return errLingered
+		}
+	}
+	return nil
+}
+
+// checkGrant returns errGrantEnded when the caller's grant or token is no longer good, another error
+// when that cannot be known, and nil otherwise. A static key is checked by Trinity on each request.
+func (v *vigil) checkGrant() error {
+	x := v.x
+	if x.who.static {
+		return nil
+	}
+	ctx, cancel := x.afterwards()
+	defer cancel()
+	grant, err := x.g.Grants.Grant(ctx, x.who.grant.ID)
+	if errors.Is(err, bridge.ErrNotFound) {
+		return errGrantEnded
+	}
+	if err != nil {
+		return err
+	}
+	if mismatch(&grant, x.who.access, x.g.Now()) != "" {
+		return errGrantEnded
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package badger
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/store/storetest"
+)
+
+// TestMain runs the tests, or what one of them has started this binary again for.
+func TestMain(m *testing.M) {
+	if role := os.Getenv(childRole); role != "" {
+		os.Exit(childMain(role))
+	}
+	os.Exit(m.Run())
+}
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T) func() bridge.Store {
+		dir := t.TempDir()
+		return func() bridge.Store { return openStore(t, Options{Dir: dir}) }
+	})
+}
+
+// TestStore_Close_leavesNoGoroutine is not parallel: the others' goroutines are not its own.
+func TestStore_Close_leavesNoGoroutine(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	s := openStore(t, Options{Dir: t.TempDir()})
+	must(t, s.CreateFlow(t.Context(), flowNamed("flow")))
+	must(t, s.Close())
+	goleak.VerifyNone(t, before)
+}
+
+func openStore(t testing.TB, opts Options) *Store {
+	t.Helper()
+	s, err := Open(opts)
+	must(t, err)
+	return s
+}
+
+// openClosed opens a store that is closed when the test ends.
+func openClosed(t testing.TB, opts Options) *Store {
+	t.Helper()
+	s := openStore(t, opts)
+	t.Cleanup(func() { must(t, s.Close()) })
+	return s
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("unexpected error: %v", err)
+	}
+}
+
+var testTime = time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
+
+func flowNamed(id string) bridge.Flow {
+	return bridge.Flow{ID: id, Step: bridge.StepConsent, CreatedAt: testTime, ExpiresAt: testTime.Add(10 * time.Minute)}
+}
+
+// hasFlow reports whether a flow is stored.
+func hasFlow(t testing.TB, s *Store, id string) bool {
+	t.Helper()
+	_, err := s.Flow(t.Context(), id, testTime)
+	if err != nil && err != bridge.ErrNotFound { //nolint:errorlint // nothing else is expected
+		t.Fatal(err)
+	}
+	return err == nil
+}
+
+// logBuffer collects log lines.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *logBuffer) count(what string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strings.Count(b.buf.String(), what)
+}
+
+func (b *logBuffer) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}

@@ -1,0 +1,124 @@
+package badger
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+)
+
+// client is a stored client.
+type client struct {
+	bridge.Client
+	Used bool `json:"used,omitzero"` // a code was redeemed once; it no longer counts as unused
+}
+
+var clients = table[client]{
+	kind: "client",
+	due:  func(c *client) time.Time { return c.UnusedUntil },
+}
+
+// CreateClient stores a newly registered client. The number of unused ones is a row of its own,
+// read and written here, since the engine would not notice two inserts that each counted first.
+func (s *Store) CreateClient(ctx context.Context, registered bridge.Client, maxUnused int) error {
+	if registered.Kind != bridge.ClientRegistered {
+		return fmt.Errorf("a client of kind %q is not stored", registered.Kind)
+	}
+	return s.writer.do(ctx, func(t *tx) error {
+		_, exists, err := clients.get(t, registered.ID)
+		if err != nil {
+			return err
+		}
+		if exists {
+			return bridge.ErrConflict
+		}
+		unused, err := unusedClients(t)
+		if err != nil {
+			return err
+		}
+		if unused >= maxUnused {
+			return bridge.ErrFull
+		}
+		if err := clients.put(t, registered.ID, nil, &client{Client: registered}, registered.CreatedAt); err != nil {
+			return err
+		}
+		return save(t, unusedClientsKey, unused+1)
+	})
+}
+
+// Client returns a stored client. One that is past its time is gone unless a grant of it has not
+// ended, whether or not Sweep came by.
+func (s *Store) Client(ctx context.Context, id string, now time.Time) (bridge.Client, error) {
+	return read(ctx, s, func(t *tx) (bridge.Client, error) {
+		stored, found, err := clients.get(t, id)
+		if err != nil {
+			return bridge.Client{}, err
+		}
+		if !found || (stored.past(now) && !hasOpenGrant(t, id)) {
+			return bridge.Client{}, bridge.ErrNotFound
+		}
+		return stored.Client, nil
+	})
+}
+
+func (c *client) past(now time.Time) bool {
+	return !c.UnusedUntil.IsZero() && !now.Before(c.UnusedUntil)
+}
+
+// keepClient notes that a code of a registered client was redeemed, and keeps it at least until
+// the given time.
+func keepClient(t *tx, id string, until, now time.Time) error {
+	stored, found, err := clients.get(t, id)
+	if err != nil || !found {
+		return err // not found: a client that is configured or describes itself
+	}
+	kept := stored
+	kept.Used = true
+	if until.After(kept.UnusedUntil) {
+		kept.UnusedUntil = until
+	}
+	if !stored.Used {
+		if err := changeUnused(t, -1); err != nil {
+			return err
+		}
+	}
+	return clients.put(t, id, &stored, &kept, now)
+}
+
+// sweepClient removes a client past its time, or looks again a day later when a grant of it has
+// not ended.
+func sweepClient(t *tx, id string, stored *client, now time.Time) (bool, error) {
+	if hasOpenGrant(t, id) {
+		kept := *stored
+		kept.UnusedUntil = now.Add(24 * time.Hour)
+		return false, clients.put(t, id, stored, &kept, now)
+	}
+	clients.remove(t, id, stored)
+	if stored.Used {
+		return true, nil
+	}
+	return true, changeUnused(t, -1)
+}
+
+// hasOpenGrant reports whether a client has a grant that has not ended.
+func hasOpenGrant(t *tx, clientID string) bool {
+	for range t.suffixes(indexOpenGrants+foreign(clientID), "") {
+		return true
+	}
+	return false
+}
+
+func unusedClients(t *tx) (int, error) {
+	var n int
+	_, err := load(t, unusedClientsKey, &n)
+	return n, err
+}
+
+func changeUnused(t *tx, by int) error {
+	n, err := unusedClients(t)
+	if err != nil {
+		return err
+	}
+	return save(t, unusedClientsKey, max(n+by, 0))
+}

@@ -1,0 +1,226 @@
+package badger
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	engine "github.com/dgraph-io/badger/v4"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+)
+
+const crashRounds = 20
+
+// work connects, rotates and revokes on eight goroutines until the process is killed, and prints
+// a line for each step once the store has acknowledged it.
+func work(dir string) int {
+	s, err := Open(Options{Dir: dir})
+	if err != nil {
+		fmt.Println("cannot open:", err)
+		return 1
+	}
+	var workers sync.WaitGroup
+	for range 8 {
+		workers.Go(func() {
+			for i := 0; ; i++ {
+				if err := journal(newConnection(s), i%3 == 0); err != nil {
+					fmt.Println("failed:", err)
+					os.Exit(1)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	return 0
+}
+
+func journal(c *connection, end bool) error {
+	ctx := context.Background()
+	if err := c.issue(ctx); err != nil {
+		return err
+	}
+	fmt.Println("issued", c.grantID, c.code)
+	if outcome, err := c.redeem(ctx); err != nil || outcome != bridge.CodeRedeemed {
+		return fmt.Errorf("redeeming came to %s, %w", outcome, err)
+	}
+	fmt.Println("redeemed", c.grantID, c.token)
+	for range 2 {
+		if err := c.rotate(ctx); err != nil {
+			return err
+		}
+		fmt.Println("rotated", c.grantID, c.token)
+	}
+	if !end {
+		return nil
+	}
+	if _, _, err := c.store.EndGrant(ctx, c.grantID, bridge.EndRevokedByClient, time.Now()); err != nil {
+		return err
+	}
+	fmt.Println("ended", c.grantID, "-")
+	return nil
+}
+
+// acknowledged is how far a connection got as far as the child was told.
+type acknowledged struct {
+	code, head      string
+	redeemed, ended bool
+}
+
+// TestStore_OP01_kill9 kills a working process again and again. Each time the store must open by
+// itself, hold everything that was acknowledged, be whole in itself, and redeem no code twice.
+func TestStore_OP01_kill9(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	total := 0
+	for round := range crashRounds {
+		book := map[string]*acknowledged{}
+		for _, line := range killedChild(t, dir, round) {
+			record(t, book, line)
+		}
+		s := openStore(t, Options{Dir: dir})
+		checkWhole(t, s)
+		for id, a := range book {
+			checkAcknowledged(t, s, id, a)
+		}
+		checkWhole(t, s)
+		must(t, s.Close())
+		total += len(book)
+	}
+	if total == 0 {
+		t.Error("no child got anything done, so this tests nothing")
+	}
+	t.Logf("%d connections over %d kills", total, crashRounds)
+}
+
+// killedChild starts a worker, kills it and returns its complete lines. A fifth of the children is
+// killed before they are known to have opened the store.
+func killedChild(t *testing.T, dir string, round int) []string {
+	t.Helper()
+	child := childCommand(t, childWorks, dir)
+	out, err := child.StdoutPipe()
+	must(t, err)
+	must(t, child.Start())
+	reader := bufio.NewReader(out)
+	var lines []string
+	if round%5 != 4 {
+		line, err := reader.ReadString('\n')
+		must(t, err)
+		lines = append(lines, line)
+	}
+	kill := time.AfterFunc(time.Duration(5+round*37%120)*time.Millisecond, func() { _ = child.Process.Kill() })
+	defer kill.Stop()
+	rest, err := io.ReadAll(reader)
+	must(t, err)
+	_ = child.Wait() // killed
+	for line := range strings.Lines(string(rest)) {
+		if strings.HasSuffix(line, "\n") {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+func record(t *testing.T, book map[string]*acknowledged, line string) {
+	t.Helper()
+	var step, id, value string
+	if n, _ := fmt.Sscan(line, &step, &id, &value); n != 3 {
+		t.Fatalf("the child said %q", line)
+	}
+	if book[id] == nil {
+		book[id] = &acknowledged{}
+	}
+	a := book[id]
+	switch step {
+	case "issued":
+		a.code = value
+	case "redeemed":
+		a.redeemed, a.head = true, value
+	case "rotated":
+		a.head = value
+	case "ended":
+		a.ended = true
+	default:
+		t.Fatalf("the child said %q", line)
+	}
+}
+
+// checkAcknowledged compares a connection with what is stored. The step after the last acknowledged
+// one may have been stored as well.
+func checkAcknowledged(t *testing.T, s *Store, id string, a *acknowledged) {
+	t.Helper()
+	ctx := t.Context()
+	grant, err := s.Grant(ctx, id)
+	must(t, err)
+	if a.ended != (grant.Status == bridge.GrantEnded) && a.ended {
+		t.Fatalf("an ended grant is %s", grant.Status)
+	}
+	if a.redeemed && grant.Status == bridge.GrantPending {
+		t.Fatal("a redemption is lost")
+	}
+	if a.head != "" {
+		head := bridge.HashOf(a.head)
+		_, family, err := s.RefreshGrant(ctx, head, time.Now())
+		must(t, err)
+		if family.Head != head && family.Previous != head {
+			t.Fatal("a rotation is lost")
+		}
+	}
+	c := &connection{store: s, grantID: id, code: a.code}
+	outcome, err := c.redeem(ctx)
+	must(t, err)
+	if a.redeemed && outcome != bridge.CodeReplayed {
+		t.Fatalf("redeeming a second time came to %s", outcome)
+	}
+	if !a.redeemed && outcome != bridge.CodeRedeemed && outcome != bridge.CodeReplayed {
+		t.Fatalf("redeeming an issued code came to %s", outcome)
+	}
+}
+
+// checkWhole compares the index rows with the records: a transaction that was stored in part would
+// leave them apart.
+func checkWhole(t *testing.T, s *Store) {
+	t.Helper()
+	want, got := map[string]bool{}, map[string]bool{}
+	must(t, s.db.View(func(txn *engine.Txn) error {
+		t := &tx{txn: txn}
+		for key := range t.suffixes("index/", "") {
+			got["index/"+key] = true
+		}
+		for _, expect := range []func(*tx, map[string]bool) error{
+			indexOf(clients), indexOf(flows), indexOf(grants), indexOf(codes), indexOf(consents),
+			indexOf(families), indexOf(refreshTokens), indexOf(revocations), indexOf(counters), indexOf(auditEvents),
+		} {
+			if err := expect(t, want); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatalf("records and index differ (-records +index):\n%s", diff)
+	}
+}
+
+// indexOf returns what adds the index keys of all records of a table.
+func indexOf[T any](records table[T]) func(*tx, map[string]bool) error {
+	return func(t *tx, keys map[string]bool) error {
+		for id := range t.suffixes(records.key(""), "") {
+			record, _, err := records.get(t, id)
+			if err != nil {
+				return err
+			}
+			for _, key := range records.indexKeys(id, &record) {
+				keys[key] = true
+			}
+		}
+		return nil
+	}
+}

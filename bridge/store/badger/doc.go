@@ -1,0 +1,21 @@
+// Package badger is the embedded store: bridge.Store in one folder of one process.
+//
+// Reads go straight to the engine. Every write is a closure handed to one writer goroutine,
+// which runs up to maxBatch of them in one engine transaction and so pays one disk sync for
+// all of them; two writes can never conflict.
+//
+//	caller → closure → queue → writer: read, decide, keep changes aside → one commit → answers
+//
+// A closure that refuses has changed nothing. A closure whose caller went away before the writer
+// took it is never run; one that was taken is waited for. When a commit or sync fails the store
+// takes no further writes until it is opened again: what the disk holds is then not known, and
+// trying once more would hide it. When the disk is nearly full writes are refused before the
+// engine is touched, because the engine maps its files and a full disk would kill the process.
+//
+// Rows are one version byte and JSON. Each carries its own expiry, judged by the time the caller
+// passes; the engine's own time to live is only a broom behind that. Spent codes, superseded
+// refresh tokens and ended grants are rows too: a missing row never means "used" or "revoked".
+//
+// Neighbours: bridge (the interfaces and the rules), bridge/store/storetest (what every engine
+// must pass). Nothing else of ours.
+package badger

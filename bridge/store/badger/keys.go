@@ -1,0 +1,55 @@
+package badger
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+)
+
+// Rows are stored under "<kind>/<id>", index rows under "index/<name>/<parts>". A part that comes
+// from outside (client ids are URLs, persons come from anywhere) goes into an index key as its
+// hash, so that every part but the last has a fixed length and no value can reach into another's
+// range.
+const (
+	schemaKey         = "meta/schema"
+	deploymentKey     = "meta/deployment"
+	signingKeysKey    = "meta/signing-keys"
+	unusedClientsKey  = "meta/unused-clients"
+	auditSequenceKey  = "meta/audit-sequence"
+	indexDue          = "index/due/"              // when, "<kind>/<id>": what Sweep removes
+	indexGrants       = "index/grants/"           // newest first, grant
+	indexPersonGrants = "index/grants-of-person/" // person, newest first, grant
+	indexClientGrants = "index/grants-of-client/" // client, newest first, grant
+	indexOpenGrants   = "index/open-grants/"      // client, grant: those that have not ended
+	indexLapses       = "index/lapses/"           // when, grant
+	indexSessions     = "index/flow-sessions/"    // expiry, flow: those that hold a Trinity session
+	indexRevocations  = "index/revocations/"      // when due, grant
+	indexPersonKeys   = "index/revocations-of/"   // person, grant
+	indexGrantAudit   = "index/audit-of-grant/"   // grant, audit id
+	timeBytes         = 12
+	indexMark         = string(rune(recordVersion)) // the value of an index row
+)
+
+// oldestFirst is a key part that sorts by time: seconds, then nanoseconds, big-endian. Nanoseconds
+// alone would overflow for times a configuration can name.
+func oldestFirst(t time.Time) string {
+	var part [timeBytes]byte
+	binary.BigEndian.PutUint64(part[:], uint64(t.Unix())^1<<63)  //nolint:gosec // the sign bit is flipped so that negative sorts first
+	binary.BigEndian.PutUint32(part[8:], uint32(t.Nanosecond())) //nolint:gosec // below 1e9
+	return string(part[:])
+}
+
+// newestFirst is oldestFirst reversed.
+func newestFirst(t time.Time) string { return invert(oldestFirst(t)) }
+
+func invert(part string) string {
+	inverted := []byte(part)
+	for i := range inverted {
+		inverted[i] ^= 0xff
+	}
+	return string(inverted)
+}
+
+// foreign is the key part of a value that comes from outside.
+func foreign(value string) string { return bridge.HashOf(value).String() }

@@ -1,0 +1,107 @@
+package badger
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	engine "github.com/dgraph-io/badger/v4"
+	engineoptions "github.com/dgraph-io/badger/v4/options"
+)
+
+// DefaultFreeSpaceFloor is the free space, in bytes, below which the store takes no writes: four
+// times the engine's memory table. The engine goes on writing table files for what it has accepted;
+// under a flood of writes it took up to 40 MiB in a store of 300 MiB, and up to 130 MiB in larger
+// ones, which want a floor of 256 MiB.
+const DefaultFreeSpaceFloor = 64 << 20
+
+// closingBytes is the free space closing may need for the memory tables it writes out.
+const closingBytes = 2 * memTableBytes
+
+// Sizes of the engine, in bytes.
+const (
+	memTableBytes  = 16 << 20
+	valueLogBytes  = 16 << 20  // the engine's default reserves 2 GB, which alarms operators and breaks quotas
+	inlineBytes    = 256 << 10 // longer values would go to the value log, which nothing here ever collects
+	cacheBytes     = 16 << 20  // for blocks and again for indexes
+	maxKeyBytes    = 1 << 10
+	maxRecordBytes = inlineBytes - 1
+)
+
+// Options say where the store is and whom it talks to.
+type Options struct {
+	Dir    string       // made with mode 0700 when it does not exist
+	Logger *slog.Logger // nil logs nothing
+	// FreeSpaceFloor is in bytes; 0 means DefaultFreeSpaceFloor.
+	FreeSpaceFloor uint64
+
+	freeSpace func(dir string) (uint64, error) // nil asks the file system
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Dir == "" {
+		return o, errors.New("opening the store: no folder is named")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.FreeSpaceFloor == 0 {
+		o.FreeSpaceFloor = DefaultFreeSpaceFloor
+	}
+	if o.freeSpace == nil {
+		o.freeSpace = freeSpace
+	}
+	return o, nil
+}
+
+// engineOptions are the engine's settings. The ones safety rests on are asserted again by
+// checkInForce on what the engine says it runs with.
+func engineOptions(dir string, logger *slog.Logger) engine.Options {
+	return engine.DefaultOptions(dir).
+		WithSyncWrites(true). // off by default
+		WithDetectConflicts(true).
+		WithBypassLockGuard(false).
+		WithChecksumVerificationMode(engineoptions.OnBlockRead).
+		WithNumVersionsToKeep(1).
+		WithCompression(engineoptions.Snappy).
+		WithMemTableSize(memTableBytes).
+		WithNumMemtables(2).
+		WithNumLevelZeroTables(2).
+		WithNumLevelZeroTablesStall(6).
+		WithNumCompactors(2).
+		WithValueThreshold(inlineBytes).
+		WithValueLogFileSize(valueLogBytes).
+		WithBlockCacheSize(cacheBytes).
+		WithIndexCacheSize(cacheBytes).
+		WithMetricsEnabled(false).
+		WithLogger(engineLog{logger})
+}
+
+// checkInForce refuses an engine that does not run with the settings the promises rest on
+// (OP-03): an acknowledged write is on disk, one process owns the folder, damage is noticed.
+func checkInForce(in engine.Options) error {
+	required := []struct {
+		name string
+		ok   bool
+	}{
+		{"SyncWrites", in.SyncWrites},
+		{"DetectConflicts", in.DetectConflicts},
+		{"the folder lock", !in.BypassLockGuard && !in.ReadOnly && !in.InMemory},
+		{"block checksums", in.ChecksumVerificationMode == engineoptions.OnBlockRead},
+		{"NumVersionsToKeep", in.NumVersionsToKeep == 1},
+		{"MemTableSize", in.MemTableSize == memTableBytes && in.NumMemtables == 2},
+		{"ValueThreshold", in.ValueThreshold == inlineBytes && in.VLogPercentile == 0},
+		{"ValueLogFileSize", in.ValueLogFileSize == valueLogBytes},
+		{"NumCompactors", in.NumCompactors == 2},
+		{"level zero limits", in.NumLevelZeroTables == 2 && in.NumLevelZeroTablesStall == 6},
+		{"caches", in.BlockCacheSize == cacheBytes && in.IndexCacheSize == cacheBytes},
+		{"one folder", in.Dir == in.ValueDir},
+	}
+	var wrong []error
+	for _, r := range required {
+		if !r.ok {
+			wrong = append(wrong, fmt.Errorf("the engine does not run with the required setting of %s", r.name))
+		}
+	}
+	return errors.Join(wrong...)
+}

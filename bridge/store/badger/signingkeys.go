@@ -1,0 +1,36 @@
+package badger
+
+import (
+	"context"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+)
+
+// keyList is the signing keys as they are stored.
+type keyList struct {
+	Revision int                 `json:"revision"`
+	Keys     []bridge.SigningKey `json:"keys"`
+}
+
+// SigningKeys returns the keys and the revision of their list.
+func (s *Store) SigningKeys(ctx context.Context) ([]bridge.SigningKey, int, error) {
+	list, err := read(ctx, s, func(t *tx) (list keyList, err error) {
+		_, err = load(t, signingKeysKey, &list)
+		return list, err
+	})
+	return list.Keys, list.Revision, err
+}
+
+// SwapSigningKeys replaces the list if its revision is still rev, else bridge.ErrConflict.
+func (s *Store) SwapSigningKeys(ctx context.Context, keys []bridge.SigningKey, rev int) error {
+	return s.writer.do(ctx, func(t *tx) error {
+		var list keyList
+		if _, err := load(t, signingKeysKey, &list); err != nil {
+			return err
+		}
+		if list.Revision != rev {
+			return bridge.ErrConflict
+		}
+		return save(t, signingKeysKey, keyList{Revision: rev + 1, Keys: keys})
+	})
+}

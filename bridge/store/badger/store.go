@@ -1,0 +1,212 @@
+package badger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	engine "github.com/dgraph-io/badger/v4"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+)
+
+// ErrInUse: another process, or another Store of this one, has the folder open.
+var ErrInUse = errors.New("in use by another process")
+
+// Store is bridge.Store in one folder.
+type Store struct {
+	db     *engine.DB
+	writer *writer
+	opts   Options
+
+	mu     sync.RWMutex // held for reading by every read, so that Close can wait for them
+	closed bool
+}
+
+var _ bridge.Store = (*Store)(nil)
+
+// Open opens the store in a folder, or makes one where there is none yet.
+//
+// It returns ErrInUse at once when the folder is taken, and an error that names the reason when
+// the disk is too full, when the folder holds something that is not a store of this program or was
+// written by a newer one, and when the engine cannot read it. It never starts afresh over
+// something it cannot read.
+func Open(opts Options) (*Store, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the store's folder: %w", err)
+	}
+	// The engine maps its files: on a full disk opening would end in a bus error (OP-06).
+	if err := checkSpace(opts, opts.FreeSpaceFloor); err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
+	if err := checkFolder(opts.Dir); err != nil {
+		return nil, err
+	}
+	db, err := openEngine(opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := accept(db); err != nil {
+		return nil, fmt.Errorf("opening the store in %s: %w", opts.Dir, errors.Join(err, db.Close()))
+	}
+	space := func() error { return checkSpace(opts, opts.FreeSpaceFloor) }
+	return &Store{db: db, opts: opts, writer: newWriter(db, opts.Logger, space)}, nil
+}
+
+// checkFolder refuses a folder with the engine's data but without its MANIFEST: the engine would
+// take it for a new one and delete what it does not know.
+func checkFolder(dir string) error {
+	_, err := os.Stat(filepath.Join(dir, engine.ManifestFilename))
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("looking at the store's folder: %w", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("looking at the store's folder: %w", err)
+	}
+	for _, entry := range entries {
+		switch filepath.Ext(entry.Name()) {
+		case ".sst", ".vlog", ".mem":
+			return fmt.Errorf("the store in %s is damaged: it holds %s but no %s; restore it from a backup",
+				dir, entry.Name(), engine.ManifestFilename)
+		}
+	}
+	return nil
+}
+
+// openEngine opens the engine, a second time if a log file was left empty: a process that died
+// between making and sizing one leaves it so, the engine refuses it once and has sized it by then
+// (OP-02).
+func openEngine(opts Options) (*engine.DB, error) {
+	empty := emptyLogFiles(opts.Dir)
+	db, err := engine.Open(engineOptions(opts.Dir, opts.Logger))
+	if err != nil && len(empty) > 0 && !lockTaken(err) {
+		opts.Logger.Warn("the store was left with an empty log file; opening it once more",
+			"files", empty, "error", err)
+		db, err = engine.Open(engineOptions(opts.Dir, opts.Logger))
+	}
+	if err != nil && lockTaken(err) {
+		return nil, fmt.Errorf("the store in %s is %w", opts.Dir, ErrInUse)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the store in %s (nothing was changed or replaced): %w", opts.Dir, err)
+	}
+	return db, nil
+}
+
+// lockTaken recognises the engine's words: it wraps no error that could be asked for.
+func lockTaken(err error) bool {
+	return strings.Contains(err.Error(), "Cannot acquire directory lock")
+}
+
+func emptyLogFiles(dir string) []string {
+	var empty []string
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil // opening will say so
+	}
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err != nil || info.Size() > 0 {
+			continue
+		}
+		switch filepath.Ext(entry.Name()) {
+		case ".vlog", ".mem":
+			empty = append(empty, entry.Name())
+		}
+	}
+	return empty
+}
+
+// accept checks what was opened before anything is served from it.
+func accept(db *engine.DB) error {
+	if err := checkInForce(db.Opts()); err != nil {
+		return err
+	}
+	if err := checkTables(db); err != nil {
+		return fmt.Errorf("a table file is damaged; restore the store from a backup: %w", err)
+	}
+	return checkSchema(db)
+}
+
+// checkTables reads every block of every table. Later a damaged block would look like missing rows.
+func checkTables(db *engine.DB) (err error) {
+	defer func() {
+		if p := recover(); p != nil { // the engine's own report of a damaged block fails
+			err = fmt.Errorf("checking its blocks: %v", p)
+		}
+	}()
+	return db.VerifyChecksum()
+}
+
+// Ping reports whether the store takes writes: nil, bridge.ErrReadOnly with the reason, or ctx's
+// error when the writer is stuck.
+func (s *Store) Ping(ctx context.Context) error {
+	return s.writer.do(ctx, func(*tx) error { return nil })
+}
+
+// Close finishes the writes that wait, then the reads, and closes the engine. Closing again does
+// nothing. On a disk that is full to the last the engine is left as a crash would leave it, and an
+// error says so: what it would still write out is in its log, and writing would end in a bus error.
+func (s *Store) Close() error {
+	s.writer.close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	if err := checkSpace(s.opts, closingBytes); err != nil {
+		return fmt.Errorf("closing the store without writing it out (nothing is lost, the next start reads the log): %w", err)
+	}
+	if err := s.db.Close(); err != nil {
+		return fmt.Errorf("closing the store: %w", err)
+	}
+	return nil
+}
+
+// read runs a read and returns what it found, or nothing but its error.
+func read[T any](ctx context.Context, s *Store, run func(*tx) (T, error)) (T, error) {
+	var result, none T
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return none, errClosed
+	}
+	err := s.db.View(func(txn *engine.Txn) (err error) {
+		result, err = run(&tx{txn: txn})
+		return err
+	})
+	if err != nil {
+		return none, err
+	}
+	return result, nil
+}
+
+// write runs a write through the writer and returns what it came to, or nothing but its error.
+func write[T any](ctx context.Context, s *Store, run func(*tx) (T, error)) (T, error) {
+	var result, none T
+	err := s.writer.do(ctx, func(t *tx) (err error) {
+		result, err = run(t)
+		return err
+	})
+	if err != nil {
+		return none, err
+	}
+	return result, nil
+}

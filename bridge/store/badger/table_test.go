@@ -1,0 +1,135 @@
+package badger
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	engine "github.com/dgraph-io/badger/v4"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+)
+
+// TestTable_OP16_broom: only rows whose absence costs nobody anything may be dropped by the engine's
+// clock, and not before a day after they were due.
+func TestTable_OP16_broom(t *testing.T) {
+	t.Parallel()
+	s := openClosed(t, Options{Dir: t.TempDir()})
+	ctx := t.Context()
+	must(t, s.CreateClient(ctx, bridge.Client{ID: "client", Kind: bridge.ClientRegistered, CreatedAt: testTime, UnusedUntil: testTime.Add(time.Hour)}, 1))
+	for range 2 {
+		c := newConnection(s)
+		must(t, c.issue(ctx))
+		if outcome, err := c.redeem(ctx); err != nil || outcome != bridge.CodeRedeemed {
+			t.Fatal(outcome, err)
+		}
+		must(t, c.rotate(ctx))
+		_, _, err := s.EndGrant(ctx, c.grantID, bridge.EndExpired, time.Now())
+		must(t, err)
+	}
+	_, err := s.Hit(ctx, "key", 1, time.Hour, testTime)
+	must(t, err)
+	must(t, s.AppendAudit(ctx, []bridge.AuditEvent{{At: testTime, GrantID: "grant"}}))
+	must(t, s.SaveDeployment(ctx, bridge.Deployment{ID: "id"}))
+
+	// The longest any row of a kind has to its due time.
+	swept := map[string]time.Duration{
+		flows.kind: time.Hour, codes.kind: time.Hour + codeKept, counters.kind: time.Hour, auditEvents.kind: auditKept,
+	}
+	lasting := []string{
+		"meta", clients.kind, grants.kind, families.kind, refreshTokens.kind, consents.kind, revocations.kind,
+	}
+	seen := map[string]bool{}
+	for key, expires := range expiries(t, s) {
+		kind, _, _ := bytes.Cut([]byte(key), []byte("/"))
+		life, short := swept[string(kind)]
+		switch {
+		case short:
+			early, late := time.Now().Add(life+broomDelay-time.Minute), time.Now().Add(life+broomDelay+time.Minute)
+			if expires.Before(early) || expires.After(late) {
+				t.Errorf("%q goes at %s, want about %s", key, expires, early)
+			}
+		case slices.Contains(lasting, string(kind)):
+			if !expires.IsZero() {
+				t.Errorf("%q goes at %s by the engine's clock, want never", key, expires)
+			}
+		case string(kind) != "index":
+			t.Errorf("%q is of no known kind", key)
+		}
+		seen[string(kind)] = true
+	}
+	if len(seen) != len(swept)+len(lasting)+1 {
+		t.Errorf("only these kinds were stored: %v", seen)
+	}
+}
+
+// expiries returns when the engine may drop each row, the zero time for never.
+func expiries(t *testing.T, s *Store) map[string]time.Time {
+	t.Helper()
+	rows := map[string]time.Time{}
+	must(t, s.db.View(func(txn *engine.Txn) error {
+		it := txn.NewIterator(engine.IteratorOptions{})
+		defer it.Close()
+		for it.Rewind(); it.Valid(); it.Next() {
+			var at time.Time
+			if seconds := it.Item().ExpiresAt(); seconds > 0 {
+				at = time.Unix(int64(seconds), 0) //nolint:gosec // a time
+			}
+			rows[string(it.Item().KeyCopy(nil))] = at
+		}
+		return nil
+	}))
+	return rows
+}
+
+// TestStore_OP10_atRest looks through the folder's files for what a key was made of.
+func TestStore_OP10_atRest(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := openStore(t, Options{Dir: dir})
+	_, err := s.Hit(t.Context(), "mailbox alice@example.com", 5, time.Hour, testTime)
+	must(t, err)
+	c := newConnection(s)
+	must(t, c.issue(t.Context()))
+	_, err = c.redeem(t.Context())
+	must(t, err)
+	for range 2 { // in the log, then in tables
+		for _, name := range fileNames(t, dir) {
+			content, err := os.ReadFile(filepath.Join(dir, name))
+			must(t, err)
+			for _, secret := range []string{"mailbox alice", c.code, c.token} {
+				if bytes.Contains(content, []byte(secret)) {
+					t.Errorf("%s shows %q", name, secret)
+				}
+			}
+		}
+		must(t, s.Close())
+	}
+}
+
+// TestKeys_order: the time parts of keys sort as times do, over every length a configuration may name.
+func TestKeys_order(t *testing.T) {
+	t.Parallel()
+	times := []time.Time{
+		{},
+		time.Unix(-1, 5),
+		time.Unix(0, 0),
+		time.Unix(0, 1),
+		testTime,
+		testTime.Add(time.Nanosecond),
+		testTime.Add(time.Second),
+		time.Date(2500, 1, 1, 0, 0, 0, 0, time.UTC),
+		time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC),
+	}
+	for i := range times[:len(times)-1] {
+		if !(oldestFirst(times[i]) < oldestFirst(times[i+1])) {
+			t.Errorf("%s does not sort before %s", times[i], times[i+1])
+		}
+		if !(newestFirst(times[i]) > newestFirst(times[i+1])) {
+			t.Errorf("%s does not sort after %s, newest first", times[i], times[i+1])
+		}
+	}
+}

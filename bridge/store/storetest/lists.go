@@ -1,0 +1,159 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+)
+
+var listTests = []test{
+	{"grants are listed newest first and narrowed", listNarrowed},
+	{"a page goes on where the last one ended, whatever came between", listPages},
+	{"a page after no grant", listAfterUnknown},
+	{"lapsed grants, the longest lapsed first", listLapsed},
+	{"Lapses moves with every token", listLapsesMove},
+}
+
+var bob = bridge.Person{Source: "https://idp.example.com", Subject: "bob"}
+
+func ofPerson(person bridge.Person) func(*bridge.Issue) {
+	return func(i *bridge.Issue) { i.Grant.Person, i.Consent.PersonID = person, person.ID() }
+}
+
+// wantGrants lists grants and wants these ids.
+func (f *fixture) wantGrants(t testing.TB, person, client, after string, limit int, want ...string) {
+	t.Helper()
+	page, err := f.Grants(t.Context(), person, client, after, limit)
+	must(t, err)
+	equal(t, "grants", grantIDs(page), append([]string{}, want...))
+}
+
+func grantIDs(grants []bridge.Grant) []string {
+	ids := []string{}
+	for _, grant := range grants {
+		ids = append(ids, grant.ID)
+	}
+	return ids
+}
+
+func listNarrowed(t *testing.T, f *fixture) {
+	var ids []string
+	for _, edits := range [][]func(*bridge.Issue){
+		{},
+		{ofPerson(bob)},
+		{ofClient("client-b")},
+		{ofPerson(bob), ofClient("client-b")},
+		{},
+	} {
+		f.now = f.now.Add(time.Second)
+		ids = append(ids, f.issued(t, edits...).Grant.ID)
+	}
+	_, _, err := f.EndGrant(t.Context(), ids[0], bridge.EndExpired, f.now) // stays in the lists
+	must(t, err)
+	f.reopen(t)
+	all := []string{ids[4], ids[3], ids[2], ids[1], ids[0]}
+	f.wantGrants(t, "", "", "", 10, all...)
+	f.wantGrants(t, alice.ID(), "", "", 10, ids[4], ids[2], ids[0])
+	f.wantGrants(t, bob.ID(), "", "", 10, ids[3], ids[1])
+	f.wantGrants(t, "", "client-a", "", 10, ids[4], ids[1], ids[0])
+	f.wantGrants(t, "", "client-b", "", 10, ids[3], ids[2])
+	f.wantGrants(t, alice.ID(), "client-a", "", 10, ids[4], ids[0])
+	f.wantGrants(t, bob.ID(), "client-b", "", 10, ids[3])
+	f.wantGrants(t, bob.ID(), "client-b", ids[3], 10)
+	f.wantGrants(t, alice.ID(), "client-a", "", 1, ids[4])
+	f.wantGrants(t, alice.ID(), "client-a", ids[4], 1, ids[0])
+	f.wantGrants(t, "person-unknown", "", "", 10)
+	f.wantGrants(t, "", "client", "", 10) // a prefix of a client is no client
+	f.wantGrants(t, "", "", "", 0)
+	f.wantGrants(t, "", "", "", 2, all[:2]...)
+}
+
+func listPages(t *testing.T, f *fixture) {
+	var old []string
+	for range 7 { // of one instant: their order is arbitrary and must not change
+		old = append(old, f.issued(t).Grant.ID)
+	}
+	want, err := f.Grants(t.Context(), "", "", "", 10)
+	must(t, err)
+	equal(t, "grants", len(want), len(old))
+
+	got := []string{}
+	for after := ""; ; after = got[len(got)-1] {
+		page, err := f.Grants(t.Context(), "", "", after, 2)
+		must(t, err)
+		if len(page) == 0 {
+			break
+		}
+		got = append(got, grantIDs(page)...)
+		f.now = f.now.Add(time.Second)
+		f.issued(t)
+		f.reopen(t)
+	}
+	equal(t, "grants over pages", got, grantIDs(want))
+}
+
+func listAfterUnknown(t *testing.T, f *fixture) {
+	f.issued(t)
+	_, err := f.Grants(t.Context(), "", "", "grant-unknown", 10)
+	wantError(t, err, bridge.ErrNotFound)
+}
+
+func listLapsed(t *testing.T, f *fixture) {
+	var ids []string
+	for i := range 4 {
+		issue := f.issued(t, func(issue *bridge.Issue) {
+			issue.Grant.Lapses = f.now.Add(time.Duration(4-i) * time.Minute)
+		})
+		ids = append(ids, issue.Grant.ID)
+	}
+	_, _, err := f.EndGrant(t.Context(), ids[1], bridge.EndRevokedByClient, f.now)
+	must(t, err)
+	f.reopen(t)
+	for _, step := range []struct {
+		after time.Duration
+		limit int
+		want  []string
+	}{
+		{time.Minute - time.Nanosecond, 10, []string{}},
+		{time.Minute, 10, []string{ids[3]}},
+		{4 * time.Minute, 10, []string{ids[3], ids[2], ids[0]}},
+		{4 * time.Minute, 2, []string{ids[3], ids[2]}},
+		{4 * time.Minute, 0, []string{}},
+	} {
+		got, err := f.LapsedGrants(t.Context(), f.now.Add(step.after), step.limit)
+		must(t, err)
+		equal(t, "lapsed after "+step.after.String(), grantIDs(got), step.want)
+	}
+	for _, id := range ids {
+		_, _, err := f.EndGrant(t.Context(), id, bridge.EndCodeUnredeemed, f.now.Add(time.Hour))
+		must(t, err)
+	}
+	got, err := f.LapsedGrants(t.Context(), f.now.Add(time.Hour), 10)
+	must(t, err)
+	equal(t, "left", grantIDs(got), []string{})
+}
+
+func listLapsesMove(t *testing.T, f *fixture) {
+	wantLapsed := func(at time.Time, want ...string) {
+		t.Helper()
+		got, err := f.LapsedGrants(t.Context(), at, 10)
+		must(t, err)
+		equal(t, "lapsed", grantIDs(got), append([]string{}, want...))
+	}
+	issue := f.issued(t)
+	wantLapsed(issue.Grant.Lapses, issue.Grant.ID)
+	use := f.use(issue.Code)
+	f.wantRedeem(t, use, bridge.CodeRedeemed)
+	wantLapsed(f.now.Add(idleLife - time.Nanosecond))
+	wantLapsed(f.now.Add(idleLife), issue.Grant.ID)
+
+	f.now = f.now.Add(idleLife / 2)
+	f.wantRotate(t, f.useRefresh(use.Refresh), bridge.RefreshRotated)
+	wantLapsed(f.now.Add(idleLife - time.Nanosecond))
+	wantLapsed(f.now.Add(idleLife), issue.Grant.ID)
+
+	must(t, f.TouchGrant(t.Context(), issue.Grant.ID, f.now)) // a use alone moves nothing
+	wantLapsed(f.now.Add(idleLife - time.Nanosecond))
+	wantLapsed(f.now.Add(idleLife), issue.Grant.ID)
+}

@@ -1,0 +1,150 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+)
+
+// Fresh makes an empty place for the data of one test and returns what opens a store there. The
+// suite closes a store before it opens the next on the same data.
+type Fresh func(t *testing.T) (open func() bridge.Store)
+
+// Run runs the suite against an engine.
+func Run(t *testing.T, fresh Fresh) {
+	groups := []struct {
+		name  string
+		tests []test
+	}{
+		{"Clients", clientTests},
+		{"Flows", flowTests},
+		{"IssueCode", issueTests},
+		{"RedeemCode", redeemTests},
+		{"RotateRefresh", refreshTests},
+		{"Grants", grantTests},
+		{"Lists", listTests},
+		{"KeyRevocations", revocationTests},
+		{"SigningKeys", signingKeyTests},
+		{"Counters", counterTests},
+		{"Audit", auditTests},
+		{"Sweep", sweepTests},
+		{"Whole", wholeTests},
+	}
+	for _, group := range groups {
+		t.Run(group.name, func(t *testing.T) {
+			t.Parallel()
+			for _, tt := range group.tests {
+				t.Run(tt.name, func(t *testing.T) {
+					t.Parallel()
+					tt.run(t, newFixture(t, fresh))
+				})
+			}
+		})
+	}
+	t.Run("Model", func(t *testing.T) {
+		t.Parallel()
+		modelFamilies(t, newFixture(t, fresh))
+	})
+}
+
+// test is one case; its name begins with the catalogue ids it covers, if any.
+type test struct {
+	name string
+	run  func(t *testing.T, f *fixture)
+}
+
+// fixture is an open store, a clock and names that are not used twice.
+type fixture struct {
+	bridge.Store
+	open func() bridge.Store
+	now  time.Time
+
+	mu   sync.Mutex
+	last int
+}
+
+func newFixture(t *testing.T, fresh Fresh) *fixture {
+	t.Helper()
+	open := fresh(t)
+	f := &fixture{Store: open(), open: open, now: time.Date(2026, 11, 2, 9, 30, 0, 123456789, time.UTC)}
+	t.Cleanup(func() {
+		if err := f.Close(); err != nil {
+			t.Errorf("closing the store: %v", err)
+		}
+	})
+	return f
+}
+
+// reopen closes the store and opens the same data again.
+func (f *fixture) reopen(t *testing.T) {
+	t.Helper()
+	must(t, f.Close())
+	f.Store = f.open()
+}
+
+// name returns a new name with a prefix.
+func (f *fixture) name(prefix string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.last++
+	return fmt.Sprintf("%s-%05d", prefix, f.last)
+}
+
+func (f *fixture) hash(prefix string) bridge.Hash { return bridge.HashOf(f.name(prefix)) }
+
+// barrier runs what n times at once and returns when all are done.
+func barrier(n int, what func(i int)) {
+	var ready, done sync.WaitGroup
+	start := make(chan struct{})
+	for i := range n {
+		ready.Add(1)
+		done.Go(func() {
+			ready.Done()
+			<-start
+			what(i)
+		})
+	}
+	ready.Wait()
+	close(start)
+	done.Wait()
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("unexpected error: %v", err)
+	}
+}
+
+func wantError(t testing.TB, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Fatalf("got error %v, want %v", err, want)
+	}
+}
+
+// wantRefused wants an error that is none of the named ones: a caller's mistake, not a state.
+func wantRefused(t testing.TB, err error) {
+	t.Helper()
+	if err == nil {
+		t.Fatal("got no error")
+	}
+	for _, named := range []error{bridge.ErrNotFound, bridge.ErrConflict, bridge.ErrFull, bridge.ErrReadOnly} {
+		if errors.Is(err, named) {
+			t.Fatalf("got %v, want an error of its own", err)
+		}
+	}
+}
+
+func equal(t testing.TB, what string, got, want any) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatalf("%s differs (-want +got):\n%s", what, diff)
+	}
+}

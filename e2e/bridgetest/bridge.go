@@ -1,0 +1,283 @@
+package bridgetest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/abilityai/trinity-bridge/bridge/app"
+	"github.com/abilityai/trinity-bridge/bridge/config"
+	"github.com/abilityai/trinity-bridge/federation/trinity/trinitytest"
+)
+
+// Bridge is a running program.
+type Bridge struct {
+	URL     string // the issuer
+	MCP     string // the connector URL
+	Data    string
+	Trinity *trinitytest.Server
+	Clock   *Clock
+	Config  config.Flags
+
+	people atomic.Int64
+	logs   *syncBuffer
+	canary canaries
+	cancel context.CancelFunc
+	done   chan error
+}
+
+// Option changes how Start starts.
+type Option func(*settings)
+
+type settings struct {
+	flags    config.Flags
+	file     string
+	switches trinitytest.Switches
+}
+
+// With edits the settings.
+func With(edit func(*config.Flags)) Option { return func(s *settings) { edit(&s.flags) } }
+
+// WithFile adds a configuration file of that text.
+func WithFile(text string) Option { return func(s *settings) { s.file = text } }
+
+// WithTrinity starts the simulated Trinity with switches.
+func WithTrinity(edit func(*trinitytest.Switches)) Option {
+	return func(s *settings) { edit(&s.switches) }
+}
+
+// Start starts a bridge before a simulated Trinity. Both end with the test.
+func Start(t *testing.T, options ...Option) *Bridge {
+	t.Helper()
+	clock := &Clock{now: time.Now()}
+	s := settings{}
+	address := freeAddress(t)
+	data := t.TempDir()
+	s.flags = config.Flags{
+		PublicURL: "http://" + address, Listen: address, OperatorListen: "127.0.0.1:0", Data: data,
+		OperatorName: "Example Inc.", OperatorContact: "ops@example.com", LogLevel: "debug",
+	}
+	for _, option := range options {
+		option(&s)
+	}
+	simulated, err := trinitytest.Start(trinitytest.Options{Now: clock.Now, Switches: s.switches, People: people()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = simulated.Close() })
+	s.flags.TrinityURL, s.flags.MCPURL = simulated.BackendURL(), simulated.MCPURL()
+	if s.file != "" {
+		s.flags.Config = writeFile(t, s.file)
+	}
+	b := &Bridge{
+		URL: "http://" + address, MCP: "http://" + address + "/mcp", Data: data, Trinity: simulated, Clock: clock,
+		Config: s.flags, logs: &syncBuffer{},
+	}
+	t.Cleanup(func() {
+		b.Stop(t)
+		b.canary.scan(t, "the log", b.logs.String())
+	})
+	b.start(t)
+	return b
+}
+
+func (b *Bridge) start(t *testing.T) {
+	t.Helper()
+	cfg, err := config.Load(b.Config, func(string) (string, bool) { return "", false })
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	program, err := app.New(ctx, cfg, app.Options{
+		Log: slog.New(slog.NewJSONHandler(b.logs, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: b.Clock.Now,
+	})
+	if err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	if err := program.RefuseOpenUpstream(ctx); err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	b.cancel, b.done = cancel, make(chan error, 1)
+	go func() {
+		err := program.Run(ctx)
+		if closed := program.Close(); err == nil {
+			err = closed
+		}
+		b.done <- err
+	}()
+}
+
+// Stop ends the program as SIGTERM does.
+func (b *Bridge) Stop(t *testing.T) {
+	t.Helper()
+	if b.cancel == nil {
+		return
+	}
+	b.cancel()
+	b.cancel = nil
+	if err := <-b.done; err != nil {
+		t.Errorf("the bridge did not stop cleanly: %v", err)
+	}
+}
+
+// Restart stops the program and starts it again on the same data.
+func (b *Bridge) Restart(t *testing.T) {
+	t.Helper()
+	b.Stop(t)
+	b.start(t)
+}
+
+// crowd is how many people may sign in beside the three of the demo: each mailbox gets three codes
+// in ten minutes, so a test that signs in often needs many.
+const crowd = 120
+
+func people() []trinitytest.Person {
+	all := trinitytest.DefaultPeople()
+	for i := range crowd {
+		all = append(all, trinitytest.Person{Email: fmt.Sprintf("person-%d@example.com", i), Role: "user"})
+	}
+	return all
+}
+
+// Someone is the address of somebody who has not signed in yet.
+func (b *Bridge) Someone() string {
+	return fmt.Sprintf("person-%d@example.com", (b.people.Add(1)-1)%crowd)
+}
+
+// Logs is what the program has logged.
+func (b *Bridge) Logs() string { return b.logs.String() }
+
+// Audited counts the audit events of a kind in the log, with an outcome unless it is "".
+func (b *Bridge) Audited(kind, outcome string) int {
+	n := 0
+	for line := range strings.Lines(b.logs.String()) {
+		if strings.Contains(line, `"msg":"audit"`) && strings.Contains(line, `"kind":"`+kind+`"`) &&
+			(outcome == "" || strings.Contains(line, `"outcome":"`+outcome+`"`)) {
+			n++
+		}
+	}
+	return n
+}
+
+// Secret adds a value to the canaries: it must be in no output when the test ends.
+func (b *Bridge) Secret(values ...string) { b.canary.add(values...) }
+
+// Answer is a complete answer.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   string
+}
+
+// Do sends a request without following redirects and reads the answer whole.
+func (b *Bridge) Do(t *testing.T, req *http.Request) Answer {
+	t.Helper()
+	client := &http.Client{
+		Timeout: 30 * time.Second, Transport: transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatalf("%s %s: %v", req.Method, req.URL.Path, err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatalf("%s %s: reading the answer: %v", req.Method, req.URL.Path, err)
+	}
+	return Answer{Status: res.StatusCode, Header: res.Header, Body: string(body)}
+}
+
+var transport = &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
+
+// Get fetches a path of the bridge.
+func (b *Bridge) Get(t *testing.T, path string, header ...string) Answer {
+	t.Helper()
+	return b.Do(t, b.Request(t, http.MethodGet, path, "", header...))
+}
+
+// PostForm posts a form to a path of the bridge.
+func (b *Bridge) PostForm(t *testing.T, path string, form url.Values, header ...string) Answer {
+	t.Helper()
+	header = append([]string{"Content-Type", "application/x-www-form-urlencoded"}, header...)
+	return b.Do(t, b.Request(t, http.MethodPost, path, form.Encode(), header...))
+}
+
+// PostJSON posts JSON to a path of the bridge.
+func (b *Bridge) PostJSON(t *testing.T, path, body string, header ...string) Answer {
+	t.Helper()
+	header = append([]string{"Content-Type", "application/json"}, header...)
+	return b.Do(t, b.Request(t, http.MethodPost, path, body, header...))
+}
+
+// Request makes a request to a path of the bridge; header are pairs of name and value.
+func (b *Bridge) Request(t *testing.T, method, path, body string, header ...string) *http.Request {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, b.URL+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Add(header[i], header[i+1])
+	}
+	return req
+}
+
+// Clock is an injected clock.
+type Clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+// Now is the clock's time.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// Advance moves the clock.
+func (c *Clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.String()
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
+}

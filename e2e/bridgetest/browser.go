@@ -1,0 +1,140 @@
+package bridgetest
+
+import (
+	"html"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Browser is a person's browser: it keeps cookies, follows redirects on the bridge, fills forms
+// in the way browsers do, and stops where it would leave the bridge.
+type Browser struct {
+	b    *Bridge
+	jar  http.CookieJar
+	Page Answer   // the page it shows
+	URL  *url.URL // its address
+	Left string   // the foreign URL it was sent to, or ""
+}
+
+// NewBrowser opens a browser without cookies.
+func (b *Bridge) NewBrowser(t *testing.T) *Browser {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Browser{b: b, jar: jar}
+}
+
+// Open goes to a path of the bridge.
+func (w *Browser) Open(t *testing.T, path string) *Browser {
+	t.Helper()
+	return w.send(t, w.b.Request(t, http.MethodGet, path, ""))
+}
+
+// Submit sends the page's form that posts to action, with its hidden and ticked fields, after
+// edit changed them; button is the name and value of the button pressed, or "".
+func (w *Browser) Submit(t *testing.T, action string, edit func(url.Values), header ...string) *Browser {
+	t.Helper()
+	form, ok := w.form(action)
+	if !ok {
+		t.Fatalf("no form for %s on %s (%d):\n%s", action, w.URL, w.Page.Status, w.Page.Body)
+	}
+	if edit != nil {
+		edit(form)
+	}
+	header = append([]string{"Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin", "Origin", "null"}, header...)
+	return w.send(t, w.b.Request(t, http.MethodPost, action, form.Encode(), header...))
+}
+
+// Form returns the fields that Submit would send.
+func (w *Browser) Form(t *testing.T, action string) url.Values {
+	t.Helper()
+	form, ok := w.form(action)
+	if !ok {
+		t.Fatalf("no form for %s on %s:\n%s", action, w.URL, w.Page.Body)
+	}
+	return form
+}
+
+// Cookies are what the browser would send to the bridge.
+func (w *Browser) Cookies() []*http.Cookie {
+	u, _ := url.Parse(w.b.URL + "/")
+	return w.jar.Cookies(u)
+}
+
+func (w *Browser) send(t *testing.T, req *http.Request) *Browser {
+	t.Helper()
+	for range 10 {
+		for _, cookie := range w.jar.Cookies(req.URL) {
+			req.AddCookie(cookie)
+			w.b.Secret(cookie.Value)
+		}
+		w.Page, w.URL = w.b.Do(t, req), req.URL
+		res := http.Response{Header: w.Page.Header}
+		w.jar.SetCookies(req.URL, res.Cookies())
+		location := w.Page.Header.Get("Location")
+		if location == "" {
+			w.Left = w.refresh()
+			return w
+		}
+		next, err := req.URL.Parse(location)
+		if err != nil {
+			t.Fatalf("Location %q: %v", location, err)
+		}
+		if next.Host != req.URL.Host || next.Scheme != req.URL.Scheme {
+			w.Left = next.String()
+			return w
+		}
+		req = w.b.Request(t, http.MethodGet, next.RequestURI(), "")
+	}
+	t.Fatalf("too many redirects, last at %s", w.URL)
+	return nil
+}
+
+var (
+	formTag   = regexp.MustCompile(`(?is)<form\b([^>]*)>(.*?)</form>`)
+	inputTag  = regexp.MustCompile(`(?is)<input\b([^>]*)>`)
+	attribute = regexp.MustCompile(`(?is)([a-z-]+)(?:\s*=\s*"([^"]*)")?`)
+	refreshTo = regexp.MustCompile(`(?is)<meta\s+http-equiv="refresh"\s+content="0;\s*url=([^"]*)"`)
+)
+
+// refresh is where the page sends the browser by itself.
+func (w *Browser) refresh() string {
+	if found := refreshTo.FindStringSubmatch(w.Page.Body); found != nil {
+		return html.UnescapeString(found[1])
+	}
+	return ""
+}
+
+func (w *Browser) form(action string) (url.Values, bool) {
+	for _, form := range formTag.FindAllStringSubmatch(w.Page.Body, -1) {
+		attrs := attributes(form[1])
+		if target, _, _ := strings.Cut(attrs["action"], "?"); target != action || !strings.EqualFold(attrs["method"], "post") {
+			continue
+		}
+		fields := url.Values{}
+		for _, input := range inputTag.FindAllStringSubmatch(form[2], -1) {
+			field := attributes(input[1])
+			_, ticked := field["checked"]
+			if kind := field["type"]; field["name"] == "" || kind == "submit" || (kind == "checkbox" || kind == "radio") && !ticked {
+				continue
+			}
+			fields.Add(field["name"], field["value"])
+		}
+		return fields, true
+	}
+	return nil, false
+}
+
+func attributes(tag string) map[string]string {
+	attrs := map[string]string{}
+	for _, found := range attribute.FindAllStringSubmatch(tag, -1) {
+		attrs[strings.ToLower(found[1])] = html.UnescapeString(found[2])
+	}
+	return attrs
+}

@@ -1,0 +1,75 @@
+// A real FastMCP server in the place of Trinity's MCP server.
+//
+// Like Trinity it reads the Authorization header alone, wants the exact prefix "Bearer " and has every
+// request's key checked by the backend. Each tool answers who it ran as.
+//
+// Environment: PORT, TRINITY_API_URL. Standard output carries JSON lines: one {"event":"listening"}, then
+// one {"event":"request"} per HTTP request with the headers that arrived, so that a test can tell what
+// reached the upstream and what did not.
+import { FastMCP } from 'fastmcp';
+import { z } from 'zod';
+
+const port = Number(process.env.PORT);
+const backend = process.env.TRINITY_API_URL;
+if (!Number.isInteger(port) || port < 1 || !backend) {
+  console.error('fastmcp-server: PORT and TRINITY_API_URL are needed');
+  process.exit(2);
+}
+
+const say = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
+const log = (...args) => console.error(...args);
+
+/** Trinity's names; the words are ours. */
+const tools = {
+  list_agents: 'Lists the agents you can reach.',
+  get_agent: 'Shows one agent.',
+  get_agent_info: 'Shows what one agent can do.',
+  create_agent: 'Creates an agent and starts it.',
+  start_agent: 'Starts a stopped agent.',
+  stop_agent: 'Stops a running agent.',
+  delete_agent: 'Deletes an agent.',
+  list_templates: 'Lists the templates an agent can be made from.',
+  chat_with_agent: 'Sends a message to an agent and waits for its answer.',
+  get_chat_history: 'Reads a conversation with an agent.',
+  get_agent_logs: 'Reads the logs of an agent.',
+  list_systems: 'Lists the deployed systems.',
+};
+
+/** Who stands behind a request, or an error when nobody does. */
+async function authenticate(request) {
+  say({ event: 'request', method: request.method, url: request.url, headers: request.headers });
+  const header = request.headers.authorization;
+  if (!header?.startsWith('Bearer ')) {
+    throw new Error('Missing or invalid Authorization header');
+  }
+  const answer = await fetch(new URL('/api/mcp/validate', backend), {
+    method: 'POST',
+    headers: { authorization: header },
+    signal: AbortSignal.timeout(10_000),
+  });
+  if (!answer.ok) throw new Error('Invalid API key');
+  const key = await answer.json();
+  if (key.valid !== true) throw new Error('Invalid API key');
+  return { username: key.user_id, keyName: key.key_name, scope: key.scope };
+}
+
+const server = new FastMCP({
+  name: 'trinity-orchestrator',
+  version: '1.0.0',
+  authenticate,
+  logger: { debug: () => {}, error: log, info: log, log, warn: log },
+  ping: { enabled: false },
+});
+
+for (const [name, description] of Object.entries(tools)) {
+  server.addTool({
+    name,
+    description,
+    parameters: z.looseObject({ name: z.string().optional() }),
+    execute: async (args, { session }) =>
+      JSON.stringify({ tool: name, arguments: args, username: session.username, key_name: session.keyName }),
+  });
+}
+
+await server.start({ transportType: 'httpStream', httpStream: { host: '127.0.0.1', port, endpoint: '/mcp' } });
+say({ event: 'listening', url: `http://127.0.0.1:${port}/mcp` });

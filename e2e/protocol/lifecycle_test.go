@@ -1,0 +1,113 @@
+package protocol_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/abilityai/trinity-bridge/bridge/app"
+	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
+	"github.com/abilityai/trinity-bridge/federation/trinity/trinitytest"
+)
+
+func downBackend(s *trinitytest.Switches)    { s.Backend = trinitytest.Down }
+func healthyBackend(s *trinitytest.Switches) { s.Backend = trinitytest.Healthy }
+
+// I4, RS-25 (matrix): every call reaches Trinity with the person's own key and never a byte of the client's token.
+func TestCall_ownKey(t *testing.T) {
+	t.Parallel()
+	b := bridgetest.Start(t)
+	client := b.Register(t)
+	tokens := b.Connect(t, client, alice)
+	session := b.Session(t, tokens.Access)
+	answer := b.Tool(t, tokens.Access, session, "list_agents")
+	if answer.Status != http.StatusOK || !answer.Contains(alice, "trinity-bridge:example-app:") {
+		t.Fatalf("list_agents: %d %s", answer.Status, answer.Body)
+	}
+	keys := 0
+	for _, request := range b.Trinity.Requests() {
+		whole := request.Path + string(request.Body)
+		for name, values := range request.Header {
+			whole += name + strings.Join(values, " ")
+		}
+		for _, secret := range []string{tokens.Access, tokens.Refresh, session} {
+			if strings.Contains(whole, secret) {
+				t.Errorf("Trinity saw a secret of the client at %s", request.Path)
+			}
+		}
+		if request.Path == "/mcp" && strings.HasPrefix(request.Header.Get("Authorization"), "Bearer trinity_mcp_") {
+			b.Secret(strings.TrimPrefix(request.Header.Get("Authorization"), "Bearer "))
+			keys++
+		}
+	}
+	if keys == 0 {
+		t.Error("Trinity's MCP server saw no key")
+	}
+	if jwts := b.Trinity.LiveJWTs(); jwts != 0 {
+		t.Errorf("decision 6: %d Trinity sessions are still alive", jwts)
+	}
+}
+
+// OP-01 in small: sessions, tokens and the signing key outlive a restart; a used code stays used.
+func TestRestart_nothingIsLost(t *testing.T) {
+	t.Parallel()
+	b := bridgetest.Start(t)
+	client := b.Register(t)
+	form := b.RedeemForm(client, b.Code(t, client, alice))
+	tokens := b.Token(t, form)
+	session := b.Session(t, tokens.Access)
+	keys := b.Get(t, "/oauth/jwks").Body
+	b.Restart(t)
+	if answer := b.Tool(t, tokens.Access, session, "list_agents"); answer.Status != http.StatusOK {
+		t.Errorf("the open session: %d %s", answer.Status, answer.Body)
+	}
+	if got := b.Get(t, "/oauth/jwks").Body; got != keys {
+		t.Error("the signing key changed")
+	}
+	next := b.Token(t, b.RefreshForm(client, tokens.Refresh))
+	if answer := b.Tool(t, next.Access, session, "list_agents"); answer.Status != http.StatusOK {
+		t.Errorf("RS-27: the session with the refreshed token: %d %s", answer.Status, answer.Body)
+	}
+	wire{400, "invalid_grant"}.check(t, b.PostForm(t, "/oauth/token", form))
+}
+
+// Revoking by the operator stops the very next call, and the key is gone at Trinity.
+func TestGrants_operatorRevokes(t *testing.T) {
+	t.Parallel()
+	b := bridgetest.Start(t)
+	client := b.Register(t)
+	tokens := b.Connect(t, client, alice)
+	grants, err := app.ListGrants(t.Context(), b.Data, "", "")
+	if err != nil || len(grants) != 1 || grants[0].Account != alice || grants[0].Status != "live" {
+		t.Fatalf("grants %+v, %v", grants, err)
+	}
+	ended, err := app.RevokeGrant(t.Context(), b.Data, grants[0].ID)
+	if err != nil || ended.EndReason != "revoked_by_operator" {
+		t.Fatalf("ended %+v, %v", ended, err)
+	}
+	if got := b.Works(t, tokens.Access); got != http.StatusUnauthorized {
+		t.Errorf("the next call: %d", got)
+	}
+	wait(t, func() bool { return liveKeys(b) == 0 }, "the key is revoked at Trinity")
+	if _, err := app.RevokeGrant(t.Context(), b.Data, "nothing"); err == nil {
+		t.Error("an unknown grant was revoked")
+	}
+}
+
+// A backend that is down while a grant ends is asked again until it confirms.
+func TestRevocation_retriesUntilConfirmed(t *testing.T) {
+	t.Parallel()
+	b := bridgetest.Start(t)
+	client := b.Register(t)
+	tokens := b.Connect(t, client, alice)
+	b.Trinity.Set(downBackend)
+	b.PostForm(t, "/oauth/revoke", map[string][]string{"client_id": {client.ID}, "token": {tokens.Refresh}})
+	wait(t, func() bool { return b.Audited("key_revoke_failed", "") > 0 }, "a first attempt fails")
+	if got := b.Works(t, tokens.Access); got != http.StatusUnauthorized {
+		t.Errorf("the grant is ended all the same: %d", got)
+	}
+	b.Restart(t)
+	b.Trinity.Set(healthyBackend)
+	b.Clock.Advance(2 * 60 * 60 * 1e9)
+	wait(t, func() bool { return liveKeys(b) == 0 }, "the key is revoked after all")
+}

@@ -1,0 +1,149 @@
+package protocol_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
+)
+
+func TestRegister_refuses(t *testing.T) {
+	t.Parallel()
+	b := bridgetest.Start(t)
+	long := "https://app.example.com/" + strings.Repeat("x", 10_000)
+	many := `"https://app.example.com/1"`
+	for i := range 10 {
+		many += `,"https://app.example.com/` + strings.Repeat("x", i+1) + `"`
+	}
+	tests := []struct {
+		id, body string
+		want     wire
+	}{
+		{"DC-01/javascript", `{"redirect_uris":["javascript:alert(1)"]}`, wire{400, "invalid_redirect_uri"}},
+		{"DC-01/mixed case beside a good one", `{"redirect_uris":["https://app.example.com/cb","JavaScript:alert(1)"]}`, wire{400, "invalid_redirect_uri"}},
+		{"DC-01/data", `{"redirect_uris":["data:text/html,x"]}`, wire{400, "invalid_redirect_uri"}},
+		{"DC-01/file", `{"redirect_uris":["file:///etc/passwd"]}`, wire{400, "invalid_redirect_uri"}},
+		{"DC-01/only a foreign scheme", `{"redirect_uris":["cursor://anysphere.cursor-mcp/oauth/callback"]}`, wire{400, "invalid_redirect_uri"}},
+		{"AS-120/http elsewhere", `{"redirect_uris":["http://evil.example/cb"]}`, wire{400, "invalid_redirect_uri"}},
+		{"AS-120/fragment", `{"redirect_uris":["https://app.example.com/cb#x"]}`, wire{400, "invalid_redirect_uri"}},
+		{"DC-04/none", `{}`, wire{400, "invalid_redirect_uri"}},
+		{"DC-04/empty", `{"redirect_uris":[]}`, wire{400, "invalid_redirect_uri"}},
+		{"DC-04/eleven", `{"redirect_uris":[` + many + `]}`, wire{400, "invalid_redirect_uri"}},
+		{"DC-04/10 KB", `{"redirect_uris":["` + long + `"]}`, wire{400, "invalid_redirect_uri"}},
+		{"DC-04/twice", `{"redirect_uris":["https://app.example.com/cb","https://app.example.com/cb"]}`, wire{400, "invalid_redirect_uri"}},
+		{"AZ-37/iss in the query", `{"redirect_uris":["https://app.example.com/cb?iss=x"]}`, wire{400, "invalid_redirect_uri"}},
+		{"DC-10/grant types", `{"redirect_uris":["https://app.example.com/cb"],"grant_types":["implicit"]}`, wire{400, "invalid_client_metadata"}},
+		{"DC-10/response types", `{"redirect_uris":["https://app.example.com/cb"],"response_types":["token"]}`, wire{400, "invalid_client_metadata"}},
+		{"DC-10/method", `{"redirect_uris":["https://app.example.com/cb"],"token_endpoint_auth_method":"tls_client_auth"}`, wire{400, "invalid_client_metadata"}},
+		{"AS-121/jwks and jwks_uri", `{"redirect_uris":["https://app.example.com/cb"],"jwks":{"keys":[]},"jwks_uri":"https://app.example.com/k"}`, wire{400, "invalid_client_metadata"}},
+		{"AS-121/not an object", `[]`, wire{400, "invalid_client_metadata"}},
+		{"AS-121/cut", `{"redirect_uris":`, wire{400, "invalid_client_metadata"}},
+		{"AS-121/member twice", `{"redirect_uris":["https://a.example.com/cb"],"redirect_uris":["https://b.example.com/cb"]}`, wire{400, "invalid_client_metadata"}},
+		{"AS-121/wrong type", `{"redirect_uris":"https://app.example.com/cb"}`, wire{400, "invalid_client_metadata"}},
+		{"AS-123/huge", `{"redirect_uris":["https://app.example.com/cb"],"x":"` + strings.Repeat("x", 40_000) + `"}`, wire{413, "invalid_request"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.id, func(t *testing.T) {
+			t.Parallel()
+			tt.want.check(t, b.PostJSON(t, "/oauth/register", tt.body))
+		})
+	}
+	t.Run("AS-058/a form", func(t *testing.T) {
+		t.Parallel()
+		wire{415, "invalid_client_metadata"}.check(t, b.PostForm(t, "/oauth/register", nil))
+	})
+	t.Run("AS-057/GET", func(t *testing.T) {
+		t.Parallel()
+		wire{405, "invalid_request"}.check(t, b.Get(t, "/oauth/register"))
+	})
+}
+
+// The bodies real clients send (client behaviours §1), each answered 201 with what was stored.
+func TestRegister_realClients(t *testing.T) {
+	t.Parallel()
+	b := bridgetest.Start(t)
+	tests := []struct {
+		id, body    string
+		method      string
+		redirects   int
+		secret      bool
+		refreshable bool
+	}{
+		{"Claude", `{"client_name":"Claude","redirect_uris":["https://claude.ai/api/mcp/auth_callback"],"grant_types":["authorization_code","refresh_token"],"response_types":["code"],"token_endpoint_auth_method":"client_secret_post","scope":"claudeai"}`, "client_secret_post", 1, true, true},
+		{"Claude Code", `{"client_name":"Claude Code","redirect_uris":["http://localhost:3118/callback"],"grant_types":["authorization_code","refresh_token"],"response_types":["code"],"token_endpoint_auth_method":"none"}`, "none", 1, false, true},
+		{"Codex", `{"client_name":"Codex","redirect_uris":["http://127.0.0.1:51111/callback/abc"],"grant_types":["authorization_code","refresh_token"],"token_endpoint_auth_method":"none","response_types":["code"],"application_type":"native"}`, "none", 1, false, true},
+		{"VS Code", `{"client_name":"Visual Studio Code","client_uri":"https://code.visualstudio.com","grant_types":["authorization_code","refresh_token","urn:ietf:params:oauth:grant-type:device_code"],"response_types":["code"],"redirect_uris":["https://insiders.vscode.dev/redirect","https://vscode.dev/redirect","http://127.0.0.1/","http://127.0.0.1:33418/"],"token_endpoint_auth_method":"none","application_type":"native","scope":"trinity:read trinity:write"}`, "none", 4, false, true},
+		{"Cursor", `{"client_name":"Cursor","redirect_uris":["http://localhost:8787/callback","https://www.cursor.com/agents/mcp/oauth/callback","cursor://anysphere.cursor-mcp/oauth/callback"],"application_type":"web","token_endpoint_auth_method":"none","grant_types":["authorization_code","refresh_token"],"response_types":["code"]}`, "none", 2, false, true},
+		{"Gemini CLI", `{"client_name":"Gemini CLI MCP Client","redirect_uris":["http://localhost:7777/oauth/callback"],"grant_types":["authorization_code","refresh_token"],"response_types":["code"],"token_endpoint_auth_method":"none","scope":""}`, "none", 1, false, true},
+		{"MCP Inspector", `{"client_name":"MCP Inspector","redirect_uris":["http://localhost:6274/oauth/callback"],"token_endpoint_auth_method":"none","grant_types":["authorization_code","refresh_token"],"response_types":["code"],"application_type":"native","scope":""}`, "none", 1, false, true},
+		{"mcp-remote", `{"client_name":"MCP CLI Proxy","redirect_uris":["http://localhost:9911/oauth/callback"],"token_endpoint_auth_method":"none","grant_types":["authorization_code","refresh_token"],"response_types":["code"],"software_id":"2e6dc280-f3c3-4e01-99a7-8181dbd1d23d","software_version":"0.15.1"}`, "none", 1, false, true},
+		{"n8n", `{"client_name":"n8n","redirect_uris":["https://n8n.example.com/rest/oauth2-credential/callback"],"grant_types":["authorization_code","refresh_token"],"response_types":["code"],"token_endpoint_auth_method":"client_secret_basic"}`, "client_secret_basic", 1, true, true},
+		{"the least", `{"redirect_uris":["https://app.example.com/cb"],"foo":1,"client_id":"mine","logo_uri":"http://169.254.169.254/"}`, "client_secret_basic", 1, true, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.id, func(t *testing.T) {
+			t.Parallel()
+			answer := b.PostJSON(t, "/register", tt.body)
+			if answer.Status != http.StatusCreated || answer.Header.Get("Cache-Control") != "no-store" {
+				t.Fatalf("AS-117: %d %s", answer.Status, answer.Body)
+			}
+			var got struct {
+				ID        string   `json:"client_id"`
+				Secret    *string  `json:"client_secret"`
+				IssuedAt  int64    `json:"client_id_issued_at"`
+				Expires   *int64   `json:"client_secret_expires_at"`
+				Redirects []string `json:"redirect_uris"`
+				Method    string   `json:"token_endpoint_auth_method"`
+				Grants    []string `json:"grant_types"`
+			}
+			answer.JSON(t, &got)
+			if got.Secret != nil {
+				b.Secret(*got.Secret)
+			}
+			if strings.HasPrefix(got.ID, "https:") || strings.HasPrefix(got.ID, "trinity_mcp_") || got.ID == "mine" || got.IssuedAt == 0 {
+				t.Errorf("DC-09, DC-11: id %q issued at %d", got.ID, got.IssuedAt)
+			}
+			if got.Method != tt.method || len(got.Redirects) != tt.redirects || (got.Secret != nil) != tt.secret || (got.Expires != nil) != tt.secret {
+				t.Errorf("AS-117, AS-119, B34, B38: %s", answer.Body)
+			}
+			if refreshable := strings.Contains(strings.Join(got.Grants, " "), "refresh_token"); refreshable != tt.refreshable {
+				t.Errorf("AS-117: grants %v", got.Grants)
+			}
+			if answer.Contains("null") || answer.Contains(`""`) || answer.Contains("[]") {
+				t.Errorf("AS-118, B35: %s", answer.Body)
+			}
+		})
+	}
+}
+
+// DC-06: a flood is refused with 429 and a time, and a legitimate burst is not (client behaviours §5.18).
+func TestRegister_DC06_flood(t *testing.T) {
+	t.Parallel()
+	b := bridgetest.Start(t)
+	body := `{"redirect_uris":["https://app.example.com/cb"],"token_endpoint_auth_method":"none"}`
+	statuses := map[int]int{}
+	for range 400 {
+		answer := b.PostJSON(t, "/oauth/register", body)
+		statuses[answer.Status]++
+		if answer.Status == http.StatusTooManyRequests && answer.Header.Get("Retry-After") == "" {
+			t.Fatal("429 without Retry-After")
+		}
+	}
+	if statuses[http.StatusCreated] < 200 || statuses[http.StatusTooManyRequests] == 0 {
+		t.Errorf("statuses %v", statuses)
+	}
+}
+
+// AS-123, AS-124, B42: a registration nobody used is gone after a day; one with a grant stays with it.
+func TestRegister_AS123_sweeping(t *testing.T) {
+	t.Parallel()
+	b := bridgetest.Start(t)
+	unused, used := b.Register(t), b.Register(t)
+	tokens := b.Connect(t, used, alice)
+	b.Clock.Advance(25 * time.Hour)
+	wantPage(t, b.Get(t, "/oauth/authorize?"+b.Query(unused).Encode()))
+	wire{401, "invalid_client"}.check(t, b.PostForm(t, "/oauth/token", b.RefreshForm(unused, "tbr_x")))
+	b.Token(t, b.RefreshForm(used, tokens.Refresh))
+}

@@ -1,0 +1,275 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// callArguments go through the bridge unchanged.
+var callArguments = map[string]any{"name": "research"}
+
+// TestTypeScriptSDK_simulated is a newcomer's first quarter of an hour: demo mode, a real browser, and the SDK that
+// most clients are made from. At the end they take their grant back.
+func TestTypeScriptSDK_simulated(t *testing.T) {
+	b := startDemo(t)
+	secrets := canaries{}
+	client := startTypeScript(t, b, "call", "refresh", "revoke")
+	signInWithChromium(t, b, client.authorizeURL, client.redirectURL, "approve", "demo", secrets)
+	client.wantConnected(t, b, secrets)
+	client.wantCall(t)
+	client.wantCall(t)
+	client.wantRefreshed(t, secrets)
+	client.wantCall(t)
+	client.wantRefused(t)
+	client.wantOrderlyDiscovery(t, b)
+	b.wantDiscreet(t, secrets)
+}
+
+// TestTypeScriptSDK_fastMCP has a foreign server behind the bridge, which dies in the middle and comes back: tokens
+// and open sessions must not notice. When the grant goes, its key goes from Trinity.
+func TestTypeScriptSDK_fastMCP(t *testing.T) {
+	b := startServe(t)
+	secrets := canaries{}
+	client := startTypeScript(t, b, "pause", "call", "refresh", "revoke")
+	sent := signIn(t, b, client.authorizeURL, client.redirectURL, secrets)
+	if sent.Get("state") == "" {
+		t.Error("the client sent a state and got none back")
+	}
+	client.wantConnected(t, b, secrets)
+	before := client.wantCall(t)
+	client.awaitStep(t, "pause")
+	b.crash(t)
+	client.writeLine(t, "go on")
+	after := client.wantCall(t)
+	if diff := cmp.Diff(before, after); diff != "" {
+		t.Errorf("the same session answers differently after the crash:\n%s", diff)
+	}
+	client.wantRefreshed(t, secrets)
+	client.wantCall(t)
+	client.wantRefused(t)
+	b.upstream.wantNothingLeft(t)
+	b.wantDiscreet(t, secrets)
+}
+
+// TestTypeScriptSDK_denied is a person who says no: the client hears so, by the error redirect of RFC 6749 §4.1.2.1.
+func TestTypeScriptSDK_denied(t *testing.T) {
+	b := startDemo(t)
+	secrets := canaries{}
+	client := startTypeScript(t, b)
+	signInWithChromium(t, b, client.authorizeURL, client.redirectURL, "deny", "", secrets)
+	got := awaitEvent[callback](t, client.program, "callback")
+	want := callback{Iss: b.origin, Error: "access_denied", StateMatches: true}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("callback (-want +got):\n%s", diff)
+	}
+	b.wantDiscreet(t, secrets)
+}
+
+// A typeScript is the SDK's client, waiting for its browser to come back.
+type typeScript struct {
+	*program
+	authorizeURL, redirectURL string
+}
+
+// What the client tells about itself.
+type (
+	callback struct {
+		Code, Iss, Error string
+		StateMatches     bool
+	}
+	tokens struct {
+		Tokens struct {
+			AccessToken  string `json:"access_token"`
+			RefreshToken string `json:"refresh_token"`
+			TokenType    string `json:"token_type"`
+			ExpiresIn    int    `json:"expires_in"`
+			Scope        string `json:"scope"`
+		}
+	}
+	initialized struct {
+		Server          struct{ Name string }
+		ProtocolVersion string
+		Session         string
+	}
+	toolList struct{ Tools []tool }
+	tool     struct {
+		Name        string
+		Title       string
+		Annotations struct {
+			Title                         string
+			ReadOnlyHint, DestructiveHint *bool
+		}
+	}
+	// called is what a tool answers: who it ran as.
+	called struct {
+		Tool      string         `json:"tool"`
+		Arguments map[string]any `json:"arguments"`
+		Username  string         `json:"username"`
+		KeyName   string         `json:"key_name"`
+	}
+)
+
+func startTypeScript(t *testing.T, b *bridge, steps ...string) *typeScript {
+	t.Helper()
+	port := freePort(t)
+	c := &typeScript{redirectURL: fmt.Sprintf("http://127.0.0.1:%d/callback", port)}
+	c.program = startNode(t, "typescript-client.mjs", nil, map[string]any{
+		"serverUrl": b.connector, "callbackPort": port, "tool": "get_agent", "args": callArguments,
+		"steps": append([]string{}, steps...),
+	})
+	c.authorizeURL = awaitEvent[struct{ URL string }](t, c.program, "authorize").URL
+	return c
+}
+
+func (c *typeScript) awaitStep(t *testing.T, want string) {
+	t.Helper()
+	if got := awaitEvent[struct{ Step string }](t, c.program, "step").Step; got != want {
+		t.Fatalf("the client is at the step %q, want %q", got, want)
+	}
+}
+
+// wantConnected follows the client from the callback to its list of tools.
+func (c *typeScript) wantConnected(t *testing.T, b *bridge, secrets canaries) {
+	t.Helper()
+	verifiers := eventsSoFar[struct{ Verifier string }](t, c.program, "verifier")
+	for _, v := range verifiers {
+		secrets.add(t, "code verifier", v.Verifier)
+	}
+	got := awaitEvent[callback](t, c.program, "callback")
+	secrets.add(t, "authorization code", got.Code)
+	if !got.StateMatches || got.Iss != b.origin {
+		t.Errorf("callback: state matches %v, iss %q, want %q", got.StateMatches, got.Iss, b.origin)
+	}
+	c.wantTokens(t, secrets)
+	hello := awaitEvent[initialized](t, c.program, "initialized")
+	if hello.Server.Name == "" || hello.ProtocolVersion == "" || hello.Session == "" {
+		t.Errorf("initialize answered %+v", hello)
+	}
+	wantAnnotated(t, awaitEvent[toolList](t, c.program, "tools").Tools)
+}
+
+// wantTokens checks a token response (RFC 6749 §5.1).
+func (c *typeScript) wantTokens(t *testing.T, secrets canaries) tokens {
+	t.Helper()
+	got := awaitEvent[tokens](t, c.program, "tokens")
+	secrets.add(t, "access token", got.Tokens.AccessToken)
+	secrets.add(t, "refresh token", got.Tokens.RefreshToken)
+	if !strings.EqualFold(got.Tokens.TokenType, "Bearer") || got.Tokens.ExpiresIn <= 0 {
+		t.Errorf("token response: type %q, lifetime %d s", got.Tokens.TokenType, got.Tokens.ExpiresIn)
+	}
+	if parts := strings.Count(got.Tokens.AccessToken, ".") + 1; parts != 3 {
+		t.Errorf("the access token has %d parts, want the 3 of a JWT (RFC 9068)", parts)
+	}
+	return got
+}
+
+// wantRefreshed wants a second pair of tokens, both new.
+func (c *typeScript) wantRefreshed(t *testing.T, secrets canaries) {
+	t.Helper()
+	first := eventsSoFar[tokens](t, c.program, "tokens")[0].Tokens
+	second := c.wantTokens(t, secrets).Tokens
+	if second.AccessToken == first.AccessToken || second.RefreshToken == first.RefreshToken {
+		t.Error("the refresh gave an old token again")
+	}
+}
+
+// wantCall waits for the answer of the next tool call.
+func (c *typeScript) wantCall(t *testing.T) called {
+	t.Helper()
+	result := awaitEvent[struct {
+		IsError bool
+		Text    string
+	}](t, c.program, "called")
+	if result.IsError {
+		t.Fatalf("the tool failed: %s", result.Text)
+	}
+	return wantRanAsAlice(t, result.Text)
+}
+
+// wantRefused wants the first call after the revocation to have failed, with no token left that works.
+func (c *typeScript) wantRefused(t *testing.T) {
+	t.Helper()
+	awaitEvent[struct{ Error string }](t, c.program, "refused")
+	awaitEvent[struct{}](t, c.program, "done")
+	if code := c.exitCode(t); code != 0 {
+		t.Errorf("the client ended with %d", code)
+	}
+}
+
+// wantOrderlyDiscovery checks the way from the first 401 to the tokens: nothing was guessed, nothing failed.
+func (c *typeScript) wantOrderlyDiscovery(t *testing.T, b *bridge) {
+	t.Helper()
+	type exchange struct {
+		Method, Path string
+		Status       int
+		Challenge    string
+	}
+	all := eventsSoFar[exchange](t, c.program, "http")
+	metadata := fmt.Sprintf(`resource_metadata="%s/.well-known/oauth-protected-resource/mcp"`, b.origin)
+	if !strings.Contains(all[0].Challenge, metadata) || !strings.Contains(all[0].Challenge, `scope="`) {
+		t.Errorf("first challenge: %s", all[0].Challenge)
+	}
+	var got []string
+	for _, e := range all {
+		got = append(got, fmt.Sprintf("%s %s %d", e.Method, e.Path, e.Status))
+		if strings.HasSuffix(e.Path, "/token") {
+			break
+		}
+	}
+	want := []string{
+		"POST /mcp 401",
+		"GET /.well-known/oauth-protected-resource/mcp 200",
+		"GET /.well-known/oauth-authorization-server 200",
+		"POST /oauth/register 201",
+		"POST /oauth/token 200",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("exchanges up to the first token (-want +got):\n%s", diff)
+	}
+}
+
+// wantRanAsAlice checks what a tool said about its call.
+func wantRanAsAlice(t *testing.T, text string) called {
+	t.Helper()
+	var got called
+	if err := json.Unmarshal([]byte(text), &got); err != nil {
+		t.Fatalf("the tool answered %q: %v", text, err)
+	}
+	if got.KeyName == "" {
+		t.Error("the call ran without a key of its own")
+	}
+	want := called{Tool: "get_agent", Arguments: callArguments, Username: alice, KeyName: got.KeyName}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the call (-want +got):\n%s", diff)
+	}
+	return got
+}
+
+// wantAnnotated checks that every tool says in words and hints what it does.
+func wantAnnotated(t *testing.T, tools []tool) {
+	t.Helper()
+	names := map[string]bool{}
+	for _, tool := range tools {
+		names[tool.Name] = true
+		if tool.Title == "" && tool.Annotations.Title == "" {
+			t.Errorf("tool %s has no title", tool.Name)
+		}
+		if tool.Annotations.ReadOnlyHint == nil && tool.Annotations.DestructiveHint == nil {
+			t.Errorf("tool %s has no hint", tool.Name)
+		}
+		if len(tool.Name) > 64 {
+			t.Errorf("tool %s has a name of %d characters", tool.Name, len(tool.Name))
+		}
+	}
+	for _, name := range []string{"list_agents", "get_agent", "chat_with_agent"} {
+		if !names[name] {
+			t.Errorf("the tool %s is not offered", name)
+		}
+	}
+}

@@ -1,0 +1,107 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/abilityai/trinity-bridge/federation/trinity/trinitytest"
+)
+
+// An upstream is a real FastMCP server that checks keys against a simulated Trinity backend.
+type upstream struct {
+	*program
+	trinity  *trinitytest.Server
+	endpoint string
+	codes    chan string
+}
+
+func startUpstream(t *testing.T) *upstream {
+	t.Helper()
+	u := &upstream{codes: make(chan string, 16)}
+	var err error
+	u.trinity, err = trinitytest.Start(trinitytest.Options{Codes: func(email, code string) {
+		if email == alice {
+			u.codes <- code
+		}
+	}})
+	if err != nil {
+		t.Fatalf("simulated Trinity: %v", err)
+	}
+	t.Cleanup(func() { u.trinity.Close() })
+	u.program = startNode(t, "fastmcp-server.mjs", []string{
+		fmt.Sprintf("PORT=%d", freePort(t)),
+		"TRINITY_API_URL=" + u.trinity.BackendURL(),
+	}, nil)
+	u.endpoint = awaitEvent[struct{ URL string }](t, u.program, "listening").URL
+	return u
+}
+
+func (u *upstream) nextCode(t *testing.T) string {
+	t.Helper()
+	select {
+	case code := <-u.codes:
+		return code
+	case <-time.After(patience):
+		t.Fatalf("Trinity sent no code to %s within %v", alice, patience)
+		return ""
+	}
+}
+
+// wantKeysOnly checks what reached the upstream: nothing at all without a key but the bridge's own probe, the
+// person's Trinity key with every call, and never a secret of the client's.
+func (u *upstream) wantKeysOnly(t *testing.T, secrets canaries) {
+	t.Helper()
+	type request struct {
+		Method, URL string
+		Headers     map[string]string
+	}
+	keys := map[string]int{}
+	for _, r := range eventsSoFar[request](t, u.program, "request") {
+		authorization, given := r.Headers["authorization"]
+		key, bearer := strings.CutPrefix(authorization, "Bearer ")
+		switch {
+		case !given && r.Headers["mcp-session-id"] == "":
+			continue // the probe whether the upstream refuses anonymous calls (OP-34)
+		case !given || !bearer || !staticKey.MatchString(key):
+			t.Errorf("%s %s reached the upstream without a Trinity key", r.Method, r.URL)
+		default:
+			keys[key]++
+		}
+	}
+	if len(keys) == 0 {
+		t.Error("no call reached the upstream")
+	}
+	for _, kind := range secrets.foundIn([]byte(u.output())) {
+		t.Errorf("the upstream saw the %s", kind)
+	}
+	for _, r := range u.trinity.Requests() {
+		sent := fmt.Appendf(nil, "%s?%s %v\n%s", r.Path, r.Query, r.Header, r.Body)
+		for _, kind := range secrets.foundIn(sent) {
+			if kind != emailCode { // Trinity made it and has to check it
+				t.Errorf("Trinity saw the %s at %s", kind, r.Path)
+			}
+		}
+	}
+}
+
+// wantNothingLeft waits until nothing at Trinity is live that the bridge had it make: no key, and no sign-in of the
+// kind that could make more.
+func (u *upstream) wantNothingLeft(t *testing.T) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		keys := slices.DeleteFunc(u.trinity.Keys(), func(k trinitytest.KeyInfo) bool { return !k.Active })
+		signIns := u.trinity.LiveJWTs()
+		if len(keys) == 0 && signIns == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("%d keys and %d sign-ins live on at Trinity after the grant was revoked", len(keys), signIns)
+			return
+		}
+	}
+}

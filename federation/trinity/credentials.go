@@ -1,0 +1,174 @@
+package trinity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/audit"
+	"github.com/abilityai/trinity-bridge/bridge/secret"
+)
+
+const (
+	keyNamePrefix = "trinity-bridge:"
+	maxSlugBytes  = 32
+
+	// sealKey is what a grant's key is sealed as; the row is the grant's id.
+	sealKey = "grant key"
+
+	// signOutTimeout is the time for each half of SignOut.
+	signOutTimeout = 5 * time.Second
+)
+
+// CredentialsOptions are what Credentials need.
+type CredentialsOptions struct {
+	API         *API
+	Ring        *secret.Keyring
+	Revocations bridge.RevocationStore
+	Trail       *audit.Trail
+	Log         *slog.Logger
+	Now         func() time.Time
+}
+
+// Credentials makes the Trinity key of a grant out of a sign-in, takes it back, and tells what it
+// is still worth. Use NewCredentials.
+type Credentials struct {
+	api   *API
+	ring  *secret.Keyring
+	queue *revoker
+	log   *slog.Logger
+	asked singleflight.Group
+}
+
+// NewCredentials makes Credentials.
+func NewCredentials(o CredentialsOptions) *Credentials {
+	return &Credentials{
+		api: o.API, ring: o.Ring, log: o.Log,
+		queue: &revoker{api: o.API, ring: o.Ring, store: o.Revocations, trail: o.Trail, log: o.Log, now: o.Now},
+	}
+}
+
+// KeyName is what Trinity calls the key of a grant: it is all that tells, in Trinity's own audit,
+// which client a call came from (contract 4.6).
+func (c *Credentials) KeyName(client, grantID string) string {
+	return keyNamePrefix + slug(client) + ":" + grantID
+}
+
+// Mint makes the key of a grant with the session of the flow's sign-in and checks that it answers
+// for the account the person was shown. The error wraps bridge.ErrNotFound when the session is
+// over, so that signing in again helps; after any error no key is left behind.
+func (c *Credentials) Mint(ctx context.Context, flow bridge.Flow, grantID, client string) (bridge.Credential, error) {
+	if len(flow.SignIn.Session) == 0 {
+		return bridge.Credential{}, fmt.Errorf("minting a key: no session: %w", bridge.ErrNotFound)
+	}
+	session, err := c.ring.OpenToken(sealSession, flow.ID, flow.SignIn.Session)
+	if err != nil {
+		return bridge.Credential{}, fmt.Errorf("minting a key: opening the session: %w", err)
+	}
+	ctx = context.WithoutCancel(ctx) // a key nobody knows of would stay at Trinity for good
+	minted, err := c.api.MintKey(ctx, session, c.KeyName(client, grantID), "Made when you allowed a connection through Trinity Bridge")
+	credential := bridge.Credential{KeyID: minted.ID, KeyName: minted.Name}
+	if !minted.Key.IsZero() {
+		credential.Sealed = c.ring.SealToken(sealKey, grantID, minted.Key)
+	}
+	if err == nil {
+		err = c.answersFor(ctx, minted.Key, flow.SignIn.Account.Username)
+	}
+	if err == nil {
+		return credential, nil
+	}
+	if minted.ID != "" {
+		c.Discard(ctx, flow, credential)
+	}
+	if errors.Is(err, ErrUnauthorized) {
+		return bridge.Credential{}, fmt.Errorf("%w: %w", bridge.ErrNotFound, err)
+	}
+	return bridge.Credential{}, err
+}
+
+// Discard revokes a key whose approval could not be stored: at once with the session, else through
+// the queue.
+func (c *Credentials) Discard(ctx context.Context, flow bridge.Flow, credential bridge.Credential) {
+	ctx = context.WithoutCancel(ctx)
+	_, grantID, _ := strings.Cut(strings.TrimPrefix(credential.KeyName, keyNamePrefix), ":")
+	abandoned := bridge.KeyRevocation{GrantID: grantID, PersonID: flow.SignIn.Person.ID(), Credential: credential}
+	session, err := c.ring.OpenToken(sealSession, flow.ID, flow.SignIn.Session)
+	if err == nil {
+		err = c.api.RevokeKey(ctx, session, credential.KeyID)
+	}
+	if err == nil {
+		c.queue.revoked(ctx, abandoned, "approval_not_stored")
+		return
+	}
+	c.log.WarnContext(ctx, "a key that nobody uses could not be revoked at once", "request_id", audit.RequestID(ctx), "error", err)
+	c.queue.abandon(ctx, abandoned)
+}
+
+// SignOut ends the Trinity session of the flow. While it is still at hand, keys that only the
+// person's own session may revoke are revoked with it. It never fails its caller and takes 10 s at
+// most.
+func (c *Credentials) SignOut(ctx context.Context, flow bridge.Flow) {
+	session, err := c.ring.OpenToken(sealSession, flow.ID, flow.SignIn.Session)
+	if err != nil {
+		return // there never was one, or the log has said so when it was needed
+	}
+	ctx = context.WithoutCancel(ctx)
+	settling, cancel := context.WithTimeout(ctx, signOutTimeout)
+	defer cancel()
+	c.queue.settleWith(settling, session, flow.SignIn.Person.ID())
+	leaving, cancel := context.WithTimeout(ctx, signOutTimeout)
+	defer cancel()
+	if err := c.api.Logout(leaving, session); err != nil {
+		c.log.WarnContext(ctx, "a Trinity session could not be logged out and ends by itself within 7 days",
+			"request_id", audit.RequestID(ctx), "error", err)
+	}
+}
+
+// Open unseals the key of a grant.
+func (c *Credentials) Open(grant bridge.Grant) (secret.Token, error) {
+	key, err := c.ring.OpenToken(sealKey, grant.ID, grant.Credential.Sealed)
+	if err != nil {
+		return secret.Token{}, fmt.Errorf("opening the key of grant %s: %w", grant.ID, err)
+	}
+	return key, nil
+}
+
+var errOtherAccount = errors.New("the new key answers for another account")
+
+func (c *Credentials) answersFor(ctx context.Context, key secret.Token, username string) error {
+	account, err := c.api.Me(ctx, key)
+	if err != nil {
+		return fmt.Errorf("checking a new key: %w", err)
+	}
+	if username == "" || account.Username != username {
+		c.log.ErrorContext(ctx, "Trinity minted a key for another account than the one signed in: revoked again",
+			"request_id", audit.RequestID(ctx))
+		return errOtherAccount
+	}
+	return nil
+}
+
+// slug is a client's name in a key's name: lower-case letters, digits and single hyphens.
+func slug(name string) string {
+	var b strings.Builder
+	for _, r := range asciiLower(name) {
+		switch {
+		case b.Len() == maxSlugBytes:
+			return strings.TrimSuffix(b.String(), "-")
+		case 'a' <= r && r <= 'z' || '0' <= r && r <= '9':
+			b.WriteRune(r)
+		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
+			b.WriteByte('-')
+		}
+	}
+	if b.Len() == 0 {
+		return "client"
+	}
+	return strings.TrimSuffix(b.String(), "-")
+}
