@@ -82,7 +82,7 @@ func (x *exchange) identifyKey(presented secret.Token) *refusal {
 		}
 		x.who.refund = refund
 	}
-	switch standing := g.Credentials.StandingOfKey(x.r.Context(), presented); standing {
+	switch g.Credentials.StandingOfKey(x.r.Context(), presented) {
 	case bridge.StandingDead, bridge.StandingChanged:
 		return x.refuseKey()
 	case bridge.StandingGood:

@@ -1,37 +1,22 @@
 package trinity_test
 
 import (
-	"bytes"
-	"context"
-	"crypto/rand"
 	"errors"
 	"html"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
-	"net/http/httptest"
-	"net/http/httputil"
 	"net/url"
 	"os"
 	"regexp"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
-	"github.com/gorilla/mux"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/abilityai/trinity-bridge/bridge"
-	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/flow"
-	"github.com/abilityai/trinity-bridge/bridge/secret"
-	"github.com/abilityai/trinity-bridge/bridge/store/badger"
-	"github.com/abilityai/trinity-bridge/federation/trinity"
-	"github.com/abilityai/trinity-bridge/federation/trinity/trinitytest"
-	"github.com/abilityai/trinity-bridge/templates"
 )
 
 // browser is one browser with one flow.

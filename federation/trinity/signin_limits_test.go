@@ -3,7 +3,6 @@ package trinity_test
 import (
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"testing"

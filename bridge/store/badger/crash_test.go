@@ -159,8 +159,15 @@ func checkAcknowledged(t *testing.T, s *Store, id string, a *acknowledged) {
 	ctx := t.Context()
 	grant, err := s.Grant(ctx, id)
 	must(t, err)
-	if a.ended != (grant.Status == bridge.GrantEnded) && a.ended {
-		t.Fatalf("an ended grant is %s", grant.Status)
+	if a.ended {
+		queued, err := read(ctx, s, func(t *tx) (bool, error) {
+			_, found, err := revocations.get(t, id)
+			return found, err
+		})
+		must(t, err)
+		if grant.Status != bridge.GrantEnded || !queued {
+			t.Fatalf("an ended grant is %s, its key queued: %t", grant.Status, queued)
+		}
 	}
 	if a.redeemed && grant.Status == bridge.GrantPending {
 		t.Fatal("a redemption is lost")

@@ -72,7 +72,7 @@ func (o *orchestrator) postLegacy(w http.ResponseWriter, r *http.Request) {
 	x := exchange{session: s, who: s.opener, messages: doc.messages}
 	x.init, x.opening = m.initialization()
 	if m.isRequest() {
-		o.spawn(x, s.expectStandalone(), m)
+		o.spawn(r.Context(), x, s.expectStandalone(), m)
 	}
 	writeText(w, http.StatusAccepted, "", "Accepted")
 }

@@ -198,13 +198,16 @@ func (s *session) after(st *stream, next int) (events []event, then int, last bo
 	return events, st.dropped + len(st.events), st.finished, st.wake
 }
 
-// begin registers a running request, so that notifications/cancelled can stop it.
-func (s *session) begin(id jsontext.Value) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(s.ctx)
+// begin registers a running request. Its context ends with the session or by notifications/cancelled, not
+// with the connection that brought it.
+func (s *session) begin(ctx context.Context, id jsontext.Value) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	unhook := context.AfterFunc(s.ctx, cancel)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running[string(id)] = cancel
 	return ctx, func() {
+		unhook()
 		cancel()
 		s.mu.Lock()
 		defer s.mu.Unlock()

@@ -1,6 +1,7 @@
 package trinitytest
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"slices"
@@ -125,7 +126,7 @@ func (o *orchestrator) run(w http.ResponseWriter, r *http.Request, rules transpo
 	}
 	for _, m := range x.messages {
 		if m.isRequest() {
-			o.spawn(x, st, m)
+			o.spawn(r.Context(), x, st, m)
 		}
 	}
 	o.stream(w, r, rules, x.session, st, 0)
@@ -151,14 +152,14 @@ func cancelledID(m message) jsontext.Value {
 
 // spawn answers one request on its own time: if the caller's connection drops, the work goes on and its
 // events wait for a resumption.
-func (o *orchestrator) spawn(x exchange, st *stream, m message) {
+func (o *orchestrator) spawn(ctx context.Context, x exchange, st *stream, m message) {
 	o.mu.Lock()
 	calls := o.calls
 	o.mu.Unlock()
 	if !calls.enter() {
 		return
 	}
-	ctx, done := x.session.begin(m.id)
+	ctx, done := x.session.begin(ctx, m.id)
 	go func() {
 		defer calls.leave()
 		defer done()

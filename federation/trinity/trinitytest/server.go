@@ -126,7 +126,8 @@ func (s *Server) place(d *door, open bool) {
 	}
 }
 
-// KillMCP ends the MCP server as a crash would: connections are cut and refused, sessions are lost.
+// KillMCP ends the MCP server as a crash would: connections are cut, idle ones included, and refused, and
+// sessions are lost.
 func (s *Server) KillMCP() {
 	s.doors.Lock()
 	defer s.doors.Unlock()
