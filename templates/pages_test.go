@@ -229,7 +229,7 @@ func TestClient_CO16_homoglyph(t *testing.T) {
 	t.Parallel()
 	client := Client{Name: "Claude", RedirectHost: "сlaude.ai"} // the first letter is Cyrillic
 	page := write(t, consentPage(client))
-	wantWords(t, page, "Let xn--laude-0ye.ai use Trinity as you?")
+	wantWords(t, page, "Let %D1%81laude.ai use Trinity as you?")
 	if strings.Contains(page, "сlaude") {
 		t.Error("the page shows the Cyrillic letter")
 	}
