@@ -261,6 +261,30 @@ func TestStateFile_unusable(t *testing.T) {
 	})
 }
 
+func TestStateFile_lost(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s, err := trinitytest.Start(trinitytest.Options{StateFile: filepath.Join(dir, "trinity.json")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	y := &trinity{Server: s, t: t, http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+	jwt := y.signIn(alice)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	y.api("POST", "/api/mcp/keys", jwt, `{"name":"k"}`).wantBody(t, 500, "Internal Server Error")
+	y.requestCode(alice)
+	y.verify(alice, y.LastCode(alice)).wantBody(t, 500, "Internal Server Error")
+	y.api("POST", "/api/auth/logout", jwt, "").wantBody(t, 500, "Internal Server Error")
+	if err := s.Close(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Close: %v, want the loss reported", err)
+	}
+}
+
 func TestStart_refusals(t *testing.T) {
 	t.Parallel()
 	y := start(t)

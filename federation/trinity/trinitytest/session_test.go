@@ -180,6 +180,11 @@ func TestBackendManners(t *testing.T) {
 		a.wantDetail(t, 405, "Method Not Allowed")
 		a.wantHeader(t, "Allow", "POST")
 	})
+	t.Run("8/health", func(t *testing.T) {
+		t.Parallel()
+		y := start(t)
+		y.api("GET", "/health", "", "").want(t, 200)
+	})
 	t.Run("3.5/internal routes", func(t *testing.T) {
 		t.Parallel()
 		y := start(t)
