@@ -181,7 +181,7 @@ func (b *Bridge) bind(ctx context.Context) error {
 func (b *Bridge) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	public, operator := b.server(b.handler, background), b.server(b.operator.handler, background)
+	public, operator := b.server(background, b.handler), b.server(background, b.operator.handler)
 	failed := make(chan error, 2)
 	go func() { failed <- b.serve(public) }()
 	go func() { failed <- operator.Serve(b.operatorListener) }()
@@ -215,7 +215,7 @@ func (b *Bridge) serve(server *http.Server) error {
 	return server.Serve(b.listener)
 }
 
-func (b *Bridge) server(handler http.Handler, base context.Context) *http.Server {
+func (b *Bridge) server(base context.Context, handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler: handler, ReadHeaderTimeout: headerTime, IdleTimeout: idleConnTime, MaxHeaderBytes: maxHeader,
 		BaseContext: func(net.Listener) context.Context { return base },

@@ -36,12 +36,7 @@ func (b *Bridge) shell(next http.Handler) http.Handler {
 			w.Header().Set("Strict-Transport-Security", "max-age=31536000")
 		}
 		recorder := &statusRecorder{ResponseWriter: w}
-		defer func() {
-			b.recovered(recorder, r, recover())
-			b.log.LogAttrs(r.Context(), slog.LevelDebug, "request",
-				slog.String("request_id", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
-				slog.Int("status", recorder.status), slog.Duration("took", b.now().Sub(began)))
-		}()
+		defer func() { b.finish(recorder, r, began, recover()) }()
 		if !b.acceptable(recorder, r) {
 			return
 		}
@@ -80,10 +75,17 @@ func ambiguous(path string) bool {
 	return strings.HasSuffix(path, "/.") || strings.HasSuffix(path, "/..")
 }
 
-func (b *Bridge) recovered(w *statusRecorder, r *http.Request, failure any) {
-	if failure == nil {
-		return
+// finish logs the request; a panic becomes an answer without detail, and the program lives (OP-32).
+func (b *Bridge) finish(w *statusRecorder, r *http.Request, began time.Time, failure any) {
+	if failure != nil {
+		b.panicked(w, r, failure)
 	}
+	b.log.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("request_id", audit.RequestID(r.Context())),
+		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", w.status),
+		slog.Duration("took", b.now().Sub(began)))
+}
+
+func (b *Bridge) panicked(w *statusRecorder, r *http.Request, failure any) {
 	if failure == http.ErrAbortHandler { //nolint:errorlint // the panic value itself, by its contract
 		panic(failure)
 	}

@@ -80,12 +80,16 @@ func (t *Trail) Run(ctx context.Context) {
 		case <-t.wake:
 			t.Flush(ctx)
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-			defer cancel()
-			t.Flush(last)
+			t.flushLast(ctx)
 			return
 		}
 	}
+}
+
+func (t *Trail) flushLast(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	t.Flush(ctx)
 }
 
 // Flush stores what is waiting. Events that cannot be stored are in the log all the same.
@@ -111,8 +115,12 @@ type loggable bridge.AuditEvent
 func (e loggable) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.String("kind", e.Kind)}
 	for _, field := range []struct{ name, value string }{
-		{"request_id", e.RequestID}, {"person_id", e.PersonID}, {"client_id", e.ClientID},
-		{"grant_id", e.GrantID}, {"outcome", e.Outcome}, {"detail", e.Detail},
+		{"request_id", e.RequestID},
+		{"person_id", e.PersonID},
+		{"client_id", e.ClientID},
+		{"grant_id", e.GrantID},
+		{"outcome", e.Outcome},
+		{"detail", e.Detail},
 	} {
 		if field.value != "" {
 			attrs = append(attrs, slog.String(field.name, field.value))

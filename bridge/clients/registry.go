@@ -12,7 +12,7 @@ import (
 	"github.com/abilityai/trinity-bridge/templates"
 )
 
-// ErrUnknown: no client of that id is known, or it was swept because nobody used it.
+// ErrUnknown says that no client of that id is known, or that it was swept because nobody used it.
 var ErrUnknown = errors.New("no such client")
 
 // Registry knows every client.

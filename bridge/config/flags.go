@@ -33,23 +33,23 @@ type Flags struct {
 
 const environmentPrefix = "TRINITY_BRIDGE_"
 
-// setting is one field of Flags under its three spellings.
+// setting is one field of Flags under its other two spellings.
 type setting struct {
-	flag, key, environment string
-	value                  *string
+	key, environment string
+	value            *string
 }
 
 // settings lists the fields of f.
 func (f *Flags) settings() []setting {
 	value := reflect.ValueOf(f).Elem()
-	list := make([]setting, value.NumField())
-	for i := range list {
-		name := value.Type().Field(i).Tag.Get("name")
-		key := strings.ReplaceAll(name, "-", "_")
-		list[i] = setting{
-			flag: "--" + name, key: key, environment: environmentPrefix + strings.ToUpper(key),
-			value: value.Field(i).Addr().Interface().(*string),
+	var list []setting
+	for i := range value.NumField() {
+		text, ok := value.Field(i).Addr().Interface().(*string)
+		if !ok {
+			continue
 		}
+		key := strings.ReplaceAll(value.Type().Field(i).Tag.Get("name"), "-", "_")
+		list = append(list, setting{key: key, environment: environmentPrefix + strings.ToUpper(key), value: text})
 	}
 	return list
 }

@@ -20,8 +20,10 @@ type Challenge struct {
 func (c Challenge) Header() string {
 	parts := make([]string, 0, 4)
 	for _, part := range []struct{ name, value string }{
-		{"error", c.Error}, {"error_description", c.Description},
-		{"resource_metadata", c.Metadata}, {"scope", c.Scopes.String()},
+		{"error", c.Error},
+		{"error_description", c.Description},
+		{"resource_metadata", c.Metadata},
+		{"scope", c.Scopes.String()},
 	} {
 		if part.value != "" {
 			parts = append(parts, part.name+`="`+part.value+`"`)

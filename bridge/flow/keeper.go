@@ -181,7 +181,7 @@ func (k *Keeper) TakeExit(ctx context.Context, flow bridge.Flow) (string, error)
 
 // Release drops the flow's cookie from the browser.
 func (k *Keeper) Release(w http.ResponseWriter, flow bridge.Flow) {
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // not Secure on a loopback http issuer only, see New
 		Name: k.cookieName(flow.ID), Path: "/", MaxAge: -1,
 		Secure: k.cookies.Options.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})

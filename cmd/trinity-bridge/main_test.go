@@ -33,7 +33,8 @@ func TestRun_usage(t *testing.T) {
 		{"unknown flag", []string{"serve", "--frob"}, exitUsage, []string{"--frob"}},
 		{
 			"OP-34/all mistakes at once",
-			[]string{"serve", "--public-url", "http://connect.example.com/", "--secret", "short", "--registration", "maybe"}, exitUsage,
+			[]string{"serve", "--public-url", "http://connect.example.com/", "--secret", "short", "--registration", "maybe"},
+			exitUsage,
 			[]string{"--public-url", "--trinity-url is missing", "--mcp-url is missing", "--secret", "--registration"},
 		},
 		{"demo off loopback", []string{"demo", "--listen", "0.0.0.0:8420"}, exitUsage, []string{"loopback"}},

@@ -2,8 +2,10 @@ package protocol_test
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge/app"
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
@@ -101,13 +103,13 @@ func TestRevocation_retriesUntilConfirmed(t *testing.T) {
 	client := b.Register(t)
 	tokens := b.Connect(t, client, alice)
 	b.Trinity.Set(downBackend)
-	b.PostForm(t, "/oauth/revoke", map[string][]string{"client_id": {client.ID}, "token": {tokens.Refresh}})
+	wantRevoked(t, b.PostForm(t, "/oauth/revoke", url.Values{"client_id": {client.ID}, "token": {tokens.Refresh}}))
 	wait(t, func() bool { return b.Audited("key_revoke_failed", "") > 0 }, "a first attempt fails")
 	if got := b.Works(t, tokens.Access); got != http.StatusUnauthorized {
 		t.Errorf("the grant is ended all the same: %d", got)
 	}
 	b.Restart(t)
 	b.Trinity.Set(healthyBackend)
-	b.Clock.Advance(2 * 60 * 60 * 1e9)
+	b.Clock.Advance(2 * time.Hour)
 	wait(t, func() bool { return liveKeys(b) == 0 }, "the key is revoked after all")
 }

@@ -1,0 +1,156 @@
+package gateway_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/gateway"
+	"github.com/abilityai/trinity-bridge/bridge/jsonrpc"
+)
+
+const (
+	readOnly  = bridge.ScopeRead
+	readWrite = bridge.ScopeWrite
+	admin     = bridge.ScopeAdmin
+)
+
+func TestScope(t *testing.T) {
+	t.Parallel()
+	plain := func(method string) string { return `{"jsonrpc":"2.0","id":1,"method":"` + method + `"}` }
+	tests := []struct {
+		id, name string
+		scopes   bridge.Scopes
+		body     string
+		want     string // the challenge's scope; "" means allowed
+	}{
+		{"RS-27", "reading tool, read", bridge.Scopes{readOnly}, toolCall("list_agents"), ""},
+		{"RS-27", "writing tool, read", bridge.Scopes{readOnly}, toolCall("create_agent"), "trinity:read trinity:write"},
+		{"RS-27", "chat, read", bridge.Scopes{readOnly}, toolCall("chat_with_agent"), "trinity:read trinity:write"},
+		{"RS-27", "chat of its own, write", bridge.Scopes{readOnly, readWrite}, toolCall("chat_with_helper"), ""},
+		{"RS-28", "deleting tool, read", bridge.Scopes{readOnly}, toolCall("delete_agent"), "trinity:read trinity:admin"},
+		{"RS-29", "deleting tool, read and write", bridge.Scopes{readOnly, readWrite}, toolCall("delete_agent"), "trinity:read trinity:write trinity:admin"},
+		{"RS-30", "reading tool, admin alone", bridge.Scopes{admin}, toolCall("list_agents"), ""},
+		{"RS-30", "deleting tool, admin alone", bridge.Scopes{admin}, toolCall("delete_agent"), ""},
+		{"RS-38", "unknown tool, read and write", bridge.Scopes{readOnly, readWrite}, toolCall("launch_rocket"), "trinity:read trinity:write trinity:admin"},
+		{"RS-38", "unknown tool, admin", bridge.Scopes{admin}, toolCall("launch_rocket"), ""},
+		{"RS-41", "look-alike", bridge.Scopes{readOnly, readWrite}, toolCall("list_\u0430gents"), "trinity:read trinity:write trinity:admin"},
+		{"RS-41", "path characters", bridge.Scopes{readOnly, readWrite}, toolCall("list_agents/../delete_agent"), "trinity:read trinity:write trinity:admin"},
+		{"RS-39", "tools/list, read", bridge.Scopes{readOnly}, plain("tools/list"), ""},
+		{"RS-40", "resources/read, read", bridge.Scopes{readOnly}, plain("resources/read"), ""},
+		{"RS-40", "tasks/cancel, read", bridge.Scopes{readOnly}, plain("tasks/cancel"), "trinity:read trinity:write"},
+		{"RS-40", "tasks/cancel, write alone", bridge.Scopes{readWrite}, plain("tasks/cancel"), ""},
+		{"GW-22", "batch, one not allowed", bridge.Scopes{readOnly}, "[" + ping + "," + toolCall("list_agents") + "," + toolCall("create_agent") + "]", "trinity:read trinity:write"},
+		{"GW-22", "batch, two not allowed", bridge.Scopes{readOnly}, "[" + toolCall("create_agent") + "," + toolCall("delete_agent") + "]", "trinity:read trinity:write trinity:admin"},
+		{"GW-22", "batch, all allowed", bridge.Scopes{readOnly, readWrite}, "[" + toolCall("list_agents") + "," + toolCall("create_agent") + "]", ""},
+		{"GW-23", "answer to a request of the server", bridge.Scopes{readOnly}, `{"jsonrpc":"2.0","id":1,"result":{"name":"delete_agent"}}`, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.id+"/"+tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := start(t)
+			c := w.connect("alice", tt.scopes...)
+			got := w.call(c, tt.body)
+			if tt.want == "" {
+				got.want(t, http.StatusOK)
+				w.wantAudit(t)
+				return
+			}
+			got.want(t, http.StatusForbidden)
+			want := `Bearer error="insufficient_scope", error_description="This needs a permission that was not given", resource_metadata="` +
+				metadata + `", scope="` + tt.want + `"`
+			if lines := got.header["Www-Authenticate"]; len(lines) != 1 || lines[0] != want {
+				t.Errorf("challenge %q, want %q", lines, want)
+			}
+			got.rpcError(t)
+			wantPrivate(t, got)
+			w.upstream.wantUntouched(t)
+			again := w.call(c, tt.body) // RS-33
+			if again.header.Get("Www-Authenticate") != want || again.body != got.body {
+				t.Error("the same request got another answer")
+			}
+			w.wantAudit(t, "call_refused insufficient_scope", "call_refused insufficient_scope")
+		})
+	}
+}
+
+// TestScope_intersection: a token never allows more than its grant does now, nor a grant more than the token.
+func TestScope_intersection(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	c := w.connect("alice")
+	c.token = w.mint(c.grant, bridge.Scopes{readOnly}, time.Hour)
+	w.call(c, toolCall("create_agent")).want(t, http.StatusForbidden)
+	d := w.connect("bob")
+	w.call(d, toolCall("delete_agent")).want(t, http.StatusOK)
+	w.grants.change(d.grant.ID, func(g *bridge.Grant) { g.Scopes = bridge.Scopes{readOnly} })
+	w.call(d, toolCall("delete_agent")).want(t, http.StatusForbidden)
+	w.grants.change(d.grant.ID, func(g *bridge.Grant) { g.Scopes = nil })
+	for _, method := range []string{"POST", "GET", "DELETE"} { // I12: no scope allows nothing
+		w.send(method, "/mcp", ping, bearer(d.token)).want(t, http.StatusForbidden)
+	}
+}
+
+func TestScope_RS31_nobodyIsAskedForWhatIsNotGranted(t *testing.T) {
+	t.Parallel()
+	w := start(t, func(o *gateway.Options) {
+		o.Obtainable = func(_ context.Context, g bridge.Grant) bridge.Scopes {
+			if g.Account.Username == "alice" {
+				return bridge.BaselineScopes()
+			}
+			return bridge.AllScopes()
+		}
+	})
+	alice, bob := w.connect("alice", readOnly), w.connect("bob", readOnly)
+	got := w.call(alice, toolCall("delete_agent")).want(t, http.StatusForbidden)
+	if got.header["Www-Authenticate"] != nil {
+		t.Errorf("alice is challenged: %q", got.header["Www-Authenticate"])
+	}
+	for _, a := range []answer{w.call(alice, toolCall("create_agent")), w.call(bob, toolCall("delete_agent"))} {
+		if !strings.Contains(a.want(t, http.StatusForbidden).header.Get("Www-Authenticate"), "insufficient_scope") {
+			t.Error("no challenge where asking would help")
+		}
+	}
+}
+
+func TestScope_RS40_unknownMethods(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	c := w.connect("alice")
+	for _, method := range []string{"tools/delete", "sampling/createMessage", "roots/list", "admin/run", "Tools/call", "tools/call "} {
+		got := w.call(c, `{"jsonrpc":"2.0","id":3,"method":"`+method+`","params":{"name":"list_agents"}}`).want(t, http.StatusForbidden)
+		if code, id := got.rpcError(t); code != jsonrpc.CodeMethodNotFound || id != "3" {
+			t.Errorf("%s: code %d id %s", method, code, id)
+		}
+		if got.header["Www-Authenticate"] != nil {
+			t.Errorf("%s: challenged, though no scope would help", method)
+		}
+		w.wantAudit(t, "call_refused unknown_method")
+	}
+	w.upstream.wantUntouched(t)
+}
+
+func TestScope_auditNamesKnownToolsOnly(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	c := w.connect("alice", readOnly)
+	w.call(c, toolCall("delete_agent")).want(t, http.StatusForbidden)
+	w.call(c, toolCall("canary-tool-name")).want(t, http.StatusForbidden)
+	w.trail.Flush(t.Context())
+	w.audit.mu.Lock()
+	got := []string{w.audit.events[0].Detail, w.audit.events[1].Detail}
+	event := w.audit.events[0]
+	w.audit.mu.Unlock()
+	if got[0] != "tool delete_agent needs trinity:admin" || got[1] != "an unknown tool needs trinity:admin" {
+		t.Errorf("details %q", got)
+	}
+	if event.GrantID != c.grant.ID || event.ClientID != "client-1" || event.PersonID != c.grant.Person.ID() || event.RequestID != "ref-1" {
+		t.Errorf("event %+v", event)
+	}
+	if strings.Contains(w.logs.String(), "canary") {
+		t.Error("the log holds the client's words")
+	}
+}
