@@ -66,7 +66,7 @@ type Options struct {
 	// Ended is called when a grant was ended here; nil means nobody wants to know.
 	Ended func()
 
-	Transport http.RoundTripper // default outbound.Transport()
+	Transport http.RoundTripper // default: outbound.Transport, tuned to Node
 	Limits    Limits            // zero fields get their default
 }
 
@@ -135,7 +135,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	o.Limits = o.Limits.withDefaults()
 	if o.Transport == nil {
-		o.Transport = outbound.Transport()
+		o.Transport = defaultTransport()
 	}
 	g := &Gateway{
 		Options:    o,
@@ -160,6 +160,14 @@ func New(o Options) (*Gateway, error) {
 	g.life, g.endLife = context.WithCancelCause(context.Background())
 	g.listening, g.endListener = context.WithCancelCause(g.life)
 	return g, nil
+}
+
+// defaultTransport lets go of idle connections before Node does, which is after five seconds: a POST
+// that is on its way while the server closes is lost, and must not be sent again.
+func defaultTransport() http.RoundTripper {
+	transport := outbound.Transport()
+	transport.IdleConnTimeout = 4 * time.Second
+	return transport
 }
 
 // Mount adds the endpoint, with and without a slash at its end: a redirect would cost a client its

@@ -43,6 +43,7 @@ type settings struct {
 	flags    config.Flags
 	file     string
 	switches trinitytest.Switches
+	upstream func(backendURL string) string
 }
 
 // With edits the settings.
@@ -54,6 +55,12 @@ func WithFile(text string) Option { return func(s *settings) { s.file = text } }
 // WithTrinity starts the simulated Trinity with switches.
 func WithTrinity(edit func(*trinitytest.Switches)) Option {
 	return func(s *settings) { edit(&s.switches) }
+}
+
+// WithUpstream puts another MCP server in the place of the simulated one. It is told where the backend is,
+// which says whose a key is, and returns the server's endpoint.
+func WithUpstream(start func(backendURL string) (endpoint string)) Option {
+	return func(s *settings) { s.upstream = start }
 }
 
 // Start starts a bridge before a simulated Trinity. Both end with the test.
@@ -76,6 +83,9 @@ func Start(t *testing.T, options ...Option) *Bridge {
 	}
 	t.Cleanup(func() { _ = simulated.Close() })
 	s.flags.TrinityURL, s.flags.MCPURL = simulated.BackendURL(), simulated.MCPURL()
+	if s.upstream != nil {
+		s.flags.MCPURL = s.upstream(simulated.BackendURL())
+	}
 	if s.file != "" {
 		s.flags.Config = writeFile(t, s.file)
 	}

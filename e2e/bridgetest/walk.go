@@ -87,7 +87,13 @@ func (b *Bridge) Query(client Client) url.Values {
 // SignIn walks a browser from the authorization request to the consent page.
 func (b *Bridge) SignIn(t *testing.T, w *Browser, query url.Values, email string) {
 	t.Helper()
-	w.Open(t, "/oauth/authorize?"+query.Encode())
+	b.SignInAt(t, w, "/oauth/authorize?"+query.Encode(), email)
+}
+
+// SignInAt is SignIn from the path and query that a client made.
+func (b *Bridge) SignInAt(t *testing.T, w *Browser, target, email string) {
+	t.Helper()
+	w.Open(t, target)
 	w.Submit(t, "/signin", func(form url.Values) { form.Set("email", email) })
 	code := b.Trinity.LastCode(email)
 	b.Secret(code)
