@@ -75,7 +75,7 @@ func connect(t *testing.T, b *bridgetest.Bridge, method string) *client {
 	c.ClientSession, err = mcp.NewClient(&mcp.Implementation{Name: "go-sdk client", Version: "1.0.0"}, nil).Connect(ctx,
 		&mcp.StreamableClientTransport{Endpoint: b.MCP, HTTPClient: &http.Client{Transport: c.wire}, OAuthHandler: handler}, nil)
 	if err != nil {
-		t.Fatalf("connecting: %v", err)
+		t.Fatalf("connecting after %q: %v", c.wire.until("/oauth/token"), err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	c.secret(c.ID())
@@ -237,7 +237,7 @@ func (r *recorder) Write(p []byte) (int, error) {
 	return r.received.Write(p)
 }
 
-// until are the exchanges so far, up to the first one with the path.
+// until are the exchanges up to the first one with the path, none when there is none.
 func (r *recorder) until(path string) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

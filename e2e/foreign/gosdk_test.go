@@ -29,16 +29,13 @@ func TestGoSDK_simulated(t *testing.T) {
 	}
 }
 
-// The upstream is go-sdk's server: once with sessions, once with the wire of 2026-07-28, which has none.
+// The upstream is go-sdk's server: once with sessions, once without them on the wire of 2026-07-28.
 func TestGoSDK_goServer(t *testing.T) {
 	t.Parallel()
 	for version, sessions := range map[string]bool{"2025-11-25": true, "2026-07-28": false} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
-			var upstream goServer
-			b := bridgetest.Start(t, bridgetest.WithUpstream(func(backend string) string {
-				return upstream.start(t, backend, version)
-			}))
+			b, upstream := startBeforeGoServer(t, sessions)
 			c := connect(t, b, "none")
 			if got := c.InitializeResult(); got.ProtocolVersion != version || got.ServerInfo.Name != "go-sdk server" {
 				t.Errorf("connected to %q with %s", got.ServerInfo.Name, got.ProtocolVersion)
@@ -49,6 +46,14 @@ func TestGoSDK_goServer(t *testing.T) {
 			walk(t, c, upstream.arrived)
 		})
 	}
+}
+
+func startBeforeGoServer(t *testing.T, sessions bool) (*bridgetest.Bridge, *goServer) {
+	t.Helper()
+	upstream := &goServer{}
+	return bridgetest.Start(t, bridgetest.WithUpstream(func(backend string) string {
+		return upstream.start(t, backend, sessions)
+	})), upstream
 }
 
 // walk is what a client does once it is in: lists tools, calls one, and goes on after its token died, without the
@@ -99,8 +104,10 @@ func wantOrderlyDiscovery(t *testing.T, c *client) {
 		t.Errorf("exchanges up to the first token (-want +got):\n%s", diff)
 	}
 	asked := c.signIns()[0]
-	if asked.Get("resource") != c.bridge.MCP || asked.Get("scope") != "trinity:read trinity:write offline_access" {
-		t.Errorf("asked for resource %q and scope %q", asked.Get("resource"), asked.Get("scope"))
+	scopes := strings.Fields(asked.Get("scope"))
+	slices.Sort(scopes) // the SDK has them in any order
+	if asked.Get("resource") != c.bridge.MCP || !slices.Equal(scopes, []string{"offline_access", "trinity:read", "trinity:write"}) {
+		t.Errorf("asked for resource %q and scopes %q", asked.Get("resource"), scopes)
 	}
 }
 
@@ -178,7 +185,7 @@ func callsIn(requests []arrived) int {
 // through, all by itself.
 func TestGoSDK_RS28_stepUp(t *testing.T) {
 	t.Parallel()
-	b := bridgetest.Start(t)
+	b, _ := startBeforeGoServer(t, false)
 	c := connect(t, b, "none")
 	got, err := c.call(t, "delete_agent")
 	if err != nil || got.Username != alice {

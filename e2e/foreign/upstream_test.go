@@ -52,13 +52,13 @@ var tools = map[string]string{
 	"list_agents":     "Lists the agents you can reach.",
 	"get_agent":       "Shows one agent.",
 	"chat_with_agent": "Sends a message to an agent and waits for its answer.",
+	"delete_agent":    "Deletes an agent.",
 }
 
-// start starts the server for the given protocol versions, all when there are none, and returns its endpoint.
-func (g *goServer) start(t *testing.T, backendURL string, versions ...string) string {
+// start starts the server, with sessions or without, and returns its endpoint.
+func (g *goServer) start(t *testing.T, backendURL string, sessions bool) string {
 	t.Helper()
-	server := mcp.NewServer(&mcp.Implementation{Name: "go-sdk server", Version: "1.0.0"},
-		&mcp.ServerOptions{SupportedProtocolVersions: versions})
+	server := mcp.NewServer(&mcp.Implementation{Name: "go-sdk server", Version: "1.0.0"}, nil)
 	for name, description := range tools {
 		tool := &mcp.Tool{Name: name, Description: description, InputSchema: json.RawMessage(`{"type":"object"}`)}
 		server.AddTool(tool, func(_ context.Context, request *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
@@ -69,7 +69,8 @@ func (g *goServer) start(t *testing.T, backendURL string, versions ...string) st
 			return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: string(text)}}}, err
 		})
 	}
-	handler := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, nil)
+	handler := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server },
+		&mcp.StreamableHTTPOptions{Stateless: !sessions})
 	verify := func(ctx context.Context, key string, _ *http.Request) (*auth.TokenInfo, error) {
 		v, err := validate(ctx, backendURL, key)
 		if err != nil || !v.Valid {
