@@ -4,13 +4,17 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // alice may sign in at every simulated Trinity.
@@ -38,11 +42,11 @@ var (
 // startDemo runs the program with its own simulated Trinity.
 func startDemo(t *testing.T) *bridge {
 	t.Helper()
-	b := &bridge{dataDir: t.TempDir(), args: []string{"demo"}}
-	b.env = []string{
-		fmt.Sprintf("TRINITY_BRIDGE_LISTEN=127.0.0.1:%d", freePort(t)),
-		fmt.Sprintf("TRINITY_BRIDGE_OPERATOR_LISTEN=127.0.0.1:%d", freePort(t)),
-		"TRINITY_BRIDGE_DATA=" + b.dataDir,
+	b := &bridge{dataDir: t.TempDir()}
+	b.args = []string{
+		"demo", "--data", b.dataDir,
+		"--listen", fmt.Sprintf("127.0.0.1:%d", freePort(t)),
+		"--operator-listen", fmt.Sprintf("127.0.0.1:%d", freePort(t)),
 	}
 	b.nextCode = func(t *testing.T) string {
 		t.Helper()
@@ -124,18 +128,67 @@ func (b *bridge) awaitChallenge(t *testing.T) {
 	}
 }
 
-// crash kills the program in the middle of its work and starts it again on the same data.
+// crash kills the program in the middle of its work and starts it again on the same data. Its signing keys must be
+// the same after.
 func (b *bridge) crash(t *testing.T) {
 	t.Helper()
+	before := b.signingKeys(t)
 	b.kill()
 	b.past = append(b.past, b.program)
 	b.run(t)
+	if diff := cmp.Diff(before, b.signingKeys(t)); diff != "" {
+		t.Errorf("signing keys after the crash:\n%s", diff)
+	}
 }
 
-// wantDiscreet stops the program and looks for the secrets in all that it printed and kept.
-func (b *bridge) wantDiscreet(t *testing.T, secrets canaries) {
+func (b *bridge) signingKeys(t *testing.T) string {
+	t.Helper()
+	response, err := httpClient.Get(b.origin + "/oauth/jwks")
+	if err != nil {
+		t.Fatalf("signing keys: %v", err)
+	}
+	defer response.Body.Close()
+	keys, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("signing keys: %s, %v", response.Status, err)
+	}
+	return string(keys)
+}
+
+// revokeOnlyGrant ends the one live grant with the operator's commands.
+func (b *bridge) revokeOnlyGrant(t *testing.T) {
+	t.Helper()
+	var grants []struct{ ID, Account, Status string }
+	list := b.command(t, "grants", "list", "--json", "--data", b.dataDir)
+	if err := json.Unmarshal([]byte(list), &grants); err != nil {
+		t.Fatalf("grants list printed %q: %v", list, err)
+	}
+	if len(grants) != 1 || grants[0].Account != alice || grants[0].Status != "live" {
+		t.Fatalf("grants: %+v", grants)
+	}
+	b.command(t, "grants", "revoke", "--yes", "--data", b.dataDir, grants[0].ID)
+}
+
+// command runs another command of the program and returns what it printed.
+func (b *bridge) command(t *testing.T, args ...string) string {
+	t.Helper()
+	p := start(t, "trinity-bridge "+args[0], nil, bridgePath, args...)
+	if code := p.exitCode(t); code != 0 {
+		t.Fatalf("trinity-bridge %s ended with %d", strings.Join(args, " "), code)
+	}
+	return p.output()
+}
+
+// wantDiscreet stops the program and looks for the secrets in all that it printed and kept, and for Trinity keys in
+// what the clients told.
+func (b *bridge) wantDiscreet(t *testing.T, secrets canaries, clients ...*program) {
 	t.Helper()
 	b.stop()
+	for _, client := range clients {
+		if staticKey.MatchString(client.output()) {
+			t.Errorf("%s was shown a Trinity key", client.name)
+		}
+	}
 	for _, p := range append(b.past, b.program) {
 		var printed strings.Builder
 		for text := range strings.Lines(p.output()) {

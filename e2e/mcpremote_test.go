@@ -16,7 +16,8 @@ import (
 )
 
 // TestMCPRemote has mcp-remote sign in, be stopped, and come back after its access token died and the bridge
-// crashed: it must go on with its refresh token, without asking the person again.
+// crashed: it must go on with its refresh token, without asking the person again. When the operator ends the grant,
+// it must ask.
 func TestMCPRemote(t *testing.T) {
 	for name, startBridge := range map[string]func(*testing.T) *bridge{
 		"simulated": startDemo,
@@ -42,12 +43,17 @@ func TestMCPRemote(t *testing.T) {
 			if out := second.output(); authorizeLine.MatchString(out) || !strings.Contains(out, "Refreshed the access token") {
 				t.Error("mcp-remote did not simply refresh its token")
 			}
-			second.stop()
 			after := home.addTokens(t, secrets)
 			if after["refresh_token"] == before["refresh_token"] || after["access_token"] == before["access_token"] {
 				t.Error("the refresh gave an old token again")
 			}
-			b.wantDiscreet(t, secrets)
+			b.revokeOnlyGrant(t)
+			second.wantSignedOut(t, b)
+			second.stop()
+			if b.upstream != nil {
+				b.upstream.wantNothingLeft(t)
+			}
+			b.wantDiscreet(t, secrets, first.program, second.program)
 		})
 	}
 }
@@ -111,7 +117,7 @@ func (m *mcpRemote) wantWorking(t *testing.T) {
 		t.Errorf("initialize answered %+v", hello)
 	}
 	m.writeLine(t, `{"jsonrpc":"2.0","method":"notifications/initialized"}`)
-	wantAnnotated(t, request[toolList](t, m, "tools/list", map[string]any{}).Tools)
+	request[toolList](t, m, "tools/list", map[string]any{}).wantTrinitys(t)
 	result := request[struct {
 		IsError bool
 		Content []struct{ Text string }
@@ -120,6 +126,16 @@ func (m *mcpRemote) wantWorking(t *testing.T) {
 		t.Fatalf("the tool answered %+v", result)
 	}
 	wantRanAsAlice(t, result.Content[0].Text)
+}
+
+// wantSignedOut wants the very next call to have mcp-remote ask for a new sign-in.
+func (m *mcpRemote) wantSignedOut(t *testing.T, b *bridge) {
+	t.Helper()
+	m.writeLine(t, `{"jsonrpc":"2.0","id":99,"method":"tools/call","params":{"name":"get_agent","arguments":{}}}`)
+	m.awaitAuthorizeURL(t, b)
+	if strings.Contains(m.output(), `"id":99,"result"`) {
+		t.Error("a call went through after the grant was revoked")
+	}
 }
 
 // request sends a JSON-RPC request and waits for its response.

@@ -5,6 +5,9 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,7 +31,7 @@ func TestTypeScriptSDK_simulated(t *testing.T) {
 	client.wantCall(t)
 	client.wantRefused(t)
 	client.wantOrderlyDiscovery(t, b)
-	b.wantDiscreet(t, secrets)
+	b.wantDiscreet(t, secrets, client.program)
 }
 
 // TestTypeScriptSDK_fastMCP has a foreign server behind the bridge, which dies in the middle and comes back: tokens
@@ -54,7 +57,28 @@ func TestTypeScriptSDK_fastMCP(t *testing.T) {
 	client.wantCall(t)
 	client.wantRefused(t)
 	b.upstream.wantNothingLeft(t)
-	b.wantDiscreet(t, secrets)
+	b.wantDiscreet(t, secrets, client.program)
+}
+
+// TestTypeScriptSDK_codeAfterCrash has the program die between a code's first use and its second: the second is
+// refused, and takes the grant with it, as the use of a stolen code must (RFC 9700 §4.4).
+func TestTypeScriptSDK_codeAfterCrash(t *testing.T) {
+	b := startServe(t)
+	secrets := canaries{}
+	client := startTypeScript(t, b, "pause", "call", "pause", "refused")
+	signIn(t, b, client.authorizeURL, client.redirectURL, secrets)
+	sent := client.wantConnected(t, b, secrets)
+	client.wantCall(t)
+	client.awaitStep(t, "pause")
+	b.crash(t)
+	client.writeLine(t, "go on")
+	client.wantCall(t)
+	client.awaitStep(t, "pause")
+	client.wantCodeRefused(t, b, sent.Code)
+	client.writeLine(t, "go on")
+	client.wantRefused(t)
+	b.upstream.wantNothingLeft(t)
+	b.wantDiscreet(t, secrets, client.program)
 }
 
 // TestTypeScriptSDK_denied is a person who says no: the client hears so, by the error redirect of RFC 6749 §4.1.2.1.
@@ -97,14 +121,8 @@ type (
 		ProtocolVersion string
 		Session         string
 	}
-	toolList struct{ Tools []tool }
-	tool     struct {
-		Name        string
-		Title       string
-		Annotations struct {
-			Title                         string
-			ReadOnlyHint, DestructiveHint *bool
-		}
+	toolList struct {
+		Tools []struct{ Name string }
 	}
 	// called is what a tool answers: who it ran as.
 	called struct {
@@ -134,8 +152,8 @@ func (c *typeScript) awaitStep(t *testing.T, want string) {
 	}
 }
 
-// wantConnected follows the client from the callback to its list of tools.
-func (c *typeScript) wantConnected(t *testing.T, b *bridge, secrets canaries) {
+// wantConnected follows the client from the callback, which it returns, to its list of tools.
+func (c *typeScript) wantConnected(t *testing.T, b *bridge, secrets canaries) callback {
 	t.Helper()
 	verifiers := eventsSoFar[struct{ Verifier string }](t, c.program, "verifier")
 	for _, v := range verifiers {
@@ -151,7 +169,8 @@ func (c *typeScript) wantConnected(t *testing.T, b *bridge, secrets canaries) {
 	if hello.Server.Name == "" || hello.ProtocolVersion == "" || hello.Session == "" {
 		t.Errorf("initialize answered %+v", hello)
 	}
-	wantAnnotated(t, awaitEvent[toolList](t, c.program, "tools").Tools)
+	awaitEvent[toolList](t, c.program, "tools").wantTrinitys(t)
+	return got
 }
 
 // wantTokens checks a token response (RFC 6749 §5.1).
@@ -192,7 +211,31 @@ func (c *typeScript) wantCall(t *testing.T) called {
 	return wantRanAsAlice(t, result.Text)
 }
 
-// wantRefused wants the first call after the revocation to have failed, with no token left that works.
+// wantCodeRefused uses the code again with all that belongs to it, from another connection.
+func (c *typeScript) wantCodeRefused(t *testing.T, b *bridge, code string) {
+	t.Helper()
+	verifiers := eventsSoFar[struct{ Verifier string }](t, c.program, "verifier")
+	registered := awaitLast[struct {
+		ClientID string `json:"client_id"`
+	}](t, c.program, "registered")
+	response, err := httpClient.PostForm(b.origin+"/oauth/token", url.Values{
+		"grant_type": {"authorization_code"}, "code": {code}, "client_id": {registered.ClientID},
+		"redirect_uri": {c.redirectURL}, "code_verifier": {verifiers[0].Verifier}, "resource": {b.connector},
+	})
+	if err != nil {
+		t.Fatalf("using the code again: %v", err)
+	}
+	defer response.Body.Close()
+	var answer struct{ Error string }
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+		t.Fatalf("using the code again: %v", err)
+	}
+	if response.StatusCode != http.StatusBadRequest || answer.Error != "invalid_grant" {
+		t.Errorf("using the code again: %d %q, want 400 invalid_grant", response.StatusCode, answer.Error)
+	}
+}
+
+// wantRefused wants the first call after the grant's end to have failed, with no token left that works.
 func (c *typeScript) wantRefused(t *testing.T) {
 	t.Helper()
 	awaitEvent[struct{ Error string }](t, c.program, "refused")
@@ -251,24 +294,11 @@ func wantRanAsAlice(t *testing.T, text string) called {
 	return got
 }
 
-// wantAnnotated checks that every tool says in words and hints what it does.
-func wantAnnotated(t *testing.T, tools []tool) {
+// wantTrinitys checks that what is offered is Trinity's.
+func (l toolList) wantTrinitys(t *testing.T) {
 	t.Helper()
-	names := map[string]bool{}
-	for _, tool := range tools {
-		names[tool.Name] = true
-		if tool.Title == "" && tool.Annotations.Title == "" {
-			t.Errorf("tool %s has no title", tool.Name)
-		}
-		if tool.Annotations.ReadOnlyHint == nil && tool.Annotations.DestructiveHint == nil {
-			t.Errorf("tool %s has no hint", tool.Name)
-		}
-		if len(tool.Name) > 64 {
-			t.Errorf("tool %s has a name of %d characters", tool.Name, len(tool.Name))
-		}
-	}
 	for _, name := range []string{"list_agents", "get_agent", "chat_with_agent"} {
-		if !names[name] {
+		if !slices.ContainsFunc(l.Tools, func(tool struct{ Name string }) bool { return tool.Name == name }) {
 			t.Errorf("the tool %s is not offered", name)
 		}
 	}

@@ -5,7 +5,6 @@ package e2e
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -52,29 +51,28 @@ func (u *upstream) nextCode(t *testing.T) string {
 	}
 }
 
-// wantKeysOnly checks what reached the upstream: nothing at all without a key but the bridge's own probe, the
-// person's Trinity key with every call, and never a secret of the client's.
+// wantKeysOnly checks what reached the upstream: nothing at all without alice's one Trinity key but the bridge's own
+// probes, and never a secret of the client's.
 func (u *upstream) wantKeysOnly(t *testing.T, secrets canaries) {
 	t.Helper()
 	type request struct {
-		Method, URL string
-		Headers     map[string]string
+		Method, URL, Account string
+		Headers              map[string]string
 	}
-	keys := map[string]int{}
+	keys := map[string]bool{}
 	for _, r := range eventsSoFar[request](t, u.program, "request") {
 		authorization, given := r.Headers["authorization"]
-		key, bearer := strings.CutPrefix(authorization, "Bearer ")
 		switch {
-		case !given && r.Headers["mcp-session-id"] == "":
-			continue // the probe whether the upstream refuses anonymous calls (OP-34)
-		case !given || !bearer || !staticKey.MatchString(key):
-			t.Errorf("%s %s reached the upstream without a Trinity key", r.Method, r.URL)
+		case r.Account == "" && r.Headers["mcp-session-id"] == "" && (!given || staticKey.MatchString(authorization)):
+			// the probe whether the upstream refuses calls without a good key (OP-34)
+		case r.Account != alice:
+			t.Errorf("%s %s reached the upstream as %q", r.Method, r.URL, r.Account)
 		default:
-			keys[key]++
+			keys[authorization] = true
 		}
 	}
-	if len(keys) == 0 {
-		t.Error("no call reached the upstream")
+	if len(keys) != 1 {
+		t.Errorf("the calls came with %d keys, want the grant's one", len(keys))
 	}
 	for _, kind := range secrets.foundIn([]byte(u.output())) {
 		t.Errorf("the upstream saw the %s", kind)

@@ -103,7 +103,7 @@ func wantPictures(t *testing.T, prefix string) {
 func wantGoodPages(t *testing.T, web *program, secrets canaries) {
 	t.Helper()
 	type shown struct {
-		Name, Title, Lang, Text string
+		Name, Title, Lang, Text, HTML string
 		Overflow                int
 		Unlabelled              []string
 	}
@@ -121,7 +121,7 @@ func wantGoodPages(t *testing.T, web *program, secrets canaries) {
 		if len(p.Unlabelled) > 0 {
 			t.Errorf("%s page: no label on %q", p.Name, p.Unlabelled)
 		}
-		secrets.wantAbsent(t, "the "+p.Name+" page", []byte(p.Text))
+		secrets.wantAbsent(t, "the "+p.Name+" page", []byte(p.Text+p.HTML))
 	}
 	for _, complaint := range eventsSoFar[struct{ Type, Text string }](t, web, "console") {
 		t.Errorf("Chromium's console: %s: %s", complaint.Type, complaint.Text)

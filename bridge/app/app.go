@@ -21,6 +21,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/gateway"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 	"github.com/abilityai/trinity-bridge/bridge/store/badger"
+	"github.com/abilityai/trinity-bridge/bridge/telemetry"
 	"github.com/abilityai/trinity-bridge/bridge/token"
 	"github.com/abilityai/trinity-bridge/federation/trinity"
 )
@@ -55,6 +56,7 @@ type Bridge struct {
 	ring      *secret.Keyring
 	signer    *token.Signer
 	trail     *audit.Trail
+	metrics   *telemetry.Metrics
 	probe     *gateway.Probe
 	gateway   *gateway.Gateway
 	custodian *trinity.Custodian
@@ -130,6 +132,8 @@ func (b *Bridge) openStore(ctx context.Context) error {
 	}
 	b.store = store
 	b.trail = audit.New(store, b.log, b.now)
+	b.metrics = telemetry.New(func() bool { return b.ready(context.Background()) == nil })
+	b.trail.Also(b.metrics.Event)
 	issuer := b.config.PublicURL.String()
 	deployment, err := store.Deployment(ctx)
 	if errors.Is(err, bridge.ErrNotFound) {
@@ -153,6 +157,14 @@ func (b *Bridge) openStore(ctx context.Context) error {
 		return store.SaveDeployment(ctx, deployment)
 	}
 	return nil
+}
+
+// ready says why the bridge cannot do its whole job at the moment, or nil.
+func (b *Bridge) ready(ctx context.Context) error {
+	if err := b.store.Ping(ctx); err != nil {
+		return err
+	}
+	return b.probe.Ready()
 }
 
 // Handler is the public side of the program.

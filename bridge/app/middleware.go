@@ -14,6 +14,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/discovery"
+	"github.com/abilityai/trinity-bridge/bridge/flow"
 )
 
 // bodyDeadline bounds how long a small request's body may take. The MCP endpoint sets its own.
@@ -64,6 +65,29 @@ func (b *Bridge) acceptable(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
+// routeWord is the metrics' word for a path.
+func routeWord(path string) string {
+	switch path = strings.TrimSuffix(path, "/"); {
+	case path == discovery.PathMCP:
+		return "mcp"
+	case path == discovery.PathToken || path == "/token":
+		return "token"
+	case path == discovery.PathRegister || path == "/register":
+		return "register"
+	case path == discovery.PathAuthorize || path == "/authorize":
+		return "authorize"
+	case path == discovery.PathRevoke:
+		return "revoke"
+	case path == discovery.PathKeys || strings.HasPrefix(path, "/.well-known/"):
+		return "discovery"
+	case strings.HasPrefix(path, flow.PathSignIn):
+		return "sign-in"
+	case strings.HasPrefix(path, flow.PathConsent):
+		return "consent"
+	}
+	return "other"
+}
+
 // ambiguous reports whether a path can be read in more than one way.
 func ambiguous(path string) bool {
 	path = strings.ToLower(path)
@@ -80,6 +104,7 @@ func (b *Bridge) finish(w *statusRecorder, r *http.Request, began time.Time, fai
 	if failure != nil {
 		b.panicked(w, r, failure)
 	}
+	b.metrics.Request(routeWord(r.URL.Path), w.status)
 	b.log.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("request_id", audit.RequestID(r.Context())),
 		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", w.status),
 		slog.Duration("took", b.now().Sub(began)))

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge/config"
+	"github.com/abilityai/trinity-bridge/bridge/telemetry"
 )
 
 func TestClientAddress_OT04(t *testing.T) {
@@ -59,7 +60,7 @@ func shelled(t *testing.T, handler http.HandlerFunc) (http.Handler, *bytes.Buffe
 	}
 	cfg := &config.Config{PublicURL: public}
 	logs := &bytes.Buffer{}
-	b := &Bridge{config: cfg, log: slog.New(slog.NewJSONHandler(logs, nil)), now: time.Now, rand: rand.Reader, hosts: hosts(cfg)}
+	b := &Bridge{config: cfg, log: slog.New(slog.NewJSONHandler(logs, nil)), now: time.Now, rand: rand.Reader, hosts: hosts(cfg), metrics: telemetry.New(func() bool { return true })}
 	return b.shell(handler), logs
 }
 

@@ -35,6 +35,7 @@ type operator struct {
 	now     func() time.Time
 	ready   func(context.Context) error
 	ended   func()
+	metrics http.Handler
 	token   secret.Token
 	handler http.Handler
 	file    string
@@ -71,6 +72,7 @@ func (o *operator) mount() error {
 	r := mux.NewRouter().SkipClean(true)
 	r.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	r.HandleFunc("/readyz", o.readyz)
+	r.Handle("/metrics", o.metrics)
 	r.HandleFunc("/grants", o.own(o.list)).Methods(http.MethodGet)
 	r.HandleFunc("/grants/revoke", o.own(o.revoke)).Methods(http.MethodPost)
 	r.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -30,23 +31,23 @@ func RevokeGrant(ctx context.Context, data, id string) (ListedGrant, error) {
 	return grant, callOperator(ctx, data, http.MethodPost, "/grants/revoke", url.Values{"id": {id}}, &grant)
 }
 
+// Health asks the running bridge of a data folder whether it can do its whole job. An error says
+// what is missing.
+func Health(ctx context.Context, data string) error {
+	answer, err := askOperator(ctx, data, http.MethodGet, "/readyz", nil)
+	if err != nil {
+		return err
+	}
+	if answer.Status != http.StatusOK {
+		return errors.New(strings.TrimSpace(string(answer.Body)))
+	}
+	return nil
+}
+
 func callOperator(ctx context.Context, data, method, path string, query url.Values, into any) error {
-	text, err := os.ReadFile(filepath.Join(data, operatorFile)) //nolint:gosec // the operator names the folder
-	if errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("no bridge is running on the data folder %s", data)
-	}
+	answer, err := askOperator(ctx, data, method, path, query)
 	if err != nil {
-		return fmt.Errorf("finding the running bridge: %w", err)
-	}
-	var running Operator
-	if err := json.Unmarshal(text, &running); err != nil {
-		return fmt.Errorf("finding the running bridge: %w", err)
-	}
-	client := outbound.Fixed(&url.URL{Scheme: "http", Host: running.Address}, operatorTimeout)
-	header := http.Header{"Authorization": {"Bearer " + running.Token}}
-	answer, err := client.Do(ctx, method, path+"?"+query.Encode(), header, nil)
-	if err != nil {
-		return fmt.Errorf("asking the running bridge: %w", err)
+		return err
 	}
 	if answer.Status != http.StatusOK {
 		var refused struct {
@@ -61,4 +62,25 @@ func callOperator(ctx context.Context, data, method, path string, query url.Valu
 		return fmt.Errorf("reading the running bridge's answer: %w", err)
 	}
 	return nil
+}
+
+func askOperator(ctx context.Context, data, method, path string, query url.Values) (*outbound.Answer, error) {
+	text, err := os.ReadFile(filepath.Join(data, operatorFile)) //nolint:gosec // the operator names the folder
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("no bridge is running on the data folder %s", data)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("finding the running bridge: %w", err)
+	}
+	var running Operator
+	if err := json.Unmarshal(text, &running); err != nil {
+		return nil, fmt.Errorf("finding the running bridge: %w", err)
+	}
+	client := outbound.Fixed(&url.URL{Scheme: "http", Host: running.Address}, operatorTimeout)
+	header := http.Header{"Authorization": {"Bearer " + running.Token}}
+	answer, err := client.Do(ctx, method, path+"?"+query.Encode(), header, nil)
+	if err != nil {
+		return nil, fmt.Errorf("asking the running bridge: %w", err)
+	}
+	return answer, nil
 }

@@ -114,12 +114,7 @@ func (b *Bridge) mountGateway(r *mux.Router, credentials *trinity.Credentials) e
 func (b *Bridge) mountOperator() error {
 	b.operator = &operator{
 		store: b.store, trail: b.trail, log: b.log, now: b.now, ended: b.custodian.Wake,
-		ready: func(ctx context.Context) error {
-			if err := b.store.Ping(ctx); err != nil {
-				return err
-			}
-			return b.probe.Ready()
-		},
+		ready: b.ready, metrics: b.metrics.Handler(),
 	}
 	return b.operator.mount()
 }

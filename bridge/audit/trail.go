@@ -39,6 +39,7 @@ type Trail struct {
 	store bridge.AuditStore
 	log   *slog.Logger
 	now   func() time.Time
+	also  func(bridge.AuditEvent)
 
 	mu      sync.Mutex
 	waiting []bridge.AuditEvent
@@ -48,8 +49,11 @@ type Trail struct {
 
 // New makes a trail that logs to log and, while Run runs, stores to store.
 func New(store bridge.AuditStore, log *slog.Logger, now func() time.Time) *Trail {
-	return &Trail{store: store, log: log, now: now, wake: make(chan struct{}, 1)}
+	return &Trail{store: store, log: log, now: now, also: func(bridge.AuditEvent) {}, wake: make(chan struct{}, 1)}
 }
+
+// Also has every event handed to count, too. It is called before the first Record.
+func (t *Trail) Also(count func(bridge.AuditEvent)) { t.also = count }
 
 // Record takes an event; At and RequestID are filled in when empty. It never blocks.
 func (t *Trail) Record(ctx context.Context, event bridge.AuditEvent) {
@@ -60,6 +64,7 @@ func (t *Trail) Record(ctx context.Context, event bridge.AuditEvent) {
 		event.RequestID = RequestID(ctx)
 	}
 	t.log.LogAttrs(ctx, slog.LevelInfo, "audit", slog.Any("event", loggable(event)))
+	t.also(event)
 	t.mu.Lock()
 	if len(t.waiting) < maxWaiting {
 		t.waiting = append(t.waiting, event)

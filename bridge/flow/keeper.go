@@ -215,13 +215,14 @@ func (k *Keeper) own(r *http.Request, id string) (bridge.Flow, error) {
 // Each flow has its own cookie, so that two flows in one browser leave each other alone (AZ-45, FB-05).
 func (k *Keeper) cookieName(id string) string { return k.prefix + id[:min(len(id), 10)] }
 
-// sameOrigin judges a form post. Browsers that send Sec-Fetch-Site are believed; for the others
-// Origin must be ours. A request with neither comes from no browser and carries no ambient
-// cookies: the ticket and the flow's cookie stand alone there.
+// sameOrigin judges a form post. Sec-Fetch-Site, where a browser sends it, has to say same-origin;
+// Origin, where it is sent, has to be ours, or null beside a Sec-Fetch-Site: browsers say null on
+// pages with our referrer policy. A request with neither comes from no browser and carries no
+// ambient cookies: the ticket and the flow's cookie stand alone there.
 func (k *Keeper) sameOrigin(r *http.Request) bool {
-	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
-		return site == "same-origin"
+	site, origin := r.Header.Values("Sec-Fetch-Site"), r.Header.Values("Origin")
+	if len(site) > 1 || len(origin) > 1 || len(site) == 1 && site[0] != "same-origin" {
+		return false
 	}
-	origin := r.Header.Values("Origin")
-	return len(origin) == 0 || len(origin) == 1 && origin[0] == k.issuer
+	return len(origin) == 0 || origin[0] == k.issuer || origin[0] == "null" && len(site) == 1
 }

@@ -22,11 +22,27 @@ type grantsCommand struct {
 // running finds the running bridge.
 type running struct {
 	Data string `placeholder:"FOLDER" env:"TRINITY_BRIDGE_DATA" default:"data" help:"The running bridge's data folder."`
-	JSON bool   `name:"json" help:"Print JSON."`
+}
+
+// printed is how a command prints.
+type printed struct {
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+type healthCommand struct{ running }
+
+// Run fails with what is missing.
+func (h *healthCommand) Run(c *console) error {
+	if err := app.Health(c.ctx, h.Data); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(c.out, "ok")
+	return err
 }
 
 type grantsList struct {
 	running
+	printed
 	Client string `placeholder:"ID" help:"Only this client's."`
 	Person string `placeholder:"ID" help:"Only this person's."`
 }
@@ -51,6 +67,7 @@ func (g *grantsList) Run(c *console) error {
 
 type grantsRevoke struct {
 	running
+	printed
 	ID  string `arg:"" help:"The grant's id."`
 	Yes bool   `short:"y" help:"Do not ask."`
 }

@@ -59,7 +59,7 @@ async function portray(name) {
       .filter((field) => !field.labels?.length && !field.getAttribute('aria-label') && !field.getAttribute('aria-labelledby'))
       .map((field) => field.name),
   }));
-  say('page', { name, overflow, background, ...read });
+  say('page', { name, overflow, background, ...read, html: await page.content() });
 }
 
 /** Presses what submits the form that holds the field. */

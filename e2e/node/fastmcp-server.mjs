@@ -4,8 +4,8 @@
 // request's key checked by the backend. Each tool answers who it ran as.
 //
 // Environment: PORT, TRINITY_API_URL. Standard output carries JSON lines: one {"event":"listening"}, then
-// one {"event":"request"} per HTTP request with the headers that arrived, so that a test can tell what
-// reached the upstream and what did not.
+// one {"event":"request"} per HTTP request with the headers that arrived and whose key it was, null for nobody's,
+// so that a test can tell what reached the upstream and what did not.
 import { FastMCP } from 'fastmcp';
 import { z } from 'zod';
 
@@ -35,10 +35,19 @@ const tools = {
   list_systems: 'Lists the deployed systems.',
 };
 
-/** Who stands behind a request, or an error when nobody does. */
+/** Who stands behind a request, or an error when nobody does. Tells of either. */
 async function authenticate(request) {
-  say({ event: 'request', method: request.method, url: request.url, headers: request.headers });
-  const header = request.headers.authorization;
+  const { method, url, headers } = request;
+  let session;
+  try {
+    session = await accountOf(headers.authorization);
+    return session;
+  } finally {
+    say({ event: 'request', method, url, headers, account: session?.username ?? null });
+  }
+}
+
+async function accountOf(header) {
   if (!header?.startsWith('Bearer ')) {
     throw new Error('Missing or invalid Authorization header');
   }

@@ -4,10 +4,11 @@
 //   serverUrl     the MCP endpoint
 //   callbackPort  loopback port of the redirect URI
 //   tool, args    what to call each time
-//   steps         after the first call, in this order: "call", "pause", "refresh", "revoke"
+//   steps         after the first call, in the order given: "call", "pause", "refresh", "revoke", "refused"
 //
 // Standard output carries JSON lines, the last of them {"event":"done"} or {"event":"failed"}.
-// A "pause" waits for a line on standard input. Every HTTP exchange is told as {"event":"http"}, without bodies.
+// A "pause" waits for a line on standard input; "refused" is a call that must fail for want of a grant, and
+// "revoke" gives the grant back and is then "refused". Every HTTP exchange is told as {"event":"http"}, without bodies.
 // The secrets that the client gets are told too: the test looks for them where they must not be.
 import http from 'node:http';
 import { randomUUID } from 'node:crypto';
@@ -191,11 +192,11 @@ async function main() {
       // The answer to a dead token is a 401, and the SDK's answer to that a refresh.
       provider.spoilAccessToken();
       await call();
-    } else if (step === 'revoke') {
-      await revoke(provider);
+    } else if (step === 'revoke' || step === 'refused') {
+      if (step === 'revoke') await revoke(provider);
       try {
         await call();
-        throw new Error('a call went through after the grant was revoked');
+        throw new Error('a call went through after the grant had ended');
       } catch (error) {
         if (!(error instanceof UnauthorizedError)) throw error;
         say('refused', { error: String(error) });

@@ -17,7 +17,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 )
 
-const crashRounds = 300
+const crashRounds = 20
 
 // work connects, rotates and revokes on eight goroutines until the process is killed, and prints
 // a line for each step once the store has acknowledged it.
