@@ -104,8 +104,8 @@ func wantGoodPages(t *testing.T, web *program, secrets canaries) {
 	t.Helper()
 	type shown struct {
 		Name, Title, Lang, Text, HTML string
-		Overflow                int
-		Unlabelled              []string
+		Overflow                      int
+		Unlabelled                    []string
 	}
 	pages := eventsSoFar[shown](t, web, "page")
 	if len(pages) != 3 {

@@ -48,6 +48,7 @@ type world struct {
 	audit    *auditStore
 	trail    *audit.Trail
 	logs     *safeBuffer
+	log      *slog.Logger
 	clock    *clock
 	ready    *readiness
 }
@@ -68,15 +69,15 @@ func start(t testing.TB, edit ...func(*gateway.Options)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	w.trail = audit.New(w.audit, log, w.clock.Now)
+	w.log = slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	w.trail = audit.New(w.audit, w.log, w.clock.Now)
 	target, err := url.Parse(w.upstream.server.URL + "/mcp")
 	if err != nil {
 		t.Fatal(err)
 	}
 	options := gateway.Options{
 		Issuer: issuer, Upstream: target, Tokens: w.signer, Grants: w.grants, Credentials: w.trinity, Tools: catalogue,
-		Ring: w.ring, Trail: w.trail, Log: log, Now: w.clock.Now, Ready: w.ready.err,
+		Ring: w.ring, Trail: w.trail, Log: w.log, Now: w.clock.Now, Ready: w.ready.err,
 	}
 	for _, e := range edit {
 		e(&options)

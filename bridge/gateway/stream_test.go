@@ -422,6 +422,7 @@ func TestStream_noGoroutinesStay(t *testing.T) { //nolint:paralleltest // it cou
 		f.events <- "data: 1\n\n"
 		r.wantEvent("data: 1\n")
 		close(f.events)
+		r.wantEnd()
 	}
 	eventually(t, "goroutines back to where they were", func() bool {
 		w.server.Client().CloseIdleConnections()

@@ -60,6 +60,17 @@ func TestRun_usage(t *testing.T) {
 	}
 }
 
+func operatorAddress(t *testing.T, data string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(data, "operator.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(text), `"address":"`)
+	address, _, _ := strings.Cut(after, `"`)
+	return address
+}
+
 // process is a command that runs until it is stopped.
 type process struct {
 	out, err *lockedBuffer
@@ -132,6 +143,18 @@ func TestDemo(t *testing.T) {
 	}
 	if code, _ := get(t, "http://"+listen+"/privacy"); code != http.StatusOK {
 		t.Errorf("OP-04: the first answers %d", code)
+	}
+
+	var health bytes.Buffer
+	if code := run(t.Context(), []string{"health", "--data", data}, &health, &health); code != exitDone || health.String() != "ok\n" {
+		t.Errorf("health: %d %q", code, health.String())
+	}
+	operator := operatorAddress(t, data)
+	if code, body := get(t, "http://"+operator+"/metrics"); code != http.StatusOK || !strings.Contains(body, "trinity_bridge_ready 1") {
+		t.Errorf("metrics: %d %s", code, body)
+	}
+	if code, _ := get(t, "http://"+operator+"/grants"); code != http.StatusUnauthorized {
+		t.Errorf("OP-28: grants without the operator's token: %d", code)
 	}
 
 	var out, errOut bytes.Buffer

@@ -44,7 +44,9 @@ async function portray(name) {
       await page.emulateMedia({ colorScheme });
       background[colorScheme] = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
       if (prefix) {
-        await page.screenshot({ path: join(screenshots, `${prefix}-${name}-${size}-${colorScheme}.png`), fullPage: true });
+        // Without animations, or the picture shows the colours half way from one scheme to the other.
+        const path = join(screenshots, `${prefix}-${name}-${size}-${colorScheme}.png`);
+        await page.screenshot({ path, fullPage: true, animations: 'disabled' });
       }
     }
   }

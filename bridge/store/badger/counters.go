@@ -11,9 +11,9 @@ import (
 // counter is a stored counter in its window. It is kept under the hash of its key: keys are made
 // of mailboxes and the like.
 type counter struct {
-	N       int           `json:"n"`
-	ResetAt time.Time     `json:"reset_at"`
-	Window  time.Duration `json:"window"`
+	N       int       `json:"n"`
+	From    time.Time `json:"from"`
+	ResetAt time.Time `json:"reset_at"`
 }
 
 var counters = table[counter]{
@@ -26,7 +26,7 @@ var counters = table[counter]{
 // ahead was begun by a clock that has since been set back; it must not lock anybody out for the
 // difference (OP-16).
 func (c *counter) running(now time.Time) bool {
-	return now.Before(c.ResetAt) && c.ResetAt.Sub(now) <= 2*c.Window
+	return now.Before(c.ResetAt) && c.ResetAt.Sub(now) <= 2*c.ResetAt.Sub(c.From)
 }
 
 func (c *counter) count(limit int) bridge.Count {
@@ -45,7 +45,7 @@ func (s *Store) Hit(ctx context.Context, key string, limit int, window time.Dura
 		}
 		next := stored
 		if !stored.running(now) {
-			next = counter{ResetAt: now.Add(window), Window: window}
+			next = counter{From: now, ResetAt: now.Add(window)}
 		}
 		count := next.count(limit)
 		if !count.Allowed {

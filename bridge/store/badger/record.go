@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	strictjson "github.com/go-json-experiment/json"
 )
 
 // recordVersion is the first byte of every value.
@@ -29,7 +31,7 @@ func decode(value []byte, record any) error {
 	if value[0] != recordVersion {
 		return fmt.Errorf("reading a record: version %d is not known", value[0])
 	}
-	if err := json.Unmarshal(value[1:], record); err != nil {
+	if err := strictjson.Unmarshal(value[1:], record); err != nil {
 		return fmt.Errorf("reading a record: %w", err)
 	}
 	return nil

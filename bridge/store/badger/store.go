@@ -15,7 +15,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 )
 
-// ErrInUse: another process, or another Store of this one, has the folder open.
+// ErrInUse says that another process, or another Store of this one, has the folder open.
 var ErrInUse = errors.New("in use by another process")
 
 // Store is bridge.Store in one folder.

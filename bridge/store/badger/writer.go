@@ -155,7 +155,7 @@ func (w *writer) commit(batch []*job) {
 // refusal says why nothing may be written at the moment, nil when it may.
 func (w *writer) refusal() error {
 	if w.failed != nil {
-		return fmt.Errorf("%w since a write failed: %v", bridge.ErrReadOnly, w.failed)
+		return fmt.Errorf("%w since one failed: %w", bridge.ErrReadOnly, w.failed)
 	}
 	err := w.space()
 	if full := err != nil; full != w.full {
@@ -167,7 +167,7 @@ func (w *writer) refusal() error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %v", bridge.ErrReadOnly, err)
+		return fmt.Errorf("%w: %w", bridge.ErrReadOnly, err)
 	}
 	return nil
 }

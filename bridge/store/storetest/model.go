@@ -66,7 +66,7 @@ func modelFamilies(t *testing.T, f *fixture) {
 			"present":         func(rt *rapid.T) { m.present(rt, t, rapid.IntRange(0, len(m.tokens)-1).Draw(rt, "token")) },
 			"present head":    func(rt *rapid.T) { m.present(rt, t, len(m.tokens)-1) },
 			"present parent":  func(rt *rapid.T) { m.present(rt, t, max(len(m.tokens)-2, 0)) },
-			"present foreign": func(rt *rapid.T) { m.presentForeign(t) },
+			"present foreign": func(*rapid.T) { m.presentForeign(t) },
 			"time passes": func(rt *rapid.T) {
 				f.now = f.now.Add(rapid.SampledFrom([]time.Duration{
 					time.Millisecond, time.Second, grace - time.Second, grace, time.Hour, idleLife - grace, idleLife,

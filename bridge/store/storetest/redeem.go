@@ -148,7 +148,7 @@ func redeemGuessRace(t *testing.T, f *fixture) {
 	issue := f.issued(t)
 	outcomes := map[bridge.CodeOutcome]int{}
 	var mu sync.Mutex
-	barrier(64, func(i int) {
+	barrier(64, func(int) {
 		use := f.use(issue.Code)
 		use.Challenge = "guess"
 		outcome, _, err := f.RedeemCode(t.Context(), use, f.now)
