@@ -49,7 +49,8 @@ type Client struct {
 	ApplicationType string   `json:"application_type,omitzero"`
 
 	CreatedAt time.Time `json:"created_at"`
-	// UnusedUntil is when a registered client without a live grant is swept. Redeeming a code moves it.
+	// UnusedUntil is when a registered client is swept unless a grant of it has not ended. Redeeming
+	// a code moves it. Zero means never.
 	UnusedUntil time.Time `json:"unused_until,omitzero"`
 	Blocked     bool      `json:"blocked,omitzero"`
 }

@@ -9,12 +9,13 @@ import (
 // passed in and the store's own clock is never consulted; a read of a row past its time answers
 // ErrNotFound even before it is swept; an error other than the named ones means that nothing is
 // known to be stored, so answer 503. Functions handed to a store run inside its transaction,
-// perhaps more than once, and must only look at and change what they are given.
+// perhaps more than once, and must only look at and change what they are given. A list with a
+// limit of 0 or less is empty.
 
 // ClientStore keeps dynamically registered clients.
 type ClientStore interface {
-	// CreateClient stores a new client. ErrFull when maxUnused clients without a live grant are
-	// stored already (DC-07), ErrConflict when the id exists.
+	// CreateClient stores a new registered client. ErrFull when maxUnused clients are stored already
+	// that never redeemed a code (DC-07), ErrConflict when the id exists.
 	CreateClient(ctx context.Context, client Client, maxUnused int) error
 	// Client returns a stored client, blocked ones too.
 	Client(ctx context.Context, id string, now time.Time) (Client, error)
@@ -22,6 +23,7 @@ type ClientStore interface {
 
 // FlowStore keeps flows.
 type FlowStore interface {
+	// CreateFlow stores a new flow. ErrConflict when the id exists.
 	CreateFlow(ctx context.Context, flow Flow) error
 	// Flow returns an open or finished flow that has not expired.
 	Flow(ctx context.Context, id string, now time.Time) (Flow, error)
@@ -29,7 +31,8 @@ type FlowStore interface {
 	// When change returns an error nothing is stored and that error is returned as it is.
 	UpdateFlow(ctx context.Context, id string, now time.Time, change func(*Flow) error) (Flow, error)
 	// ExpiredFlows returns up to limit expired flows that still hold a Trinity session (SignIn.Session),
-	// so that it can be logged out; DropFlow forgets one of them.
+	// so that it can be logged out; DropFlow forgets one of them. Sweep gives them up a day after
+	// they expired.
 	ExpiredFlows(ctx context.Context, now time.Time, limit int) ([]Flow, error)
 	DropFlow(ctx context.Context, id string) error
 }
@@ -49,7 +52,7 @@ type IssueOutcome string
 // The outcomes of IssueCode.
 const (
 	CodeIssued  IssueOutcome = "issued"
-	FlowUsed    IssueOutcome = "flow_used"    // decided before; nothing stored
+	FlowUsed    IssueOutcome = "flow_used"    // decided before, or not at the decision; nothing stored
 	FlowExpired IssueOutcome = "flow_expired" // or unknown; nothing stored
 )
 
@@ -57,7 +60,8 @@ const (
 // transition is one call.
 type GrantStore interface {
 	// IssueCode stores consent, pending grant and code, and moves the flow from StepConsent to
-	// StepDecided with its exit and without its sealed session, all in one transaction.
+	// StepDecided with its exit and without its sealed session, all in one transaction. ErrConflict
+	// when grant or code exist.
 	IssueCode(ctx context.Context, issue Issue, now time.Time) (IssueOutcome, error)
 
 	// RedeemCode spends an authorization code (Code.Judge) in one transaction:
@@ -66,7 +70,8 @@ type GrantStore interface {
 	//     the client kept. This call, and no other ever, may answer 200.
 	//  2. CodeReplayed: grant and family are ended, its key queued for revocation (RFC 9700 §4.4).
 	//  3. CodeMismatch: counted; the fifth spends the code and ends the pending grant.
-	//  4. CodeWrongTarget, CodeExpired, CodeUnknown: nothing changed.
+	//  4. CodeWrongTarget, CodeExpired, CodeUnknown: nothing changed. A good code whose grant was
+	//     ended before is CodeExpired.
 	//
 	// The grant is returned for every outcome but CodeUnknown.
 	RedeemCode(ctx context.Context, use CodeUse, now time.Time) (CodeOutcome, Grant, error)
@@ -74,22 +79,25 @@ type GrantStore interface {
 	// RefreshGrant returns grant and family of any refresh token ever issued and not yet swept, so
 	// that a request can be validated before anything changes (B64). Ended grants are returned too.
 	RefreshGrant(ctx context.Context, token Hash, now time.Time) (Grant, Family, error)
-	// RotateRefresh applies use.Rule in one transaction. RefreshReused ends the grant.
+	// RotateRefresh applies use.Rule in one transaction. RefreshReused ends the grant. A rule that
+	// rotates another token than the head, repeats another than its predecessor, or answers anything
+	// but rotated, repeated, reused or expired is an error, and nothing changed.
 	RotateRefresh(ctx context.Context, use RefreshUse, now time.Time) (Rotation, error)
 
 	// Grant returns a grant in any state. It is on the path of every call.
 	Grant(ctx context.Context, id string) (Grant, error)
-	// TouchGrant notes that the grant was used.
+	// TouchGrant notes that the grant was used, to the minute.
 	TouchGrant(ctx context.Context, id string, now time.Time) error
 	// EndGrant ends a grant and queues its key for revocation, in one transaction. It reports
 	// whether this call ended it; ending an ended grant changes nothing.
 	EndGrant(ctx context.Context, id string, reason EndReason, now time.Time) (Grant, bool, error)
-	// RevokeToken marks one access token of a live grant as revoked until it expires.
+	// RevokeToken marks one access token of a live grant as revoked until it expires. It does nothing
+	// when the grant is not live.
 	RevokeToken(ctx context.Context, grantID, tokenID string, expires, now time.Time) error
 	// Consent returns the remembered yes of a person to a client at a redirect URI and resource.
 	Consent(ctx context.Context, personID, clientID, redirectURI, resource string) (Consent, error)
 	// Grants lists grants newest first; personID and clientID narrow it when not empty. after is
-	// the id of the last grant of the page before.
+	// the id of the last grant of the page before; ErrNotFound when there is no such grant.
 	Grants(ctx context.Context, personID, clientID, after string, limit int) ([]Grant, error)
 	// LapsedGrants returns up to limit grants that have not ended and whose Lapses has passed.
 	LapsedGrants(ctx context.Context, now time.Time, limit int) ([]Grant, error)
@@ -160,7 +168,10 @@ type Store interface {
 	// Deployment returns ErrNotFound in a new store.
 	Deployment(ctx context.Context) (Deployment, error)
 	SaveDeployment(ctx context.Context, deployment Deployment) error
-	// Sweep deletes up to limit rows that are past their time for good and reports how many.
+	// Sweep deletes up to limit rows that are past their time for good and reports how many: flows and
+	// counters at their end, codes a day after theirs, refresh tokens a day after their family's
+	// absolute end, clients past UnusedUntil, audit events after 90 days, ended grants after a year,
+	// consents 13 months after they were given last.
 	Sweep(ctx context.Context, now time.Time, limit int) (int, error)
 	// Ping reports whether the store takes writes.
 	Ping(ctx context.Context) error

@@ -80,7 +80,7 @@ type Limits struct {
 	Linger       time.Duration // how long a call goes on for a client that has left; default 10 min
 	Recheck      time.Duration // how often a grant is read again while an answer lasts; default 15 s
 	ReaderStall  time.Duration // how long a client may take nothing of an answer; default 1 min
-	Prime        time.Duration // silence after which a new stream gets its first comment; default 20 ms
+	Prime        time.Duration // silence after which a new stream gets its first comment; default 100 ms
 	KeepAlive    time.Duration // silence after which a stream gets another comment; default 20 s
 	TokenSlack   time.Duration // how long a listening stream outlives its token; default 1 min
 }
@@ -100,7 +100,7 @@ func (l Limits) withDefaults() Limits {
 		{&l.Linger, 10 * time.Minute},
 		{&l.Recheck, 15 * time.Second},
 		{&l.ReaderStall, time.Minute},
-		{&l.Prime, 20 * time.Millisecond},
+		{&l.Prime, 100 * time.Millisecond},
 		{&l.KeepAlive, 20 * time.Second},
 		{&l.TokenSlack, time.Minute},
 	} {

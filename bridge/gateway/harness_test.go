@@ -44,7 +44,7 @@ type world struct {
 	ring     *secret.Keyring
 	signer   *token.Signer
 	grants   *grants
-	trinity  *trinity
+	trinity  *keyring
 	audit    *auditStore
 	trail    *audit.Trail
 	logs     *safeBuffer
@@ -57,7 +57,7 @@ type world struct {
 func start(t testing.TB, edit ...func(*gateway.Options)) *world {
 	t.Helper()
 	w := &world{t: t, upstream: newUpstream(t), grants: newGrants(), audit: &auditStore{}, logs: &safeBuffer{}, clock: &clock{now: time.Now()}, ready: &readiness{}}
-	w.trinity = &trinity{keys: map[string]secret.Token{}, of: map[string]bridge.Standing{}, standing: bridge.StandingGood}
+	w.trinity = &keyring{keys: map[string]secret.Token{}, of: map[string]bridge.Standing{}, standing: bridge.StandingGood}
 	var err error
 	if w.ring, err = secret.NewKeyring(bytes.Repeat([]byte("m"), secret.MinMasterBytes)); err != nil {
 		t.Fatal(err)
@@ -415,8 +415,8 @@ func (s *grants) EndGrant(_ context.Context, id string, reason bridge.EndReason,
 	return g, true, nil
 }
 
-// trinity opens keys and says what they are worth.
-type trinity struct {
+// keyring opens keys and says, in Trinity's place, what they are worth.
+type keyring struct {
 	mu       sync.Mutex
 	keys     map[string]secret.Token    // by grant
 	of       map[string]bridge.Standing // by grant or by key
@@ -425,13 +425,13 @@ type trinity struct {
 	asked    int
 }
 
-func (c *trinity) set(grant, key string) {
+func (c *keyring) set(grant, key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.keys[grant] = secret.New(key)
 }
 
-func (c *trinity) say(what string, standing bridge.Standing) {
+func (c *keyring) say(what string, standing bridge.Standing) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if what == "" {
@@ -441,13 +441,13 @@ func (c *trinity) say(what string, standing bridge.Standing) {
 	c.of[what] = standing
 }
 
-func (c *trinity) counts() (opened, asked int) {
+func (c *keyring) counts() (opened, asked int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.opened, c.asked
 }
 
-func (c *trinity) Open(grant bridge.Grant) (secret.Token, error) {
+func (c *keyring) Open(grant bridge.Grant) (secret.Token, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.opened++
@@ -458,15 +458,15 @@ func (c *trinity) Open(grant bridge.Grant) (secret.Token, error) {
 	return key, nil
 }
 
-func (c *trinity) Standing(_ context.Context, grant bridge.Grant) bridge.Standing {
+func (c *keyring) Standing(_ context.Context, grant bridge.Grant) bridge.Standing {
 	return c.worth(grant.ID)
 }
 
-func (c *trinity) StandingOfKey(_ context.Context, key secret.Token) bridge.Standing {
+func (c *keyring) StandingOfKey(_ context.Context, key secret.Token) bridge.Standing {
 	return c.worth(key.Reveal())
 }
 
-func (c *trinity) worth(what string) bridge.Standing {
+func (c *keyring) worth(what string) bridge.Standing {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.asked++

@@ -66,8 +66,8 @@ func (a Answer) JSON(t *testing.T, into any) {
 	}
 }
 
-// Error is the error code of a JSON body, or "".
-func (a Answer) Error() string {
+// ErrorCode is the "error" of a JSON body, or "".
+func (a Answer) ErrorCode() string {
 	var body struct {
 		Error string `json:"error"`
 	}

@@ -246,7 +246,7 @@ func TestAuthorize_AZ12_loopbackPort(t *testing.T) {
 	code := b.CodeFor(t, query, "alice@example.com")
 	form := b.RedeemForm(client, code)
 	form.Set("redirect_uri", "http://localhost:51005/callback")
-	if answer := b.PostForm(t, "/oauth/token", form); answer.Status != 400 || answer.Error() != "invalid_grant" {
+	if answer := b.PostForm(t, "/oauth/token", form); answer.Status != 400 || answer.ErrorCode() != "invalid_grant" {
 		t.Errorf("TK-05: another port: %d %s", answer.Status, answer.Body)
 	}
 	form.Set("redirect_uri", "http://localhost:51004/callback")

@@ -124,7 +124,7 @@ func TestPaths(t *testing.T) {
 		"/metrics": 404, "/grants": 404,
 	} {
 		answer := b.Get(t, path)
-		if answer.Status != want || answer.Header.Get("Location") != "" || answer.Error() != "not_found" {
+		if answer.Status != want || answer.Header.Get("Location") != "" || answer.ErrorCode() != "not_found" {
 			t.Errorf("OP-28 %s: %d %s %s", path, answer.Status, answer.Header.Get("Location"), answer.Body)
 		}
 	}

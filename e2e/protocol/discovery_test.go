@@ -91,7 +91,7 @@ func TestDiscovery_everyOtherPathIsAJSON404(t *testing.T) {
 		"/oauth/nothing",
 	} {
 		answer := b.Get(t, path, "Accept", "text/html,*/*")
-		if answer.Status != http.StatusNotFound || answer.Error() != "not_found" {
+		if answer.Status != http.StatusNotFound || answer.ErrorCode() != "not_found" {
 			t.Errorf("AS-003, RS-14, B14, B15 %s: %d %s", path, answer.Status, answer.Body)
 		}
 	}

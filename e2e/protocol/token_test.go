@@ -20,7 +20,7 @@ type wire struct {
 
 func (w wire) check(t *testing.T, answer bridgetest.Answer) {
 	t.Helper()
-	if answer.Status != w.status || answer.Error() != w.code {
+	if answer.Status != w.status || answer.ErrorCode() != w.code {
 		t.Errorf("%d %s, want %d %s", answer.Status, answer.Body, w.status, w.code)
 	}
 	if answer.Header.Get("Cache-Control") != "no-store" || answer.Header.Get("Content-Type") != "application/json" ||

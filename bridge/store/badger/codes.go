@@ -60,6 +60,8 @@ func checkIssue(issue bridge.Issue) error {
 		return errors.New("issuing a code: it has no hash")
 	case code.GrantID != grant.ID || code.ClientID != grant.ClientID:
 		return errors.New("issuing a code: it belongs to another grant or client")
+	case code.Refresh != grant.Refresh:
+		return errors.New("issuing a code: it and its grant disagree about a refresh family")
 	case grant.Status != bridge.GrantPending:
 		return fmt.Errorf("issuing a code: its grant is %q, not pending", grant.Status)
 	case grant.Lapses.IsZero():

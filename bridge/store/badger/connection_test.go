@@ -50,6 +50,7 @@ func (c *connection) issue(ctx context.Context) error {
 			Resource:   "https://bridge.example.com/mcp",
 			Scopes:     bridge.BaselineScopes(),
 			Credential: bridge.Credential{KeyID: c.grantID, KeyName: "bridge: Example client", Sealed: make([]byte, 100)},
+			Refresh:    true,
 			CreatedAt:  now, Lapses: now.Add(time.Hour),
 		},
 		Code: bridge.Code{

@@ -162,7 +162,7 @@ func clientKeptAfterRedeem(t *testing.T, f *fixture) {
 	for _, tt := range tests {
 		client := f.newClient()
 		must(t, f.CreateClient(t.Context(), client, 1))
-		grant, _ := f.live(t, ofClient(client.ID), func(i *bridge.Issue) { i.Code.Refresh = tt.refresh })
+		grant, _ := f.live(t, ofClient(client.ID), func(i *bridge.Issue) { i.Grant.Refresh, i.Code.Refresh = tt.refresh, tt.refresh })
 		_, _, err := f.EndGrant(t.Context(), grant.ID, bridge.EndRevokedByClient, f.now)
 		must(t, err)
 		_, err = f.Sweep(t.Context(), f.now.Add(tt.until-time.Nanosecond), 1000)

@@ -55,7 +55,8 @@ func (f *fixture) newIssue(flow bridge.Flow) bridge.Issue {
 		Account: flow.SignIn.Account, ActingAs: bridge.ActingAs{Kind: bridge.ActAsUser},
 		ClientID: flow.Request.ClientID, ClientName: "Example client", Resource: resourceURL, Scopes: bridge.BaselineScopes(),
 		Credential: bridge.Credential{KeyID: f.name("key"), KeyName: "bridge: Example client", Sealed: []byte("sealed key")},
-		CreatedAt:  f.now, Lapses: f.now.Add(codeLife),
+		Asked:      bridge.AllScopes(), Refresh: true,
+		CreatedAt: f.now, Lapses: f.now.Add(codeLife),
 	}
 	return bridge.Issue{
 		FlowID: flow.ID,

@@ -115,6 +115,8 @@ func issueIncoherent(t *testing.T, f *fixture) {
 		"grant without an id":  func(i *bridge.Issue) { i.Grant.ID, i.Code.GrantID = "", "" },
 		"grant live already":   func(i *bridge.Issue) { i.Grant.Status = bridge.GrantLive },
 		"grant without status": func(i *bridge.Issue) { i.Grant.Status = "" },
+		"family for the code":  func(i *bridge.Issue) { i.Grant.Refresh = false },
+		"family for the grant": func(i *bridge.Issue) { i.Code.Refresh = false },
 		"grant never lapses":   func(i *bridge.Issue) { i.Grant.Lapses = time.Time{} },
 	}
 	flow := f.newFlow()

@@ -47,7 +47,7 @@ func redeemWithFamily(t *testing.T, f *fixture) {
 }
 
 func redeemWithoutFamily(t *testing.T, f *fixture) {
-	issue := f.issued(t, func(i *bridge.Issue) { i.Code.Refresh = false })
+	issue := f.issued(t, withoutFamily)
 	use := f.use(issue.Code)
 	use.Refresh = f.hash("refresh") // offered, not wanted
 	got := f.wantRedeem(t, use, bridge.CodeRedeemed)
@@ -55,6 +55,9 @@ func redeemWithoutFamily(t *testing.T, f *fixture) {
 	_, _, err := f.RefreshGrant(t.Context(), use.Refresh, f.now)
 	wantError(t, err, bridge.ErrNotFound)
 }
+
+// withoutFamily makes an approval one without refresh tokens.
+func withoutFamily(i *bridge.Issue) { i.Grant.Refresh, i.Code.Refresh = false, false }
 
 func redeemReplay(t *testing.T, f *fixture) {
 	issue := f.issued(t)

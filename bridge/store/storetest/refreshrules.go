@@ -79,7 +79,7 @@ func refreshAgainstEnd(t *testing.T, f *fixture) {
 
 func refreshUnknown(t *testing.T, f *fixture) {
 	_, first := f.live(t)
-	f.live(t, func(i *bridge.Issue) { i.Code.Refresh = false }) // a grant without a family: nothing to match
+	f.live(t, withoutFamily) // a grant without a family: nothing to match
 	for _, token := range []bridge.Hash{{}, bridge.HashOf("nobody issued this")} {
 		use := f.useRefresh(token)
 		f.wantRotate(t, use, bridge.RefreshUnknown)
