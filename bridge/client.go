@@ -70,3 +70,11 @@ func (c *Client) MayUse(grantType string) bool {
 	}
 	return false
 }
+
+// ResourceServer is a server beside the gateway that may ask what an access token is worth. Its
+// credentials are of no use anywhere else.
+type ResourceServer struct {
+	ID           string
+	SecretHashes []Hash
+	Resource     string // it learns of tokens for this audience only
+}

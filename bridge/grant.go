@@ -62,6 +62,29 @@ type Grant struct {
 // Live reports whether calls may be made under the grant.
 func (g *Grant) Live() bool { return g.Status == GrantLive }
 
+// Alive is Live at a moment: a lapsed grant is dead before the sweeper comes.
+func (g *Grant) Alive(now time.Time) bool {
+	return g.Live() && (g.Lapses.IsZero() || now.Before(g.Lapses))
+}
+
+// TokenUse is what an access token says of the grant it stands for.
+type TokenUse struct{ ID, ClientID, PersonID, Resource string }
+
+// Mismatch says why a token that is good by itself does not open the grant at now, or "". The
+// reason is for the log.
+func (g *Grant) Mismatch(use TokenUse, now time.Time) string {
+	_, revoked := g.RevokedTokens[use.ID]
+	switch {
+	case !g.Alive(now):
+		return "the grant has ended"
+	case g.ClientID != use.ClientID || g.Person.ID() != use.PersonID || g.Resource != use.Resource:
+		return "the grant is another one's"
+	case revoked || use.ID == "":
+		return "the token is revoked"
+	}
+	return ""
+}
+
 // Consent is a person's remembered yes. It never skips the consent page (CO-08): it lets the page
 // say what is new since the last time.
 type Consent struct {

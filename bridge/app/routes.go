@@ -54,7 +54,7 @@ func (b *Bridge) build(ctx context.Context) error {
 	}
 	documents, err := discovery.New(discovery.Settings{
 		Issuer: issuer, ResourceName: "Trinity", HelpURL: issuer + "/help/connect", PrivacyURL: issuer + "/privacy",
-		Registration: b.config.Registration, JWKS: b.signer.JWKS,
+		Registration: b.config.Registration, Introspection: len(b.config.ResourceServers) > 0, JWKS: b.signer.JWKS,
 	})
 	if err != nil {
 		return err
@@ -154,6 +154,12 @@ func (b *Bridge) mountProtocol(r *mux.Router, registry *clients.Registry, flows 
 		Clients: authenticator, Grants: b.store, Signer: b.signer, Trail: b.trail, Log: b.log, Now: b.now,
 		Ended: b.custodian.Wake,
 	}).Mount(r)
+	if len(b.config.ResourceServers) > 0 {
+		(&oauth.Introspect{
+			Issuer: b.config.PublicURL.String(), Servers: b.config.ResourceServers, Signer: b.signer, Grants: b.store,
+			Log: b.log, Now: b.now,
+		}).Mount(r)
+	}
 	if b.config.Registration {
 		(&oauth.Register{
 			Clients: registry, Limit: rate.NewLimiter(registrationsPerSecond, registrationBurst), Trail: b.trail, Log: b.log,

@@ -35,12 +35,13 @@ type Config struct {
 	OperatorContact string
 	LogLevel        slog.Level
 	Clients         []bridge.Client
+	ResourceServers []bridge.ResourceServer
 }
 
 // SecretFile is where the master secret is kept when none is given.
 func (c *Config) SecretFile() string { return filepath.Join(c.Data, "secret") }
 
-func check(f Flags, declared []ClientDeclaration, m *Mistakes) *Config {
+func check(f Flags, declared declarations, m *Mistakes) *Config {
 	c := &Config{
 		Data: or(f.Data, "data"), Listen: or(f.Listen, ":8420"), OperatorListen: or(f.OperatorListen, "127.0.0.1:8421"),
 		TLSCert: f.TLSCert, TLSKey: f.TLSKey,
@@ -69,7 +70,8 @@ func check(f Flags, declared []ClientDeclaration, m *Mistakes) *Config {
 	c.AllowedOrigins = origins(f.AllowedOrigins, m)
 	c.AllowedHosts = list(f.AllowedHosts)
 	c.TrustedProxies = networks(f.TrustedProxies, m)
-	c.Clients = checkClients(declared, m)
+	c.Clients = checkClients(declared.clients, m)
+	c.ResourceServers = checkResourceServers(declared.resources, c.PublicURL, m)
 	if err := c.LogLevel.UnmarshalText([]byte(or(f.LogLevel, "info"))); err != nil {
 		m.add("--log-level: %q is none of debug, info, warn and error", f.LogLevel)
 	}

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding/hex"
 	"slices"
 
 	"github.com/abilityai/trinity-bridge/bridge"
@@ -54,16 +53,7 @@ func checkClient(d ClientDeclaration, m *Mistakes) bridge.Client {
 			m.add("clients: %q: %q: %v", d.ID, uri, err)
 		}
 	}
-	for _, text := range d.SecretSHA256 {
-		var hash bridge.Hash
-		raw, err := hex.DecodeString(text)
-		if err != nil || len(raw) != len(hash) {
-			m.add("clients: %q: secret_sha256 is not 64 hex digits", d.ID)
-			continue
-		}
-		copy(hash[:], raw)
-		client.SecretHashes = append(client.SecretHashes, hash)
-	}
+	client.SecretHashes = secretHashes("clients", d.ID, d.SecretSHA256, m)
 	if len(d.SecretSHA256) > 0 {
 		client.AuthMethod = bridge.AuthPost
 	}

@@ -28,7 +28,7 @@ func Load(flags Flags, lookup func(string) (string, bool)) (*Config, error) {
 			*s.value = fromEnvironment(s, lookup, &mistakes)
 		}
 	}
-	var declared []ClientDeclaration
+	var declared declarations
 	if merged.Config != "" {
 		declared = fromFile(&merged, &mistakes)
 	}
@@ -56,23 +56,27 @@ func fromEnvironment(s setting, lookup func(string) (string, bool), mistakes *Mi
 	return value
 }
 
+// declarations are what only the file can hold.
+type declarations struct {
+	clients   []ClientDeclaration
+	resources []ResourceServerDeclaration
+}
+
 // fromFile fills what flags and environment left open. Values are text or lists of text.
-func fromFile(flags *Flags, mistakes *Mistakes) []ClientDeclaration {
+func fromFile(flags *Flags, mistakes *Mistakes) declarations {
+	var declared declarations
 	text, err := os.ReadFile(flags.Config)
 	if err != nil {
 		mistakes.add("--config: %v", err)
-		return nil
+		return declared
 	}
 	var document map[string]yaml.Node
 	if err := yaml.Unmarshal(text, &document); err != nil {
 		mistakes.add("%s: %s", flags.Config, oneLine(err))
-		return nil
+		return declared
 	}
-	var clients []ClientDeclaration
-	if node, ok := document["clients"]; ok {
-		clients = readClients(node, flags.Config, mistakes)
-		delete(document, "clients")
-	}
+	section(document, "clients", &declared.clients, flags.Config, mistakes)
+	section(document, "resource_servers", &declared.resources, flags.Config, mistakes)
 	for _, s := range flags.settings() {
 		node, ok := document[s.key]
 		delete(document, s.key)
@@ -86,22 +90,26 @@ func fromFile(flags *Flags, mistakes *Mistakes) []ClientDeclaration {
 	for key := range document {
 		mistakes.add("%s: there is no setting %q", flags.Config, key)
 	}
-	return clients
+	return declared
 }
 
-func readClients(node yaml.Node, file string, mistakes *Mistakes) []ClientDeclaration {
+// section decodes a list of declarations strictly and takes it out of the document.
+func section[T any](document map[string]yaml.Node, name string, into *[]T, file string, mistakes *Mistakes) {
+	node, ok := document[name]
+	if !ok {
+		return
+	}
+	delete(document, name)
 	text, err := yaml.Marshal(&node)
 	if err != nil {
-		mistakes.add("%s: clients: %s", file, oneLine(err))
-		return nil
+		mistakes.add("%s: %s: %s", file, name, oneLine(err))
+		return
 	}
-	var clients []ClientDeclaration
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	decoder.KnownFields(true)
-	if err := decoder.Decode(&clients); err != nil && !errors.Is(err, io.EOF) {
-		mistakes.add("%s: clients: %s", file, oneLine(err))
+	if err := decoder.Decode(into); err != nil && !errors.Is(err, io.EOF) {
+		mistakes.add("%s: %s: %s", file, name, oneLine(err))
 	}
-	return clients
 }
 
 func plain(node yaml.Node) (string, error) {

@@ -21,17 +21,20 @@ const (
 	PathRegister  = "/oauth/register"
 	PathRevoke    = "/oauth/revoke"
 	PathKeys      = "/oauth/jwks"
-	PathMCP       = "/mcp"
+	// PathIntrospect is there only where resource servers are configured.
+	PathIntrospect = "/oauth/introspect"
+	PathMCP        = "/mcp"
 )
 
 // Settings are what the documents are made of.
 type Settings struct {
-	Issuer       string // the public origin
-	ResourceName string
-	HelpURL      string
-	PrivacyURL   string
-	Registration bool // dynamic registration is on
-	JWKS         func() []byte
+	Issuer        string // the public origin
+	ResourceName  string
+	HelpURL       string
+	PrivacyURL    string
+	Registration  bool // dynamic registration is on
+	Introspection bool // resource servers are configured
+	JWKS          func() []byte
 }
 
 // Documents serves the well-known tree and the key set. The documents are made once: a request
@@ -58,6 +61,8 @@ type serverMetadata struct {
 	TokenEndpoint           string   `json:"token_endpoint"`
 	RegistrationEndpoint    string   `json:"registration_endpoint,omitempty"`
 	RevocationEndpoint      string   `json:"revocation_endpoint"`
+	IntrospectionEndpoint   string   `json:"introspection_endpoint,omitempty"`
+	IntrospectionMethods    []string `json:"introspection_endpoint_auth_methods_supported,omitempty"`
 	JWKSURI                 string   `json:"jwks_uri"`
 	ScopesSupported         []string `json:"scopes_supported"`
 	ResponseTypesSupported  []string `json:"response_types_supported"`
@@ -98,6 +103,10 @@ func New(s Settings) (*Documents, error) {
 		CodeChallengeMethods: []string{"S256"}, IssParameterSupported: true,
 		ProtectedResources:   []string{s.Issuer + PathMCP},
 		ServiceDocumentation: s.HelpURL, OPPolicyURI: s.PrivacyURL, UILocalesSupported: []string{"en"},
+	}
+	if s.Introspection {
+		metadata.IntrospectionEndpoint = s.Issuer + PathIntrospect
+		metadata.IntrospectionMethods = []string{string(bridge.AuthPost), string(bridge.AuthBasic)} // never none (AS-016)
 	}
 	if s.Registration {
 		metadata.RegistrationEndpoint = s.Issuer + PathRegister

@@ -67,7 +67,7 @@ func (x *exchange) passError(res *http.Response, excerpt []byte) *refusal {
 	if len(excerpt) == maxExcerpt || !acceptableEncoding(res) {
 		return x.upstreamFailed(fmt.Errorf("the upstream's error answer of status %d is too large or encoded", res.StatusCode))
 	}
-	r := newRedactor(x.who.key.token.Reveal())
+	r := redactor{secret: x.who.key.bytes}
 	body := r.clean(excerpt, true)
 	x.reportEcho(r.found)
 	h := x.w.Header()

@@ -47,12 +47,13 @@ func (c *tokenCache) check(tokens Tokens, presented secret.Token, resource strin
 type upstreamKey struct {
 	token         secret.Token
 	authorization []string // the field's value on the way to the upstream
+	bytes         []byte   // what is looked for on the way back
 	sealed        []byte   // what it was opened from
 	touched       atomic.Int64
 }
 
 func newUpstreamKey(key secret.Token, sealed []byte) *upstreamKey {
-	return &upstreamKey{token: key, authorization: []string{"Bearer " + key.Reveal()}, sealed: sealed}
+	return &upstreamKey{token: key, authorization: []string{"Bearer " + key.Reveal()}, bytes: []byte(key.Reveal()), sealed: sealed}
 }
 
 // touch reports whether the last time it said yes is at least every ago.

@@ -15,6 +15,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/discovery"
+	"github.com/abilityai/trinity-bridge/bridge/jsonrpc"
 	"github.com/abilityai/trinity-bridge/bridge/outbound"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 	"github.com/abilityai/trinity-bridge/bridge/token"
@@ -120,7 +121,8 @@ type Gateway struct {
 	tokens     *tokenCache
 	keys       *keyCache
 	guesses    *guesses
-	buffers    sync.Pool
+	buffers    sync.Pool // of *[bufferBytes]byte
+	readers    sync.Pool // of *jsonrpc.Reader
 
 	// life ends with Close; listening, its child, ends with Drain too.
 	life, listening      context.Context
@@ -143,6 +145,7 @@ func New(o Options) (*Gateway, error) {
 		challenges: newChallenges(o.Issuer),
 		origins:    map[string]bool{o.Issuer: true},
 		buffers:    sync.Pool{New: func() any { return new([bufferBytes]byte) }},
+		readers:    sync.Pool{New: func() any { return new(jsonrpc.Reader) }},
 	}
 	for _, origin := range o.Origins {
 		g.origins[origin] = true

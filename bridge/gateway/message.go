@@ -23,7 +23,12 @@ func (x *exchange) readMessage() *refusal {
 	if no := x.readBody(); no != nil {
 		return no
 	}
-	body, err := jsonrpc.Read(x.data)
+	reader, ok := x.g.readers.Get().(*jsonrpc.Reader)
+	if !ok {
+		return x.internal(errors.New("the pool of readers holds something else"))
+	}
+	body, err := reader.Read(x.data)
+	x.g.readers.Put(reader)
 	if refused := jsonrpc.AsError(err); refused != nil {
 		x.body.Messages = []jsonrpc.Message{{ID: refused.ID}} // the answer carries the id
 		return malformed(refused.Code, refused.Message)

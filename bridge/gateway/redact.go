@@ -10,16 +10,9 @@ import "bytes"
 // ends with its line end never waits.
 type redactor struct {
 	secret []byte
-	mask   []byte
 	held   int // bytes at the front of the buffer that were not sent yet
 	tail   int // where in the last chunk they began
 	found  int
-}
-
-func newRedactor(secret string) redactor {
-	mask := bytes.Repeat([]byte("*"), len(secret))
-	copy(mask, "[redacted]")
-	return redactor{secret: []byte(secret), mask: mask}
 }
 
 // clean redacts chunk in place and returns what may be sent. At the end of the stream nothing is held back.
@@ -29,8 +22,10 @@ func (r *redactor) clean(chunk []byte, end bool) []byte {
 		if i < 0 {
 			break
 		}
-		copy(chunk[at+i:], r.mask)
-		at += i + len(r.mask)
+		at += i
+		copy(chunk[at:], bytes.Repeat([]byte("*"), len(r.secret)))
+		copy(chunk[at:at+len(r.secret)], "[redacted]")
+		at += len(r.secret)
 		r.found++
 	}
 	r.tail = len(chunk)

@@ -11,7 +11,7 @@ const redactKey = "trinity_mcp_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 // pump runs text through a redactor in chunks of the given sizes, round and round, with a buffer as small as
 // it may be.
 func pump(text string, sizes []int) (string, int) {
-	r := newRedactor(redactKey)
+	r := redactor{secret: []byte(redactKey)}
 	buf := make([]byte, 4*len(redactKey))
 	var out bytes.Buffer
 	for i := 0; ; i++ {
@@ -56,7 +56,7 @@ func TestRedactor_RS23_anyChunks(t *testing.T) {
 // TestRedactor_wholeEventsNeverWait: what ends with a line end cannot be the beginning of a key.
 func TestRedactor_wholeEventsNeverWait(t *testing.T) {
 	t.Parallel()
-	r := newRedactor(redactKey)
+	r := redactor{secret: []byte(redactKey)}
 	for _, event := range []string{"data: trinity_mcp_\n\n", ": keepalive\n\n", "data: t\r\n\r\n"} {
 		if got := r.clean([]byte(event), false); string(got) != event {
 			t.Errorf("%q: only %q was sent", event, got)

@@ -22,21 +22,26 @@ func (x *exchange) openSession() *refusal {
 	if len(lines) == 0 || x.modern() || x.initializes() {
 		return nil
 	}
-	refused := noSession()
-	refused.outcome = "session_not_found"
-	if len(lines[0]) > maxSessionField {
-		return refused
-	}
-	sealed, err := base64.RawURLEncoding.Strict().DecodeString(lines[0])
+	id, err := x.unseal(lines[0])
 	if err != nil {
-		return refused
+		no := noSession()
+		no.outcome = "session_not_found"
+		return no
+	}
+	x.session, x.sealed = id, lines[0]
+	return nil
+}
+
+func (x *exchange) unseal(field string) (string, error) {
+	if len(field) > maxSessionField {
+		return "", errors.New("longer than any session id")
+	}
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(field)
+	if err != nil {
+		return "", err
 	}
 	id, err := x.g.Ring.Open(sealKind, x.who.binding, sealed)
-	if err != nil {
-		return refused
-	}
-	x.session, x.sealed = string(id), lines[0]
-	return nil
+	return string(id), err
 }
 
 // sealSession is the id a client gets for one of the upstream's. The id it came with stays as it is.

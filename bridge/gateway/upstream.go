@@ -50,7 +50,7 @@ func (x *exchange) endsWithClient() bool { return x.modern() || x.r.Method == ht
 // request makes the upstream's request from nothing but what is listed here: no header of the
 // client passes because nobody thought of it (RS-12, RS-14, RS-15, I4).
 func (x *exchange) request(ctx context.Context) *http.Request {
-	from, to := x.r.Header, make(http.Header, 12)
+	from, to := x.r.Header, make(http.Header, 8)
 	to["Authorization"] = x.who.key.authorization
 	to["User-Agent"] = []string{"trinity-bridge"}
 	if x.reference != "" {

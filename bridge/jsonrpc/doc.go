@@ -1,6 +1,6 @@
 // Package jsonrpc reads what a client posts to an MCP endpoint, in one way only (invariant I9).
 //
-//	body bytes → Read → Body{Messages} → the caller decides → forwards the very same bytes
+//	body bytes → Reader.Read → Body{Messages} → the caller decides → forwards the very same bytes
 //
 // A permission is decided here on what a parser made of a body, and the upstream acts on what its
 // own parser makes of it. So whatever two parsers could read differently is refused: members that

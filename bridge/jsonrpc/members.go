@@ -12,7 +12,7 @@ type shape struct {
 	version, id, method, params, result, failure bool
 }
 
-func (r *reader) message() (Message, error) {
+func (r *Reader) message() (Message, error) {
 	var m Message
 	var has shape
 	r.fault = ""
@@ -54,7 +54,7 @@ func (r *reader) message() (Message, error) {
 }
 
 // kind classifies a message that may be one of the three and nothing in between (RS-42).
-func (r *reader) kind(m Message, has shape) Kind {
+func (r *Reader) kind(m Message, has shape) Kind {
 	if !has.version {
 		r.wrong("jsonrpc is not 2.0")
 	}
@@ -78,7 +78,7 @@ func (r *reader) kind(m Message, has shape) Kind {
 	return Response
 }
 
-func (r *reader) id() (ID, error) {
+func (r *Reader) id() (ID, error) {
 	raw, err := r.dec.ReadValue()
 	if err != nil {
 		return "", err
@@ -93,7 +93,7 @@ func (r *reader) id() (ID, error) {
 	return "", nil
 }
 
-func (r *reader) params(m *Message) error {
+func (r *Reader) params(m *Message) error {
 	if r.dec.PeekKind() != '{' {
 		r.wrong("params is not an object")
 		_, err := r.dec.ReadValue()
@@ -119,7 +119,7 @@ func (r *reader) params(m *Message) error {
 	})
 }
 
-func (r *reader) meta(m *Message) error {
+func (r *Reader) meta(m *Message) error {
 	if r.dec.PeekKind() != '{' {
 		r.wrong("params._meta is not an object")
 		_, err := r.dec.ReadValue()

@@ -21,15 +21,27 @@ const (
 // metaVersion is the member of params._meta that carries the protocol version (MCP 2026-07-28).
 const metaVersion = "io.modelcontextprotocol/protocolVersion"
 
+// Reader reads bodies one after the other; the zero value is ready. It holds what reading needs, so
+// that a caller with many bodies need not make it anew for each.
+type Reader struct {
+	dec  jsontext.Decoder
+	from bytes.Buffer
+	// fault is the first thing that is wrong with the current message. Reading goes on, so that
+	// the answer can carry the request's id.
+	fault string
+}
+
 // Read reads a body. An error is an *Error: CodeParse when the bytes are not one strict JSON
 // text, CodeInvalidRequest when they are, but no MCP message or a doubtful one.
 //
-// Read takes arrays; whether the protocol version has them is the caller's to say.
-func Read(data []byte) (Body, error) {
+// Read takes arrays; whether the protocol version has them is the caller's to say. Neither the
+// Body nor the Reader refers to data afterwards.
+func (r *Reader) Read(data []byte) (Body, error) {
 	if tooDeep(data) {
 		return Body{}, invalid("the JSON is nested too deeply")
 	}
-	r := reader{dec: jsontext.NewDecoder(bytes.NewBuffer(data))}
+	r.reset(data)
+	defer r.reset(nil)
 	var body Body
 	var err error
 	switch r.dec.PeekKind() {
@@ -52,6 +64,11 @@ func Read(data []byte) (Body, error) {
 		return Body{}, parse("there is something after the JSON text")
 	}
 	return body, nil
+}
+
+func (r *Reader) reset(data []byte) {
+	r.from = *bytes.NewBuffer(data) // the decoder reads a bytes.Buffer where it lies
+	r.dec.Reset(&r.from)
 }
 
 func refuse(err error) error {
@@ -104,14 +121,7 @@ func stringEnd(data []byte, i int) int {
 	}
 }
 
-type reader struct {
-	dec *jsontext.Decoder
-	// fault is the first thing that is wrong with the current message. Reading goes on, so that
-	// the answer can carry the request's id.
-	fault string
-}
-
-func (r *reader) batch() ([]Message, error) {
+func (r *Reader) batch() ([]Message, error) {
 	if _, err := r.dec.ReadToken(); err != nil {
 		return nil, err
 	}
@@ -140,7 +150,7 @@ func (r *reader) batch() ([]Message, error) {
 
 // object reads an object member by member. take reads the value of the member it is given and
 // reports whether the name is one it knows; known are the names that others must not resemble.
-func (r *reader) object(known []string, take func(name []byte) (bool, error)) error {
+func (r *Reader) object(known []string, take func(name []byte) (bool, error)) error {
 	if _, err := r.dec.ReadToken(); err != nil {
 		return err
 	}
@@ -168,7 +178,7 @@ func (r *reader) object(known []string, take func(name []byte) (bool, error)) er
 }
 
 // name is the text of the next member's name. It lives until the next read.
-func (r *reader) name() ([]byte, error) {
+func (r *Reader) name() ([]byte, error) {
 	raw, err := r.dec.ReadValue()
 	if err != nil {
 		return nil, err
@@ -177,7 +187,7 @@ func (r *reader) name() ([]byte, error) {
 }
 
 // text reads a string of at most limit bytes. Anything else is a fault, and "" is returned.
-func (r *reader) text(limit int, fault string) (string, error) {
+func (r *Reader) text(limit int, fault string) (string, error) {
 	raw, err := r.dec.ReadValue()
 	if err != nil {
 		return "", err
@@ -201,7 +211,7 @@ func unquote(raw jsontext.Value) ([]byte, error) {
 	return jsontext.AppendUnquote(nil, raw)
 }
 
-func (r *reader) wrong(fault string) {
+func (r *Reader) wrong(fault string) {
 	if r.fault == "" {
 		r.fault = fault
 	}

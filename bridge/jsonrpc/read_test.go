@@ -74,7 +74,7 @@ func TestRead_accepts(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := jsonrpc.Read([]byte(tt.body))
+			got, err := new(jsonrpc.Reader).Read([]byte(tt.body))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -155,7 +155,7 @@ func TestRead_refuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.id+"/"+tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := jsonrpc.Read([]byte(tt.body))
+			got, err := new(jsonrpc.Reader).Read([]byte(tt.body))
 			refused := jsonrpc.AsError(err)
 			if refused == nil {
 				t.Fatalf("got %+v, %v; want an *Error", got, err)
@@ -173,9 +173,27 @@ func TestRead_refusalKeepsTheID(t *testing.T) {
 		`{"jsonrpc":"2.0","id":"a-1","method":"tools/list","Method":"tools/call"}`,
 		`{"Method":"tools/call","jsonrpc":"2.0","method":"tools/list","id":"a-1"}`,
 	} {
-		_, err := jsonrpc.Read([]byte(body))
+		_, err := new(jsonrpc.Reader).Read([]byte(body))
 		if refused := jsonrpc.AsError(err); refused == nil || refused.ID != `"a-1"` {
 			t.Errorf("%s: got %#v, want the id", body, err)
+		}
+	}
+}
+
+// TestRead_again: a Reader forgets what it read before, good or bad.
+func TestRead_again(t *testing.T) {
+	t.Parallel()
+	var r jsonrpc.Reader
+	for _, body := range []string{
+		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"x":[{"y":`,
+		`[{"jsonrpc":"2.0","id":1,"Method":"x"}]`, "{", "",
+	} {
+		if got, err := r.Read([]byte(body)); err == nil {
+			t.Errorf("%q was read as %+v", body, got)
+		}
+		got, err := r.Read([]byte(`{"jsonrpc":"2.0","id":"b","method":"ping"}`))
+		if diff := cmp.Diff(one(jsonrpc.Message{Kind: jsonrpc.Request, ID: `"b"`, Method: "ping"}), got); err != nil || diff != "" {
+			t.Errorf("after %q: %v %s", body, err, diff)
 		}
 	}
 }
@@ -221,7 +239,7 @@ func FuzzRead(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		body, err := jsonrpc.Read(data)
+		body, err := new(jsonrpc.Reader).Read(data)
 		if err != nil {
 			if refused := jsonrpc.AsError(err); refused == nil {
 				t.Fatalf("%v is no *Error", err)
@@ -300,8 +318,9 @@ func BenchmarkRead(b *testing.B) {
 		body := []byte(request(`{"name":"chat_with_agent","arguments":{"message":"` + strings.Repeat("x", size) + `"},"_meta":{"progressToken":3}}`))
 		b.Run(fmt.Sprintf("%d", size), func(b *testing.B) {
 			b.ReportAllocs()
+			var r jsonrpc.Reader
 			for b.Loop() {
-				if _, err := jsonrpc.Read(body); err != nil {
+				if _, err := r.Read(body); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -17,3 +17,8 @@ type Access struct {
 	IssuedAt  time.Time     // iat
 	ExpiresAt time.Time     // exp
 }
+
+// Use is what the token says of its grant.
+func (a Access) Use() bridge.TokenUse {
+	return bridge.TokenUse{ID: a.ID, ClientID: a.ClientID, PersonID: a.PersonID, Resource: a.Resource}
+}
