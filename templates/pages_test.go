@@ -113,7 +113,7 @@ func TestConsent_CO22_facts(t *testing.T) {
 		"What it may do See your Trinity Look at your agents", // scopes in words
 		"Connects to https://bridge.example.com/mcp",          // resource
 		"How long Until it has been unused for 30 days, and 180 days at most.",
-		"Disconnect in the app, or delete the key “bridge Claude 7f3a91” under API keys in Trinity.",
+		"Disconnect in the app, or delete the key “bridge Claude 7f3a91” under MCP keys in Trinity’s settings.",
 	)
 	bare := write(t, samples()["consent, bare"])
 	wantWords(t, bare, "Let an app use Trinity as you?", "It gives no name.", "Until its first pass runs out")
