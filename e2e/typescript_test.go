@@ -60,13 +60,15 @@ func TestTypeScriptSDK_fastMCP(t *testing.T) {
 	b.wantDiscreet(t, secrets, client.program)
 }
 
-// TestTypeScriptSDK_codeAfterCrash has the program die between a code's first use and its second: the second is
-// refused, and takes the grant with it, as the use of a stolen code must (RFC 9700 §4.4).
-func TestTypeScriptSDK_codeAfterCrash(t *testing.T) {
+// TestTypeScriptSDK_codeOverCrashes has the program die before a code's first use and before its second. The first
+// works; the second is refused, and takes the grant with it, as the use of a stolen code must (RFC 9700 §4.4).
+func TestTypeScriptSDK_codeOverCrashes(t *testing.T) {
 	b := startServe(t)
 	secrets := canaries{}
 	client := startTypeScript(t, b, "pause", "call", "pause", "refused")
-	signIn(t, b, client.authorizeURL, client.redirectURL, secrets)
+	web, onward := allow(t, b, client.authorizeURL, client.redirectURL, secrets)
+	b.crash(t)
+	arrive(t, b, web, onward, secrets)
 	sent := client.wantConnected(t, b, secrets)
 	client.wantCall(t)
 	client.awaitStep(t, "pause")

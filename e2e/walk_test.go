@@ -15,7 +15,14 @@ import (
 // back what the client was sent there.
 func signIn(t *testing.T, b *bridge, authorizeURL, redirectURL string, secrets canaries) url.Values {
 	t.Helper()
-	web := newBrowser(t)
+	web, onward := allow(t, b, authorizeURL, redirectURL, secrets)
+	return arrive(t, b, web, onward, secrets)
+}
+
+// allow is signIn up to the page after the decision, which sends the browser onward to the client.
+func allow(t *testing.T, b *bridge, authorizeURL, redirectURL string, secrets canaries) (web *browser, onward string) {
+	t.Helper()
+	web = newBrowser(t)
 	mailbox := web.open(t, authorizeURL)
 	asksCode := web.submit(t, mailbox.form(t, "email"), url.Values{"email": {alice}}, button{})
 	code := b.nextCode(t)
@@ -30,7 +37,13 @@ func signIn(t *testing.T, b *bridge, authorizeURL, redirectURL string, secrets c
 	if !strings.HasPrefix(sendsOn.next, redirectURL+"?") {
 		t.Fatalf("the page after the decision sends the browser to %q, not to %s:\n%s", sendsOn.next, redirectURL, sendsOn.body)
 	}
-	back := web.open(t, sendsOn.next)
+	return web, sendsOn.next
+}
+
+// arrive brings the browser to the client and gives back what the client was sent.
+func arrive(t *testing.T, b *bridge, web *browser, onward string, secrets canaries) url.Values {
+	t.Helper()
+	back := web.open(t, onward)
 	if back.status != http.StatusOK {
 		t.Fatalf("the client answered its redirect with %d:\n%s", back.status, back.body)
 	}

@@ -1,6 +1,7 @@
 package protocol_test
 
 import (
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -112,4 +113,54 @@ func TestRevocation_retriesUntilConfirmed(t *testing.T) {
 	b.Trinity.Set(healthyBackend)
 	b.Clock.Advance(2 * time.Hour)
 	wait(t, func() bool { return liveKeys(b) == 0 }, "the key is revoked after all")
+}
+
+// RS-56, RS-57, GW-30: answers of the MCP endpoint are not compressed, and no outer cache may keep them.
+func TestCall_RS56_RS57_headers(t *testing.T) {
+	t.Parallel()
+	b := bridgetest.Start(t)
+	tokens := b.Connect(t, b.Register(t), alice)
+	session := b.Session(t, tokens.Access)
+	answers := map[string]bridgetest.Answer{
+		"a call": b.Call(t, tokens.Access, `{"jsonrpc":"2.0","id":2,"method":"tools/list"}`, "Mcp-Session-Id", session,
+			"MCP-Protocol-Version", "2025-11-25", "Accept-Encoding", "gzip"),
+		"a refusal": b.Call(t, "", bridgetest.Initialize, "Accept-Encoding", "gzip"),
+	}
+	for what, answer := range answers {
+		cache := answer.Header.Get("Cache-Control")
+		if answer.Header.Get("Content-Encoding") != "" || !strings.Contains(cache, "no-store") || !strings.Contains(cache, "private") ||
+			!strings.Contains(strings.Join(answer.Header.Values("Vary"), ","), "Authorization") {
+			t.Errorf("%s (%d): headers %v", what, answer.Status, answer.Header)
+		}
+	}
+}
+
+// OP-35: SIGTERM while a stream is open ends it cleanly and the program in time.
+func TestStop_OP35_openStream(t *testing.T) {
+	t.Parallel()
+	b := bridgetest.Start(t)
+	tokens := b.Connect(t, b.Register(t), alice)
+	session := b.Session(t, tokens.Access)
+	req := b.Request(t, http.MethodGet, "/mcp", "", "Authorization", "Bearer "+tokens.Access, "Mcp-Session-Id", session, "Accept", "text/event-stream")
+	res, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusOK {
+		t.Fatalf("GET: %d", res.StatusCode)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(io.Discard, res.Body)
+		ended <- err
+	}()
+	began := time.Now()
+	b.Stop(t)
+	if err := <-ended; err != nil {
+		t.Errorf("the stream was cut: %v", err)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("stopping took %s", took)
+	}
 }
