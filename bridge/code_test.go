@@ -110,8 +110,10 @@ func TestPerson_ID_I6(t *testing.T) {
 	t.Parallel()
 	ids := map[string]bool{}
 	for _, p := range []bridge.Person{
-		{Source: "trinity", Subject: "alice@example.com"}, {Source: "https://id.example.com", Subject: "alice@example.com"},
-		{Source: "trinity\x00alice", Subject: "@example.com"}, {Source: "trinity", Subject: "Alice@example.com"},
+		{Source: "trinity", Subject: "alice@example.com"},
+		{Source: "https://id.example.com", Subject: "alice@example.com"},
+		{Source: "trinity\x00alice", Subject: "@example.com"},
+		{Source: "trinity", Subject: "Alice@example.com"},
 	} {
 		ids[p.ID()] = true
 	}

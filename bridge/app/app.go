@@ -132,7 +132,8 @@ func (b *Bridge) openStore(ctx context.Context) error {
 	}
 	b.store = store
 	b.trail = audit.New(store, b.log, b.now)
-	b.metrics = telemetry.New(func() bool { return b.ready(context.Background()) == nil })
+	scrapes := context.WithoutCancel(ctx) // they come after the start is over
+	b.metrics = telemetry.New(func() bool { return b.ready(scrapes) == nil })
 	b.trail.Also(b.metrics.Event)
 	issuer := b.config.PublicURL.String()
 	deployment, err := store.Deployment(ctx)

@@ -19,7 +19,7 @@ import (
 
 const issuer = "https://connect.example.com"
 
-func newKeeper(t *testing.T, issuer string, masters ...string) (*flow.Keeper, func([]byte) *flow.Keeper) {
+func newKeeper(t *testing.T, issuer string) (*flow.Keeper, func([]byte) *flow.Keeper) {
 	t.Helper()
 	store, err := badger.Open(badger.Options{Dir: t.TempDir()})
 	if err != nil {
@@ -30,7 +30,7 @@ func newKeeper(t *testing.T, issuer string, masters ...string) (*flow.Keeper, fu
 	if err != nil {
 		t.Fatal(err)
 	}
-	make := func(masters ...[]byte) *flow.Keeper {
+	keeper := func(masters ...[]byte) *flow.Keeper {
 		ring, err := secret.NewKeyring(masters...)
 		if err != nil {
 			t.Fatal(err)
@@ -38,7 +38,7 @@ func newKeeper(t *testing.T, issuer string, masters ...string) (*flow.Keeper, fu
 		return flow.New(flow.Options{Store: store, Ring: ring, Issuer: public, Now: time.Now, Rand: rand.Reader})
 	}
 	old := []byte(strings.Repeat("an-old-master-secret", 2))
-	return make(old), func(newer []byte) *flow.Keeper { return make(newer, old) }
+	return keeper(old), func(newer []byte) *flow.Keeper { return keeper(newer, old) }
 }
 
 func begin(t *testing.T, k *flow.Keeper) (bridge.Flow, *http.Cookie) {
