@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -65,6 +66,7 @@ func compare(b *testing.B, kind string, size, conns int) {
 	bare := httptest.NewServer(&httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport: outbound.Transport(), BufferPool: &buffers{},
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // it has a line for each connection closed at the end
 	})
 	b.Cleanup(bare.Close)
 	sides := []*side{

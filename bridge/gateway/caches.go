@@ -20,26 +20,35 @@ const (
 // tokenCache keeps what verified tokens say, by the token's hash: a signature costs a hundred times
 // as much as looking here. Failures are never kept, and whether the grant lives is not its business.
 type tokenCache struct {
-	verified *lru.Cache[bridge.Hash, token.Access]
+	known *lru.Cache[bridge.Hash, verified]
 }
 
+// verified is what a token said when it was last checked. It is checked again every minute, so that
+// a signing key that was dropped verifies nothing for longer than that (I10).
+type verified struct {
+	access token.Access
+	again  time.Time
+}
+
+const verifiedFor = time.Minute
+
 func newTokenCache() (*tokenCache, error) {
-	verified, err := lru.New[bridge.Hash, token.Access](maxTokens)
-	return &tokenCache{verified: verified}, err
+	known, err := lru.New[bridge.Hash, verified](maxTokens)
+	return &tokenCache{known: known}, err
 }
 
 // check is tokens.Check with a memory. A token that has expired since is checked again, and that says so.
 func (c *tokenCache) check(tokens Tokens, presented secret.Token, resource string, now time.Time) (token.Access, error) {
 	hash := presented.Hash()
-	if access, ok := c.verified.Get(hash); ok && now.Before(access.ExpiresAt) && access.Resource == resource {
-		return access, nil
+	if v, ok := c.known.Get(hash); ok && now.Before(v.again) && now.Before(v.access.ExpiresAt) && v.access.Resource == resource {
+		return v.access, nil
 	}
 	access, err := tokens.Check(presented, resource)
 	if err != nil {
-		c.verified.Remove(hash)
+		c.known.Remove(hash)
 		return token.Access{}, err
 	}
-	c.verified.Add(hash, access)
+	c.known.Add(hash, verified{access: access, again: now.Add(verifiedFor)})
 	return access, nil
 }
 

@@ -4,11 +4,14 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/gateway"
+	"github.com/abilityai/trinity-bridge/bridge/secret"
+	"github.com/abilityai/trinity-bridge/bridge/token"
 )
 
 const (
@@ -235,6 +238,44 @@ func TestGrant_RS24_endsAtOnceThoughTheTokenIsCached(t *testing.T) {
 	}
 	w.grants.change(c.grant.ID, func(g *bridge.Grant) { g.Status = bridge.GrantEnded })
 	w.call(c, ping).want(t, http.StatusUnauthorized)
+}
+
+// countingTokens counts the tokens that are really checked, and can turn against them.
+type countingTokens struct {
+	gateway.Tokens
+	checked atomic.Int32
+	dropped atomic.Bool
+}
+
+func (c *countingTokens) Check(presented secret.Token, at string) (token.Access, error) {
+	c.checked.Add(1)
+	if c.dropped.Load() {
+		return token.Access{}, bridge.Refuse("invalid_token", "the key is gone")
+	}
+	return c.Tokens.Check(presented, at)
+}
+
+// TestToken_RS23: a verified token is remembered for a minute, so a dropped signing key is worth nothing after that.
+func TestToken_RS23_checkedOnceAMinute(t *testing.T) {
+	t.Parallel()
+	counting := &countingTokens{}
+	w := start(t, func(o *gateway.Options) { counting.Tokens, o.Tokens = o.Tokens, counting })
+	c := w.connect("alice")
+	for range 5 {
+		w.call(c, ping).want(t, http.StatusOK)
+	}
+	if n := counting.checked.Load(); n != 1 {
+		t.Errorf("the token was checked %d times, want once", n)
+	}
+	counting.dropped.Store(true)
+	w.call(c, ping).want(t, http.StatusOK)
+	w.clock.advance(time.Minute)
+	for range 3 { // failures are not remembered
+		w.call(c, ping).want(t, http.StatusUnauthorized)
+	}
+	if n := counting.checked.Load(); n != 4 {
+		t.Errorf("the token was checked %d times, want 4", n)
+	}
 }
 
 func TestGrant_newKeyReplacesTheOpenedOne(t *testing.T) {

@@ -122,8 +122,11 @@ func (x *exchange) report(ctx context.Context, no *refusal) {
 	if no.status >= http.StatusInternalServerError {
 		level = slog.LevelWarn
 	}
-	x.g.Log.LogAttrs(ctx, level, "call not served", slog.String("request_id", x.reference),
-		slog.Int("status", no.status), slog.String("answer", no.message), slog.Any("error", no.cause))
+	attrs := []slog.Attr{slog.String("request_id", x.reference), slog.Int("status", no.status), slog.String("answer", no.message)}
+	if no.cause != nil {
+		attrs = append(attrs, slog.Any("error", no.cause))
+	}
+	x.g.Log.LogAttrs(ctx, level, "call not served", attrs...)
 }
 
 // record adds a line to the audit trail about this request.

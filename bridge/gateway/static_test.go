@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -138,6 +139,36 @@ func TestStaticKey_whileTrinityCannotSay(t *testing.T) {
 	if got.header.Get("Www-Authenticate") != "" {
 		t.Error("the upstream's challenge reached the client")
 	}
-	w.trinity.say("", bridge.StandingDead)
+	w.upstream.answer(func(rw http.ResponseWriter, _ *http.Request, _ string) {
+		w.trinity.say("", bridge.StandingDead) // Trinity finds its voice in between
+		rw.WriteHeader(http.StatusUnauthorized)
+	})
 	w.send("POST", "/mcp", initialize, bearer(key)).want(t, http.StatusUnauthorized)
+	w.wantAudit(t, "call_refused key_refused")
+}
+
+// TestStaticKey_networks: who cannot be told apart by address shares one allowance.
+func TestStaticKey_ST03_networks(t *testing.T) {
+	t.Parallel()
+	for _, addresses := range [][]string{
+		{"192.0.2.1:1", "192.0.2.254:9", "[::ffff:192.0.2.7]:1"},
+		{"[2001:db8:0:1::1]:1", "[2001:db8:0:ff:1::]:2", "[2001:db8::1%eth0]:3"},
+		{"", "unix", "nonsense:1"},
+	} {
+		w := start(t)
+		w.trinity.say("", bridge.StandingDead)
+		for i := range 31 {
+			r := w.request(t.Context(), "POST", "/mcp", ping, bearer(staticKey(fmt.Sprintf("guess-%02d-", i))))
+			r.RemoteAddr = addresses[i%len(addresses)]
+			answer := httptest.NewRecorder()
+			w.gateway.ServeHTTP(answer, r)
+			want := http.StatusUnauthorized
+			if i == 30 {
+				want = http.StatusTooManyRequests
+			}
+			if answer.Code != want {
+				t.Errorf("%v: guess %d got %d, want %d", addresses, i, answer.Code, want)
+			}
+		}
+	}
 }

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/gateway"
 )
 
@@ -227,98 +226,6 @@ func TestStream_GW35_clientLeaves(t *testing.T) {
 		r.stop()
 		within(t, "the upstream's request ends", f.gone)
 	})
-}
-
-// TestStream_I10: revoking cuts what is open, whatever it is.
-func TestStream_I10_revoked(t *testing.T) {
-	t.Parallel()
-	ends := map[string]func(w *world, c connection){
-		"ended": func(w *world, c connection) {
-			w.grants.change(c.grant.ID, func(g *bridge.Grant) { g.Status = bridge.GrantEnded })
-		},
-		"gone": func(w *world, c connection) { w.grants.drop(c.grant.ID) },
-		"lapsed": func(w *world, c connection) {
-			w.grants.change(c.grant.ID, func(g *bridge.Grant) { g.Lapses = w.clock.Now() })
-		},
-		"store is down": func(w *world, c connection) { w.grants.fail(errors.New("disk")) },
-	}
-	listen, listenHeaders := modern("subscriptions/listen", `"notifications":{}`)
-	for name, end := range ends {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := start(t, func(o *gateway.Options) { o.Limits.Recheck = 2 * time.Millisecond })
-			c, other := w.connect("alice"), w.connect("bob")
-			f := newFeed(w)
-			streams := []*reader{
-				w.stream(t, "GET", "", bearer(c.token)),
-				w.stream(t, "POST", toolCall("chat_with_agent"), bearer(c.token)),
-				w.stream(t, "POST", listen, bearer(c.token), listenHeaders),
-			}
-			unharmed := w.stream(t, "GET", "", bearer(other.token))
-			end(w, c)
-			for range streams {
-				within(t, "the upstream's request ends", f.gone)
-			}
-			for _, r := range streams {
-				for {
-					if _, err := r.event(); err != nil {
-						break
-					}
-				}
-			}
-			if name != "store is down" {
-				f.events <- "data: 1\n\n"
-				unharmed.wantEvent("data: 1\n")
-			}
-		})
-	}
-}
-
-// TestStream_GW37: what only listens ends soon after its token; a call does not.
-func TestStream_GW37_tokenExpires(t *testing.T) {
-	t.Parallel()
-	w := start(t, func(o *gateway.Options) { o.Limits.Recheck = 2 * time.Millisecond })
-	c := w.connect("alice")
-	f := newFeed(w)
-	listen, listenHeaders := modern("subscriptions/listen", `"notifications":{}`)
-	standing := w.stream(t, "GET", "", bearer(c.token))
-	listening := w.stream(t, "POST", listen, bearer(c.token), listenHeaders)
-	call := w.stream(t, "POST", toolCall("chat_with_agent"), bearer(c.token))
-	w.clock.advance(time.Hour + 30*time.Second) // the slack
-	for range 3 {
-		f.events <- "data: still\n\n"
-	}
-	for _, r := range []*reader{standing, listening, call} {
-		r.wantEvent("data: still\n")
-	}
-	w.clock.advance(31 * time.Second)
-	standing.wantEnd()
-	listening.wantEvent("event: message\ndata: {\"jsonrpc\":\"2.0\",\"id\":9,\"result\":{\"resultType\":\"complete\"," +
-		"\"_meta\":{\"io.modelcontextprotocol/subscriptionId\":9}}}\n")
-	listening.wantEnd()
-	f.events <- "data: done\n\n"
-	close(f.events)
-	call.wantEvent("data: done\n")
-	call.wantEnd()
-}
-
-func TestStream_drainAndClose(t *testing.T) {
-	t.Parallel()
-	w := start(t)
-	c := w.connect("alice")
-	f := newFeed(w)
-	standing := w.stream(t, "GET", "", bearer(c.token))
-	call := w.stream(t, "POST", toolCall("chat_with_agent"), bearer(c.token))
-	w.gateway.Drain()
-	standing.wantEnd()
-	w.send("GET", "/mcp", "", bearer(c.token)).want(t, http.StatusServiceUnavailable)
-	f.events <- "data: going on\n\n"
-	call.wantEvent("data: going on\n")
-	w.gateway.Close()
-	if _, err := call.event(); err == nil || errors.Is(err, io.EOF) {
-		t.Errorf("the call ended as if it were complete: %v", err)
-	}
-	w.call(c, ping).want(t, http.StatusServiceUnavailable)
 }
 
 // TestStream_GW36: an answer that breaks off is broken off, not ended.
