@@ -9,6 +9,7 @@ type ClientKind string
 const (
 	ClientConfigured ClientKind = "configured" // named in the configuration
 	ClientRegistered ClientKind = "registered" // by dynamic registration (RFC 7591); its words are its own claims
+	ClientDocument   ClientKind = "document"   // by the document its id is the address of (CIMD); its host is proven, its words are its own claims
 )
 
 // AuthMethod is how a client authenticates at the token endpoint (RFC 7591 §2).
@@ -19,7 +20,12 @@ const (
 	AuthNone  AuthMethod = "none"
 	AuthPost  AuthMethod = "client_secret_post"
 	AuthBasic AuthMethod = "client_secret_basic"
+	AuthKey   AuthMethod = "private_key_jwt" // RFC 7523 §2.2: an assertion signed with the client's own key
 )
+
+// AssertionAlgorithms are the signature algorithms of client assertions that are taken: none with
+// a shared key, and not "none" (AS-010).
+func AssertionAlgorithms() []string { return []string{"ES256", "ES384", "EdDSA", "PS256", "RS256"} }
 
 // Grant types (RFC 6749, RFC 7591 §2).
 const (
@@ -38,6 +44,18 @@ type Client struct {
 	AuthMethod   AuthMethod `json:"auth_method"`
 	SecretHashes []Hash     `json:"secret_hashes,omitzero"` // more than one while a secret is rotated
 	Scopes       Scopes     `json:"scopes,omitzero"`        // the most it may ask for; empty means all
+
+	// Keys is the JWK set (RFC 7517) an AuthKey client gave of itself, KeysURI where it publishes it;
+	// one of them is set. SigningAlg is the one algorithm it signs with, if it named one.
+	Keys       []byte `json:"keys,omitzero"`
+	KeysURI    string `json:"keys_uri,omitzero"`
+	SigningAlg string `json:"signing_alg,omitzero"`
+	// OffersNone: its document offers the method none beside private_key_jwt, so that what its
+	// assertions prove is more than it would have to.
+	OffersNone bool `json:"offers_none,omitzero"`
+	// Fingerprint is over what a person's yes rests on: name, website, redirect URIs, method, keys.
+	// Zero for a client that cannot change unseen.
+	Fingerprint Hash `json:"fingerprint,omitzero"`
 
 	URI             string   `json:"uri,omitzero"`
 	PolicyURI       string   `json:"policy_uri,omitzero"`
@@ -58,7 +76,7 @@ type Client struct {
 // Verified reports whether somebody other than the client vouches for its name.
 func (c *Client) Verified() bool { return c.Kind == ClientConfigured }
 
-// Public reports whether the client holds no secret.
+// Public reports whether the client holds neither secret nor key.
 func (c *Client) Public() bool { return c.AuthMethod == AuthNone }
 
 // MayUse reports whether the client may use the grant type.

@@ -27,6 +27,10 @@ type AuthorizationRequest struct {
 	Scopes        Scopes `json:"scopes"`
 	Refresh       bool   `json:"refresh,omitzero"` // a refresh family comes with the grant (AS-088)
 	LoginHint     string `json:"login_hint,omitzero"`
+	// Client is a ClientDocument as its document stood when the request was checked: what the person
+	// sees and allows is what was checked, wherever the document is ten minutes later. Nil for clients
+	// that store or configuration know.
+	Client *Client `json:"client,omitzero"`
 }
 
 // SignIn is what the sign-in step keeps in the flow. Sealed values are bound to the flow's id.

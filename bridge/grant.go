@@ -94,6 +94,7 @@ type Consent struct {
 	Resource    string    `json:"resource"`
 	Scopes      Scopes    `json:"scopes"`
 	ActingAs    ActingAs  `json:"acting_as"`
+	Fingerprint Hash      `json:"fingerprint,omitzero"` // Client.Fingerprint of that time
 	GivenAt     time.Time `json:"given_at"`
 }
 

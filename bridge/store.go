@@ -12,11 +12,16 @@ import (
 // perhaps more than once, and must only look at and change what they are given. A list with a
 // limit of 0 or less is empty.
 
-// ClientStore keeps dynamically registered clients.
+// ClientStore keeps the clients that introduced themselves: registrations, and what the documents
+// of clients last said.
 type ClientStore interface {
 	// CreateClient stores a new registered client. ErrFull when maxUnused clients are stored already
 	// that never redeemed a code (DC-07), ErrConflict when the id exists.
 	CreateClient(ctx context.Context, client Client, maxUnused int) error
+	// PutClient stores what the document of a ClientDocument says, or replaces it. Of two documents
+	// the one with the later CreatedAt stays, and of two UnusedUntil the later. ErrConflict when the
+	// id belongs to a registration.
+	PutClient(ctx context.Context, client Client, now time.Time) error
 	// Client returns a stored client, blocked ones too.
 	Client(ctx context.Context, id string, now time.Time) (Client, error)
 }
@@ -140,6 +145,13 @@ type CounterStore interface {
 	ResetCount(ctx context.Context, key string) error
 }
 
+// ReplayStore remembers what may be used once, across replicas.
+type ReplayStore interface {
+	// UseOnce reports whether this call, and no other, is the first to use id in namespace. The id is
+	// remembered until expires at least; one whose expires is not after now is refused.
+	UseOnce(ctx context.Context, namespace, id string, expires, now time.Time) (bool, error)
+}
+
 // AuditStore appends to and reads the audit trail.
 type AuditStore interface {
 	AppendAudit(ctx context.Context, events []AuditEvent) error
@@ -163,6 +175,7 @@ type Store interface {
 	RevocationStore
 	SigningKeyStore
 	CounterStore
+	ReplayStore
 	AuditStore
 
 	// Deployment returns ErrNotFound in a new store.

@@ -15,7 +15,7 @@ import (
 // the Trinity session ends. A failure on the way leaves the flow where it was, so that the person
 // can press the button again, and takes back the key.
 func (s *Step) approve(w http.ResponseWriter, r *http.Request, current bridge.Flow) {
-	client, err := s.Clients.Client(r.Context(), current.Request.ClientID)
+	client, err := s.Clients.Of(r.Context(), current.Request)
 	if err != nil || client.Blocked {
 		s.problem(w, r, flow.ErrGone)
 		return
@@ -23,6 +23,12 @@ func (s *Step) approve(w http.ResponseWriter, r *http.Request, current bridge.Fl
 	scopes, notice := chosen(r.PostForm["scope"], client)
 	if notice != "" {
 		s.page(w, r, http.StatusBadRequest, current, notice)
+		return
+	}
+	// Before anything is made that would have to be taken back. From now on no document is needed to
+	// serve the client; one that nobody redeems a code for is swept.
+	if err := s.Clients.Keep(r.Context(), client); err != nil {
+		s.problem(w, r, err)
 		return
 	}
 	grantID := s.grantID(current)
@@ -77,7 +83,8 @@ func (s *Step) issue(current bridge.Flow, client bridge.Client, grantID string, 
 		FlowID: current.ID,
 		Consent: bridge.Consent{
 			PersonID: current.SignIn.Person.ID(), ClientID: client.ID, RedirectURI: request.RedirectURI,
-			Resource: request.Resource, Scopes: scopes, ActingAs: acting, GivenAt: now,
+			Resource: request.Resource, Scopes: scopes, ActingAs: acting,
+			Fingerprint: client.Fingerprint, GivenAt: now,
 		},
 		Grant: bridge.Grant{
 			ID: grantID, Status: bridge.GrantPending, Person: current.SignIn.Person, Account: current.SignIn.Account,

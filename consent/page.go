@@ -16,7 +16,7 @@ func (s *Step) grantID(current bridge.Flow) string { return current.ID }
 
 func (s *Step) page(w http.ResponseWriter, r *http.Request, status int, current bridge.Flow, notice string) {
 	request := current.Request
-	client, err := s.Clients.Client(r.Context(), request.ClientID)
+	client, err := s.Clients.Of(r.Context(), request)
 	if err != nil {
 		s.problem(w, r, err)
 		return
@@ -36,6 +36,7 @@ func (s *Step) page(w http.ResponseWriter, r *http.Request, status int, current 
 	}
 	if !earlier.GivenAt.IsZero() {
 		page.AllowedOn = earlier.GivenAt.UTC().Format(time.DateOnly)
+		page.Changed = earlier.Fingerprint != client.Fingerprint // CO-07, AS-112
 	}
 	if notice != "" {
 		s.Log.InfoContext(r.Context(), "consent shown again", "notice", notice, "request_id", audit.RequestID(r.Context()))

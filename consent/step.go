@@ -36,8 +36,10 @@ type Credentials interface {
 
 // Clients finds who is asking.
 type Clients interface {
-	Client(ctx context.Context, id string) (bridge.Client, error)
+	Of(ctx context.Context, request bridge.AuthorizationRequest) (bridge.Client, error)
 	Describe(ctx context.Context, request bridge.AuthorizationRequest) templates.Client
+	// Keep makes a client known for good that only its document described so far.
+	Keep(ctx context.Context, client bridge.Client) error
 }
 
 // Lifetimes are shown on the page and set on what an approval makes.

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
 )
 
 // alice may sign in at every simulated Trinity.
@@ -45,8 +47,8 @@ func startDemo(t *testing.T) *bridge {
 	b := &bridge{dataDir: t.TempDir()}
 	b.args = []string{
 		"demo", "--data", b.dataDir,
-		"--listen", fmt.Sprintf("127.0.0.1:%d", freePort(t)),
-		"--operator-listen", fmt.Sprintf("127.0.0.1:%d", freePort(t)),
+		"--listen", fmt.Sprintf("127.0.0.1:%d", bridgetest.FreePort(t)),
+		"--operator-listen", fmt.Sprintf("127.0.0.1:%d", bridgetest.FreePort(t)),
 	}
 	b.nextCode = func(t *testing.T) string {
 		t.Helper()
@@ -65,13 +67,13 @@ func startServe(t *testing.T) *bridge {
 	t.Helper()
 	up := startUpstream(t)
 	b := &bridge{dataDir: t.TempDir(), args: []string{"serve"}, upstream: up, nextCode: up.nextCode}
-	port := freePort(t)
+	port := bridgetest.FreePort(t)
 	b.origin = fmt.Sprintf("http://127.0.0.1:%d", port)
 	b.connector = b.origin + "/mcp"
 	b.env = []string{
 		"TRINITY_BRIDGE_PUBLIC_URL=" + b.origin,
 		fmt.Sprintf("TRINITY_BRIDGE_LISTEN=127.0.0.1:%d", port),
-		fmt.Sprintf("TRINITY_BRIDGE_OPERATOR_LISTEN=127.0.0.1:%d", freePort(t)),
+		fmt.Sprintf("TRINITY_BRIDGE_OPERATOR_LISTEN=127.0.0.1:%d", bridgetest.FreePort(t)),
 		"TRINITY_BRIDGE_TRINITY_URL=" + up.trinity.BackendURL(),
 		"TRINITY_BRIDGE_MCP_URL=" + up.endpoint,
 		"TRINITY_BRIDGE_DATA=" + b.dataDir,

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
 )
 
 // TestMCPRemote has mcp-remote sign in, be stopped, and come back after its access token died and the bridge
@@ -26,7 +28,7 @@ func TestMCPRemote(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := startBridge(t)
 			secrets := canaries{}
-			home := mcpRemoteHome{t.TempDir(), freePort(t)}
+			home := mcpRemoteHome{t.TempDir(), bridgetest.FreePort(t)}
 
 			first := home.start(t, b)
 			authorize, redirect := first.awaitAuthorizeURL(t, b)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -277,15 +276,4 @@ func decodeEvent[T any](l line, name string) (*T, error) {
 	}
 	event := new(T)
 	return event, json.Unmarshal([]byte(l.text), event)
-}
-
-// freePort finds a loopback port that nothing listens on.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("finding a free port: %v", err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }

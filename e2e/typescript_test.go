@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
 )
 
 // callArguments go through the bridge unchanged.
@@ -137,7 +139,7 @@ type (
 
 func startTypeScript(t *testing.T, b *bridge, steps ...string) *typeScript {
 	t.Helper()
-	port := freePort(t)
+	port := bridgetest.FreePort(t)
 	c := &typeScript{redirectURL: fmt.Sprintf("http://127.0.0.1:%d/callback", port)}
 	c.program = startNode(t, "typescript-client.mjs", nil, map[string]any{
 		"serverUrl": b.connector, "callbackPort": port, "tool": "get_agent", "args": callArguments,

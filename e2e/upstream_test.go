@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
 	"github.com/abilityai/trinity-bridge/federation/trinity/trinitytest"
 )
 
@@ -33,7 +34,7 @@ func startUpstream(t *testing.T) *upstream {
 	}
 	t.Cleanup(func() { u.trinity.Close() })
 	u.program = startNode(t, "fastmcp-server.mjs", []string{
-		fmt.Sprintf("PORT=%d", freePort(t)),
+		fmt.Sprintf("PORT=%d", bridgetest.FreePort(t)),
 		"TRINITY_API_URL=" + u.trinity.BackendURL(),
 	}, nil)
 	u.endpoint = awaitEvent[struct{ URL string }](t, u.program, "listening").URL

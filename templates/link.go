@@ -66,11 +66,11 @@ func denied(address string) (bool, error) {
 	return u.Query().Has("error") && !u.Query().Has("code"), nil
 }
 
-// website is the client's own site where it may be linked: https, and on the very host the person
-// is told about; "" otherwise (CO-18).
+// website is the client's own site where it may be linked: https, and on one of the very hosts the
+// person is told about; "" otherwise (CO-18).
 func website(client Client) string {
 	u, err := url.Parse(client.Website)
-	if err != nil || u.Scheme != "https" || u.User != nil || u.Host == "" || u.Host != client.RedirectHost {
+	if err != nil || u.Scheme != "https" || u.User != nil || u.Host == "" || u.Host != client.RedirectHost && u.Host != client.DocumentHost {
 		return ""
 	}
 	return u.String()

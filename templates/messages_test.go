@@ -25,7 +25,7 @@ var families = map[string]struct{ keys, suffixes []string }{
 	}},
 	"problem.": {suffixes: []string{".title", ".text"}, keys: []string{
 		"flow-gone", "other-browser", "forged", "not-a-form", "already-used", "trinity-down", "trinity-setup", "email-disabled",
-		"second-factor-enrol", "second-factor-missing", "account-mismatch", "unknown-client", "client-blocked", "bad-redirect",
+		"second-factor-enrol", "second-factor-missing", "account-mismatch", "unknown-client", "client-blocked", "client-ask", "client-document", "bad-redirect",
 		"bad-request", "not-found", "method", "too-large", "store-down", "internal", "too-many",
 	}},
 	// RFC 6749 §4.1.2.1, RFC 8707 §2, OpenID Connect Core §3.1.2.6.

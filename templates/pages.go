@@ -5,8 +5,9 @@ type Client struct {
 	Name         string // cleaned, cut; "" when it gave none
 	Verified     bool   // named by the operator, not by itself
 	RedirectHost string // host[:port] the answer goes to; shown in ASCII form
+	DocumentHost string // host[:port] that describes it, proven; "" where nobody does
 	Loopback     bool   // the answer goes to a program on the person's own computer
-	Website      string // linked only where it is https and on RedirectHost; "" for none
+	Website      string // linked only where it is https and on one of the two hosts; "" for none
 }
 
 // SignInPage asks for a mailbox.
@@ -54,6 +55,7 @@ type ConsentPage struct {
 	IdleDays     int    // the connection ends when unused for so long; 0: it ends with its first token
 	MaxDays      int
 	AllowedOn    string // date of the earlier yes, "2026-11-23", or ""
+	Changed      bool   // since then the client says something else of itself
 	Notice       string
 }
 
@@ -77,6 +79,7 @@ type ReturnPage struct {
 type ProblemPage struct {
 	Status    int // what the caller hands to Write
 	Key       string
+	Host      string // host[:port] it is about, or ""
 	Reference string // request id
 	RetryURL  string // same-origin, or ""
 }

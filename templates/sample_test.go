@@ -10,9 +10,10 @@ import (
 const issuer = "https://bridge.example.com"
 
 var (
-	webClient      = Client{Name: "Claude", RedirectHost: "claude.ai", Website: "https://claude.ai/about"}
-	localClient    = Client{Name: "Claude Code", RedirectHost: "localhost:3118", Loopback: true}
-	verifiedClient = Client{Name: "Claude", Verified: true, RedirectHost: "claude.ai"}
+	webClient       = Client{Name: "Claude", RedirectHost: "claude.ai", Website: "https://claude.ai/about"}
+	localClient     = Client{Name: "Claude Code", RedirectHost: "localhost:3118", Loopback: true}
+	verifiedClient  = Client{Name: "Claude", Verified: true, RedirectHost: "claude.ai"}
+	describedClient = Client{Name: "VS Code", RedirectHost: "127.0.0.1:33418", DocumentHost: "vscode.dev", Loopback: true, Website: "https://vscode.dev/product"}
 )
 
 func consentPage(c Client) ConsentPage {
@@ -33,7 +34,11 @@ func samples() map[string]any {
 	again.AllowedOn, again.Notice, again.Scopes[2].New = "2026-11-02", "consent.no_scope", true
 	bare := consentPage(Client{})
 	bare.Email, bare.Role, bare.IdleDays, bare.MaxDays, bare.Scopes = "", "", 0, 0, bare.Scopes[:1]
+	changed := consentPage(describedClient)
+	changed.AllowedOn, changed.Changed = "2026-11-02", true
 	return map[string]any{
+		"consent, changed":     changed,
+		"problem, host":        ProblemPage{Status: 400, Key: "client-ask", Host: "app.example.com", Reference: "7f3a91"},
 		"sign in":              SignInPage{Flow: "flow-1", Ticket: "ticket-1", Client: webClient},
 		"sign in again":        SignInPage{Flow: "flow-1", Ticket: "ticket-1", Client: localClient, Email: "alice@", Notice: "email.invalid"},
 		"code":                 CodePage{Flow: "flow-1", Ticket: "ticket-1", Client: webClient, Mailbox: "alice@example.com"},

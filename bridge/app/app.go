@@ -160,6 +160,20 @@ func (b *Bridge) openStore(ctx context.Context) error {
 	return nil
 }
 
+// openKeys opens the signing keys, and rotates them when that is due.
+func (b *Bridge) openKeys(ctx context.Context) error {
+	var err error
+	b.signer, err = token.OpenSigner(ctx, b.store, b.ring, b.config.PublicURL.String(), b.now,
+		token.WithKeyPolicy(token.KeyPolicy{
+			Algorithm: b.config.SigningAlgorithm, Every: b.config.KeyRotation, TokenLife: b.config.AccessLifetime,
+		}),
+		token.WithTrail(b.trail, b.log))
+	if errors.Is(err, secret.ErrOpen) {
+		return fmt.Errorf("%w: nothing was changed, docs/keys.md says how to recover", err)
+	}
+	return err
+}
+
 // ready says why the bridge cannot do its whole job at the moment, or nil.
 func (b *Bridge) ready(ctx context.Context) error {
 	if err := b.store.Ping(ctx); err != nil {
@@ -200,7 +214,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	go func() { failed <- operator.Serve(b.operatorListener) }()
 
 	var workers sync.WaitGroup
-	for _, work := range []func(context.Context){b.trail.Run, b.probe.Run, b.custodian.Run, b.sweep} {
+	for _, work := range []func(context.Context){b.trail.Run, b.probe.Run, b.custodian.Run, b.signer.Run, b.sweep} {
 		workers.Go(func() { work(background) })
 	}
 	var err error

@@ -19,6 +19,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
+	"github.com/abilityai/trinity-bridge/bridge/token"
 )
 
 const (
@@ -35,6 +36,7 @@ type operator struct {
 	now     func() time.Time
 	ready   func(context.Context) error
 	ended   func()
+	keys    *token.Signer
 	metrics http.Handler
 	token   secret.Token
 	handler http.Handler
@@ -75,6 +77,8 @@ func (o *operator) mount() error {
 	r.Handle("/metrics", o.metrics)
 	r.HandleFunc("/grants", o.own(o.list)).Methods(http.MethodGet)
 	r.HandleFunc("/grants/revoke", o.own(o.revoke)).Methods(http.MethodPost)
+	r.HandleFunc("/keys", o.own(o.listKeys)).Methods(http.MethodGet)
+	r.HandleFunc("/keys/rotate", o.own(o.rotateKeys)).Methods(http.MethodPost)
 	r.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		refuse(w, http.StatusNotFound, "There is nothing at this path")
 	})

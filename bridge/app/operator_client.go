@@ -31,6 +31,23 @@ func RevokeGrant(ctx context.Context, data, id string) (ListedGrant, error) {
 	return grant, callOperator(ctx, data, http.MethodPost, "/grants/revoke", url.Values{"id": {id}}, &grant)
 }
 
+// ListKeys asks the running bridge of a data folder for its signing keys.
+func ListKeys(ctx context.Context, data string) ([]ListedKey, error) {
+	var keys []ListedKey
+	return keys, callOperator(ctx, data, http.MethodGet, "/keys", nil, &keys)
+}
+
+// RotateKeys has the running bridge of a data folder rotate its signing keys, and returns them. In
+// an emergency all keys are dropped, and every access token with them.
+func RotateKeys(ctx context.Context, data string, emergency bool) ([]ListedKey, error) {
+	query := url.Values{}
+	if emergency {
+		query.Set("emergency", "true")
+	}
+	var keys []ListedKey
+	return keys, callOperator(ctx, data, http.MethodPost, "/keys/rotate", query, &keys)
+}
+
 // Health asks the running bridge of a data folder whether it can do its whole job. An error says
 // what is missing.
 func Health(ctx context.Context, data string) error {

@@ -42,8 +42,7 @@ func (b *Bridge) Connector() string { return b.config.PublicURL.String() + disco
 // build makes every room and its routes.
 func (b *Bridge) build(ctx context.Context) error {
 	issuer := b.config.PublicURL.String()
-	var err error
-	if b.signer, err = token.OpenSigner(ctx, b.store, b.ring, issuer, b.now); err != nil {
+	if err := b.openKeys(ctx); err != nil {
 		return err
 	}
 	pages, err := templates.New(templates.Site{
@@ -54,7 +53,7 @@ func (b *Bridge) build(ctx context.Context) error {
 	}
 	documents, err := discovery.New(discovery.Settings{
 		Issuer: issuer, ResourceName: "Trinity", HelpURL: issuer + "/help/connect", PrivacyURL: issuer + "/privacy",
-		Registration: b.config.Registration, Introspection: len(b.config.ResourceServers) > 0, JWKS: b.signer.JWKS,
+		Registration: b.config.Registration, ClientDocuments: b.config.Documents.Trust.Policy != clients.PolicyOff, Introspection: len(b.config.ResourceServers) > 0, JWKS: b.signer.JWKS,
 	})
 	if err != nil {
 		return err
@@ -70,7 +69,10 @@ func (b *Bridge) build(ctx context.Context) error {
 	if err := b.mountGateway(r, credentials); err != nil {
 		return err
 	}
-	registry := clients.New(b.store, b.config.Clients, b.now, b.rand)
+	registry, err := b.registry()
+	if err != nil {
+		return err
+	}
 	flows := flow.New(flow.Options{Store: b.store, Ring: b.ring, Issuer: b.config.PublicURL, Now: b.now, Rand: b.rand})
 	if err := b.mountProtocol(r, registry, flows, pages, credentials); err != nil {
 		return err
@@ -114,7 +116,7 @@ func (b *Bridge) mountGateway(r *mux.Router, credentials *trinity.Credentials) e
 func (b *Bridge) mountOperator() error {
 	b.operator = &operator{
 		store: b.store, trail: b.trail, log: b.log, now: b.now, ended: b.custodian.Wake,
-		ready: b.ready, metrics: b.metrics.Handler(),
+		ready: b.ready, keys: b.signer, metrics: b.metrics.Handler(),
 	}
 	return b.operator.mount()
 }
@@ -131,16 +133,40 @@ func (b *Bridge) RefuseOpenUpstream(ctx context.Context) error {
 	return nil
 }
 
+// registry makes the registry of clients, with the guard that fetches what strangers say of themselves.
+func (b *Bridge) registry() (*clients.Registry, error) {
+	documents := b.config.Documents
+	guard, err := outbound.NewGuard(outbound.GuardOptions{
+		OwnHosts: []string{b.config.PublicURL.Hostname(), b.config.TrinityURL.Hostname(), b.config.MCPURL.Hostname()},
+		Ports:    documents.Ports, Networks: documents.Networks, Roots: documents.Roots, Now: b.now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return clients.New(clients.Options{
+		Store: b.store, Configured: b.config.Clients, Pinned: documents.Pinned, Trust: documents.Trust, Guard: guard,
+		Trail: b.trail, Now: b.now, Rand: b.rand,
+	})
+}
+
 // mountProtocol adds authorize, token, register and revoke.
 func (b *Bridge) mountProtocol(r *mux.Router, registry *clients.Registry, flows *flow.Keeper, pages *templates.Set, standing oauth.Standing) error {
-	authenticator, err := oauth.NewAuthenticator(registry)
+	issuer := b.config.PublicURL.String()
+	authenticator, err := oauth.NewAuthenticator(issuer, registry, b.store, b.now)
 	if err != nil {
 		return err
 	}
-	(&oauth.Authorize{
+	// A request may be pushed by a client that nobody has allowed yet.
+	newcomers, err := oauth.NewAuthenticator(issuer, clients.Newcomers{Registry: registry}, b.store, b.now)
+	if err != nil {
+		return err
+	}
+	authorize := &oauth.Authorize{
 		Issuer: b.config.PublicURL.String(), Resource: b.Connector(), Clients: registry, Flows: flows, Pages: pages,
-		Trail: b.trail, Log: b.log,
-	}).Mount(r)
+		Pushed: oauth.Pushed{Ring: b.ring, Once: b.store, Now: b.now}, Trail: b.trail, Log: b.log,
+	}
+	authorize.Mount(r)
+	(&oauth.Push{Authorize: authorize, Clients: newcomers, Log: b.log}).Mount(r)
 	(&oauth.Token{
 		Resource: b.Connector(), Clients: authenticator, Grants: b.store, Signer: b.signer, Standing: standing,
 		Refresh: token.DefaultRefreshPolicy().Decide,
@@ -200,7 +226,7 @@ func crossOrigin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
 		case strings.HasPrefix(path, "/.well-known/"),
-			path == discovery.PathToken, path == discovery.PathRegister, path == discovery.PathRevoke, path == discovery.PathKeys,
+			path == discovery.PathToken, path == discovery.PathPush, path == discovery.PathRegister, path == discovery.PathRevoke, path == discovery.PathKeys,
 			path == "/token", path == "/register":
 			open.ServeHTTP(w, r)
 		default:

@@ -14,6 +14,7 @@ const (
 	AuthorizeRejected = "authorize_rejected"
 	ClientRegistered  = "client_registered"
 	RegisterRefused   = "register_refused"
+	ClientChanged     = "client_changed"
 	CodeRequested     = "sign_in_code_requested"
 	SignedIn          = "signed_in"
 	SignInFailed      = "sign_in_failed"
@@ -30,6 +31,9 @@ const (
 	KeyRevokeFailed   = "key_revoke_failed"
 	CallRefused       = "call_refused"
 	UpstreamOpen      = "upstream_open"
+
+	SigningKeysRotated = "signing_keys_rotated"
+	SigningKeyDropped  = "signing_key_dropped"
 )
 
 const maxWaiting = 4096

@@ -6,6 +6,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 )
@@ -41,8 +43,10 @@ type Metadata struct {
 	SoftwareID      string   `json:"software_id"`
 	SoftwareVersion string   `json:"software_version"`
 	ApplicationType string   `json:"application_type"`
-	JWKS            any      `json:"jwks"`
+	SigningAlg      string   `json:"token_endpoint_auth_signing_alg"`
 	JWKSURI         string   `json:"jwks_uri"`
+
+	JWKS jsontext.Value `json:"jwks"`
 }
 
 // Register stores a new client and returns it with its secret, which is zero for a public one.
@@ -61,7 +65,7 @@ func (r *Registry) Register(ctx context.Context, m Metadata) (bridge.Client, sec
 	client.ID = "client-" + id // never a URL, whatever the caller asked for (AS-096, DC-09)
 	client.CreatedAt, client.UnusedUntil = now, now.Add(unusedLife)
 	var clientSecret secret.Token
-	if !client.Public() {
+	if client.AuthMethod == bridge.AuthPost || client.AuthMethod == bridge.AuthBasic {
 		if clientSecret, err = secret.Random(r.rand, ""); err != nil {
 			return bridge.Client{}, secret.Token{}, err
 		}
@@ -89,8 +93,16 @@ func checkMetadata(m Metadata) (bridge.Client, error) {
 	}
 	// The scope it registers with is not kept: clients repeat catalogues they found, ask for
 	// something else later, and the person decides anyway.
-	if m.JWKS != nil && m.JWKSURI != "" {
+	if given(m.JWKS) && m.JWKSURI != "" {
 		return bridge.Client{}, badMetadata("jwks and jwks_uri exclude each other")
+	}
+	if client.AuthMethod == bridge.AuthKey {
+		if m.JWKSURI != "" { // nobody who merely registers has us ask a host of theirs
+			return bridge.Client{}, badMetadata("private_key_jwt needs the keys themselves, in jwks")
+		}
+		if err := setKeys(&client, m.JWKS, "", m.SigningAlg); err != nil {
+			return bridge.Client{}, err
+		}
 	}
 	return client, checkWords(m)
 }
@@ -122,7 +134,7 @@ func checkAuthMethod(method string) (bridge.AuthMethod, error) {
 	switch asked := bridge.AuthMethod(method); asked {
 	case "":
 		return bridge.AuthBasic, nil // RFC 7591 §2
-	case bridge.AuthNone, bridge.AuthPost, bridge.AuthBasic:
+	case bridge.AuthNone, bridge.AuthPost, bridge.AuthBasic, bridge.AuthKey:
 		return asked, nil
 	}
 	return "", badMetadata("token_endpoint_auth_method is not one of those in the server metadata")

@@ -8,7 +8,10 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
+
 	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/templates"
 )
 
@@ -19,42 +22,133 @@ var ErrUnknown = errors.New("no such client")
 type Registry struct {
 	store      bridge.ClientStore
 	configured map[string]bridge.Client
+	documents  *documents
+	keySets    *copies[[]jose.JSONWebKey]
+	guard      Fetcher
 	now        func() time.Time
 	rand       io.Reader
 }
 
-// New makes a registry of the configured clients, over the store of the registered ones.
-func New(store bridge.ClientStore, configured []bridge.Client, now func() time.Time, rand io.Reader) *Registry {
-	r := &Registry{store: store, configured: map[string]bridge.Client{}, now: now, rand: rand}
-	for _, client := range configured {
-		r.configured[client.ID] = client
-	}
-	return r
+// Options are what a registry is made of.
+type Options struct {
+	Store      bridge.ClientStore // registrations, and what documents last said
+	Configured []bridge.Client
+	Pinned     []bridge.Client // made by ReadDocument; taken in the place of fetched ones
+	Trust      Trust
+	Guard      Fetcher // fetches documents and keys
+	Trail      *audit.Trail
+	Now        func() time.Time
+	Rand       io.Reader
 }
 
-// Client returns the client, ErrUnknown, or a store error. A blocked client is returned: the
-// caller says so.
+// New makes a registry.
+func New(o Options) (*Registry, error) {
+	described, err := newCopies[bridge.Client](o.Now)
+	if err != nil {
+		return nil, err
+	}
+	keySets, err := newCopies[[]jose.JSONWebKey](o.Now)
+	if err != nil {
+		return nil, err
+	}
+	r := &Registry{
+		store: o.Store, configured: map[string]bridge.Client{}, keySets: keySets, guard: o.Guard, now: o.Now, rand: o.Rand,
+		documents: &documents{
+			trust: o.Trust, pinned: map[string]bridge.Client{}, guard: o.Guard, store: o.Store, copies: described,
+			trail: o.Trail, now: o.Now,
+		},
+	}
+	for _, client := range o.Configured {
+		r.configured[client.ID] = client
+	}
+	for _, client := range o.Pinned {
+		r.documents.pinned[client.ID] = client
+	}
+	return r, nil
+}
+
+// Identify returns the client that asks for authorization. An id that is a URL is the address of
+// its document, unless the operator gave that id to a client (AS-096). from is the network of
+// whoever asks, "" for one that must not be counted.
+//
+// Errors: ErrUnknown, ErrDocument, ErrNotAllowed, ErrAskOperator, outbound.ErrBusy, or the store's.
+// A blocked client is returned: the caller says so.
+func (r *Registry) Identify(ctx context.Context, id, from string) (bridge.Client, error) {
+	if client, ok := r.configured[id]; ok || !looksLikeURL(id) {
+		if ok {
+			return client, nil
+		}
+		return r.Client(ctx, id)
+	}
+	return r.documents.identify(ctx, id, from)
+}
+
+// Client returns a client that is known already, ErrUnknown, or a store error. It asks nobody
+// outside. A blocked client is returned: the caller says so.
 func (r *Registry) Client(ctx context.Context, id string) (bridge.Client, error) {
 	if client, ok := r.configured[id]; ok {
 		return client, nil
 	}
-	if id == "" || len(id) > 64 {
-		return bridge.Client{}, ErrUnknown
+	find := r.registered
+	if looksLikeURL(id) {
+		find = r.documents.known
 	}
-	client, err := r.store.Client(ctx, id, r.now())
-	if errors.Is(err, bridge.ErrNotFound) {
+	client, err := find(ctx, id)
+	switch {
+	case errors.Is(err, bridge.ErrNotFound) || errors.Is(err, ErrUnknown):
 		return bridge.Client{}, ErrUnknown
-	}
-	if err != nil {
+	case err != nil:
 		return bridge.Client{}, fmt.Errorf("reading a client: %w", err)
 	}
 	return client, nil
 }
 
+func (r *Registry) registered(ctx context.Context, id string) (bridge.Client, error) {
+	if id == "" || len(id) > 64 {
+		return bridge.Client{}, ErrUnknown
+	}
+	return r.store.Client(ctx, id, r.now())
+}
+
+// Newcomers is a registry that also looks where the ids of clients point to that nobody has
+// allowed yet, for endpoints a client may come to before any person does.
+type Newcomers struct{ *Registry }
+
+// Client is Identify for nobody's share.
+func (n Newcomers) Client(ctx context.Context, id string) (bridge.Client, error) {
+	client, err := n.Identify(ctx, id, "")
+	if errors.Is(err, ErrDocument) || errors.Is(err, ErrNotAllowed) || errors.Is(err, ErrAskOperator) {
+		return bridge.Client{}, ErrUnknown
+	}
+	return client, err
+}
+
+// Of returns the client of a request: as its document stood when the request was checked, or as
+// Client knows it.
+func (r *Registry) Of(ctx context.Context, request bridge.AuthorizationRequest) (bridge.Client, error) {
+	if request.Client != nil {
+		return r.documents.judged(*request.Client), nil
+	}
+	return r.Client(ctx, request.ClientID)
+}
+
+// Keep stores what the document of a client says, because a person allows it: from now on the
+// client is known, whatever becomes of the document. Other clients are stored or configured already.
+func (r *Registry) Keep(ctx context.Context, client bridge.Client) error {
+	if client.Kind != bridge.ClientDocument {
+		return nil
+	}
+	client.UnusedUntil = r.now().Add(unusedLife)
+	if err := r.store.PutClient(ctx, client, r.now()); err != nil {
+		return fmt.Errorf("keeping a client: %w", err)
+	}
+	return nil
+}
+
 // Describe says what a page may say about the client of a request. A client that has vanished
 // since is described by its redirect alone.
 func (r *Registry) Describe(ctx context.Context, request bridge.AuthorizationRequest) templates.Client {
-	client, err := r.Client(ctx, request.ClientID)
+	client, err := r.Of(ctx, request)
 	if err != nil {
 		client = bridge.Client{}
 	}
@@ -71,9 +165,12 @@ func Describe(client bridge.Client, redirectURI string) templates.Client {
 		return view
 	}
 	view.RedirectHost = redirect.Host
+	if client.Kind == bridge.ClientDocument {
+		view.DocumentHost = documentHost(client.ID)
+	}
 	site, err := url.Parse(client.URI)
-	if err == nil && site.Scheme == "https" && site.Host == redirect.Host && site.User == nil {
-		view.Website = site.String() // linked only where it is on the host the person is told about (CO-18)
+	if err == nil && site.Scheme == "https" && site.User == nil && (site.Host == redirect.Host || site.Host == view.DocumentHost) {
+		view.Website = site.String() // linked only where it is on a host the person is told about (CO-18)
 	}
 	return view
 }

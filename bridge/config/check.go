@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,27 +16,30 @@ import (
 
 // Config is a checked configuration.
 type Config struct {
-	PublicURL       *url.URL // origin: scheme and host only
-	TrinityURL      *url.URL
-	MCPURL          *url.URL
-	Data            string
-	Masters         [][]byte // empty: the data folder's secret file is used, and made if there is none
-	Listen          string
-	OperatorListen  string
-	TLSCert, TLSKey string
-	AccessLifetime  time.Duration
-	RefreshIdle     time.Duration
-	RefreshMax      time.Duration
-	Registration    bool
-	StaticKeys      bool
-	AllowedOrigins  []string
-	AllowedHosts    []string
-	TrustedProxies  []netip.Prefix
-	OperatorName    string
-	OperatorContact string
-	LogLevel        slog.Level
-	Clients         []bridge.Client
-	ResourceServers []bridge.ResourceServer
+	PublicURL        *url.URL // origin: scheme and host only
+	TrinityURL       *url.URL
+	MCPURL           *url.URL
+	Data             string
+	Masters          [][]byte // empty: the data folder's secret file is used, and made if there is none
+	Listen           string
+	OperatorListen   string
+	TLSCert, TLSKey  string
+	AccessLifetime   time.Duration
+	SigningAlgorithm string
+	KeyRotation      time.Duration // 0 is off
+	RefreshIdle      time.Duration
+	RefreshMax       time.Duration
+	Registration     bool
+	StaticKeys       bool
+	AllowedOrigins   []string
+	AllowedHosts     []string
+	TrustedProxies   []netip.Prefix
+	OperatorName     string
+	OperatorContact  string
+	LogLevel         slog.Level
+	Clients          []bridge.Client
+	Documents        Documents
+	ResourceServers  []bridge.ResourceServer
 }
 
 // SecretFile is where the master secret is kept when none is given.
@@ -63,13 +67,18 @@ func check(f Flags, declared declarations, m *Mistakes) *Config {
 		m.add("--tls-cert and --tls-key belong together")
 	}
 	c.AccessLifetime = duration("--access-token-lifetime", f.AccessLifetime, time.Hour, time.Minute, 24*time.Hour, m)
+	c.SigningAlgorithm = algorithm(f.SigningAlgorithm, m)
+	if f.KeyRotation != "off" {
+		c.KeyRotation = duration("--key-rotation", f.KeyRotation, 90*24*time.Hour, 24*time.Hour, 730*24*time.Hour, m)
+	}
 	c.RefreshIdle = duration("--refresh-idle", f.RefreshIdle, 30*24*time.Hour, time.Minute, 400*24*time.Hour, m)
 	c.RefreshMax = duration("--refresh-max", f.RefreshMax, 180*24*time.Hour, time.Minute, 800*24*time.Hour, m)
 	c.Registration = onOff("--registration", f.Registration, m)
+	c.Documents = checkDocuments(f, m)
 	c.StaticKeys = onOff("--static-keys", f.StaticKeys, m)
 	c.AllowedOrigins = origins(f.AllowedOrigins, m)
 	c.AllowedHosts = list(f.AllowedHosts)
-	c.TrustedProxies = networks(f.TrustedProxies, m)
+	c.TrustedProxies = networks("--trusted-proxies", f.TrustedProxies, m)
 	c.Clients = checkClients(declared.clients, m)
 	c.ResourceServers = checkResourceServers(declared.resources, c.PublicURL, m)
 	if err := c.LogLevel.UnmarshalText([]byte(or(f.LogLevel, "info"))); err != nil {
@@ -137,6 +146,17 @@ func duration(flag, text string, fallback, least, most time.Duration, m *Mistake
 	return d
 }
 
+func algorithm(text string, m *Mistakes) string {
+	all := bridge.SigningAlgorithms()
+	if text == "" {
+		return all[0]
+	}
+	if !slices.Contains(all, text) {
+		m.add("--signing-algorithm: %q is none of %s", text, strings.Join(all, ", "))
+	}
+	return text
+}
+
 func onOff(flag, text string, m *Mistakes) bool {
 	switch text {
 	case "", "on", "true":
@@ -159,7 +179,7 @@ func origins(text string, m *Mistakes) []string {
 	return all
 }
 
-func networks(text string, m *Mistakes) []netip.Prefix {
+func networks(flag, text string, m *Mistakes) []netip.Prefix {
 	var all []netip.Prefix
 	for _, word := range list(text) {
 		if addr, err := netip.ParseAddr(word); err == nil {
@@ -168,11 +188,11 @@ func networks(text string, m *Mistakes) []netip.Prefix {
 		}
 		prefix, err := netip.ParsePrefix(word)
 		if err != nil {
-			m.add("--trusted-proxies: %q is neither an address nor a network", word)
+			m.add("%s: %q is neither an address nor a network", flag, word)
 			continue
 		}
 		if prefix.Bits() == 0 {
-			m.add("--trusted-proxies: %q believes everybody", word)
+			m.add("%s: %q is everybody", flag, word)
 			continue
 		}
 		all = append(all, prefix.Masked())

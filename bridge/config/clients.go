@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"slices"
 
 	"github.com/abilityai/trinity-bridge/bridge"
@@ -16,10 +17,13 @@ type ClientDeclaration struct {
 	// SecretSHA256 are the hex SHA-256 of the client's secrets: none for a public client, two
 	// while a secret is exchanged.
 	SecretSHA256 []string `yaml:"secret_sha256"`
-	GrantTypes   []string `yaml:"grant_types"`
-	Scope        string   `yaml:"scope"` // the most it may have; all when left out
-	Website      string   `yaml:"website"`
-	Blocked      bool     `yaml:"blocked"`
+	// JWKS are the public keys of a client that signs assertions, JWKSURI the address where it has them.
+	JWKS       any      `yaml:"jwks"`
+	JWKSURI    string   `yaml:"jwks_uri"`
+	GrantTypes []string `yaml:"grant_types"`
+	Scope      string   `yaml:"scope"` // the most it may have; all when left out
+	Website    string   `yaml:"website"`
+	Blocked    bool     `yaml:"blocked"`
 }
 
 func checkClients(declared []ClientDeclaration, m *Mistakes) []bridge.Client {
@@ -57,6 +61,7 @@ func checkClient(d ClientDeclaration, m *Mistakes) bridge.Client {
 	if len(d.SecretSHA256) > 0 {
 		client.AuthMethod = bridge.AuthPost
 	}
+	declareKeys(&client, d, m)
 	if len(client.GrantTypes) == 0 {
 		client.GrantTypes = []string{bridge.GrantTypeCode, bridge.GrantTypeRefresh}
 	}
@@ -71,4 +76,25 @@ func checkClient(d ClientDeclaration, m *Mistakes) bridge.Client {
 	}
 	client.Scopes = scopes
 	return client
+}
+
+// declareKeys makes client one that authenticates with a key of its own.
+func declareKeys(client *bridge.Client, d ClientDeclaration, m *Mistakes) {
+	if d.JWKS == nil && d.JWKSURI == "" {
+		return
+	}
+	if len(d.SecretSHA256) > 0 {
+		m.add("clients: %q has both secrets and keys: keep one", d.ID)
+	}
+	var jwks []byte
+	if d.JWKS != nil {
+		var err error
+		if jwks, err = json.Marshal(d.JWKS); err != nil {
+			m.add("clients: %q: jwks: %v", d.ID, err)
+			return
+		}
+	}
+	if err := clients.SetKeys(client, jwks, d.JWKSURI); err != nil {
+		m.add("clients: %q: %v", d.ID, err)
+	}
 }

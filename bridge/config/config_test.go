@@ -50,10 +50,14 @@ func TestLoad_mistakes(t *testing.T) {
 		{"OP-34/no MCP server", func(f *config.Flags) { f.MCPURL = "" }, "--mcp-url is missing"},
 		{"OP-34/weak secret", func(f *config.Flags) { f.Secret = strings.Repeat("secret", 10) }, "--secret"},
 		{"OP-34/short secret", func(f *config.Flags) { f.Secret = "abcdefghijklmnop" }, "--secret"},
-		{"OP-34/everybody is a proxy", func(f *config.Flags) { f.TrustedProxies = "0.0.0.0/0" }, "believes everybody"},
+		{"OP-34/everybody is a proxy", func(f *config.Flags) { f.TrustedProxies = "0.0.0.0/0" }, "--trusted-proxies: \"0.0.0.0/0\" is everybody"},
 		{"OP-34/origin with path", func(f *config.Flags) { f.AllowedOrigins = "https://a.example.com/x" }, "--allowed-origins"},
 		{"OP-34/life too long", func(f *config.Flags) { f.AccessLifetime = "48h" }, "--access-token-lifetime"},
 		{"OP-34/neither on nor off", func(f *config.Flags) { f.Registration = "maybe" }, "--registration"},
+		{"OP-34/algorithm", func(f *config.Flags) { f.SigningAlgorithm = "HS256" }, "--signing-algorithm"},
+		{"OP-34/algorithm in lower case", func(f *config.Flags) { f.SigningAlgorithm = "es256" }, "--signing-algorithm"},
+		{"OP-34/rotated all the time", func(f *config.Flags) { f.KeyRotation = "1h" }, "--key-rotation"},
+		{"OP-34/rotated by a word", func(f *config.Flags) { f.KeyRotation = "never" }, "--key-rotation"},
 		{"OP-34/half a certificate", func(f *config.Flags) { f.TLSCert = "x.pem" }, "belong together"},
 		{"OP-34/address", func(f *config.Flags) { f.Listen = "8420" }, "--listen"},
 		{"OP-34/log level", func(f *config.Flags) { f.LogLevel = "loud" }, "--log-level"},
@@ -81,6 +85,27 @@ func TestLoad_OP34_allMistakesAtOnce(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), "short\n") {
 		t.Error("the secret is in the mistakes")
+	}
+}
+
+func TestLoad_signingKeys(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		algorithm, rotation string
+		wantAlgorithm       string
+		wantRotation        time.Duration
+	}{
+		{"", "", "ES256", 90 * 24 * time.Hour},
+		{"EdDSA", "24h", "EdDSA", 24 * time.Hour},
+		{"RS256", "off", "RS256", 0},
+	}
+	for _, tt := range tests {
+		flags := good()
+		flags.SigningAlgorithm, flags.KeyRotation = tt.algorithm, tt.rotation
+		got, err := config.Load(flags, noEnvironment)
+		if err != nil || got.SigningAlgorithm != tt.wantAlgorithm || got.KeyRotation != tt.wantRotation {
+			t.Errorf("%q, %q: %+v, %v", tt.algorithm, tt.rotation, got, err)
+		}
 	}
 }
 

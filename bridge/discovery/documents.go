@@ -21,6 +21,7 @@ const (
 	PathRegister  = "/oauth/register"
 	PathRevoke    = "/oauth/revoke"
 	PathKeys      = "/oauth/jwks"
+	PathPush      = "/oauth/par"
 	// PathIntrospect is there only where resource servers are configured.
 	PathIntrospect = "/oauth/introspect"
 	PathMCP        = "/mcp"
@@ -28,13 +29,14 @@ const (
 
 // Settings are what the documents are made of.
 type Settings struct {
-	Issuer        string // the public origin
-	ResourceName  string
-	HelpURL       string
-	PrivacyURL    string
-	Registration  bool // dynamic registration is on
-	Introspection bool // resource servers are configured
-	JWKS          func() []byte
+	Issuer          string // the public origin
+	ResourceName    string
+	HelpURL         string
+	PrivacyURL      string
+	Registration    bool // dynamic registration is on
+	ClientDocuments bool // ids that are URLs are taken
+	Introspection   bool // resource servers are configured
+	JWKS            func() []byte
 }
 
 // Documents serves the well-known tree and the key set. The documents are made once: a request
@@ -59,6 +61,7 @@ type serverMetadata struct {
 	Issuer                  string   `json:"issuer"`
 	AuthorizationEndpoint   string   `json:"authorization_endpoint"`
 	TokenEndpoint           string   `json:"token_endpoint"`
+	PushEndpoint            string   `json:"pushed_authorization_request_endpoint"`
 	RegistrationEndpoint    string   `json:"registration_endpoint,omitempty"`
 	RevocationEndpoint      string   `json:"revocation_endpoint"`
 	IntrospectionEndpoint   string   `json:"introspection_endpoint,omitempty"`
@@ -70,6 +73,9 @@ type serverMetadata struct {
 	GrantTypesSupported     []string `json:"grant_types_supported"`
 	TokenAuthMethods        []string `json:"token_endpoint_auth_methods_supported"`
 	RevocationAuthMethods   []string `json:"revocation_endpoint_auth_methods_supported"`
+	AssertionAlgorithms     []string `json:"token_endpoint_auth_signing_alg_values_supported"`
+	RevocationAlgorithms    []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
+	ClientDocuments         bool     `json:"client_id_metadata_document_supported,omitempty"`
 	CodeChallengeMethods    []string `json:"code_challenge_methods_supported"`
 	IssParameterSupported   bool     `json:"authorization_response_iss_parameter_supported"`
 	ProtectedResources      []string `json:"protected_resources"`
@@ -91,15 +97,17 @@ func New(s Settings) (*Documents, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the protected resource metadata: %w", err)
 	}
-	methods := []string{string(bridge.AuthNone), string(bridge.AuthPost), string(bridge.AuthBasic)}
+	methods := []string{string(bridge.AuthNone), string(bridge.AuthPost), string(bridge.AuthBasic), string(bridge.AuthKey)}
 	metadata := serverMetadata{
-		Issuer: s.Issuer, AuthorizationEndpoint: s.Issuer + PathAuthorize, TokenEndpoint: s.Issuer + PathToken,
+		Issuer: s.Issuer, AuthorizationEndpoint: s.Issuer + PathAuthorize, TokenEndpoint: s.Issuer + PathToken, PushEndpoint: s.Issuer + PathPush,
 		RevocationEndpoint: s.Issuer + PathRevoke, JWKSURI: s.Issuer + PathKeys,
 		// One small list everywhere, for clients take whichever they find (B51); admin comes by step-up.
 		ScopesSupported:        append(baseline, string(bridge.ScopeOfflineAccess)),
 		ResponseTypesSupported: []string{"code"}, ResponseModesSupported: []string{"query"},
 		GrantTypesSupported: []string{bridge.GrantTypeCode, bridge.GrantTypeRefresh},
 		TokenAuthMethods:    methods, RevocationAuthMethods: methods,
+		AssertionAlgorithms: bridge.AssertionAlgorithms(), RevocationAlgorithms: bridge.AssertionAlgorithms(),
+		ClientDocuments:      s.ClientDocuments,
 		CodeChallengeMethods: []string{"S256"}, IssParameterSupported: true,
 		ProtectedResources:   []string{s.Issuer + PathMCP},
 		ServiceDocumentation: s.HelpURL, OPPolicyURI: s.PrivacyURL, UILocalesSupported: []string{"en"},

@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"mime"
 	"net/http"
@@ -16,12 +17,14 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/clients"
 	"github.com/abilityai/trinity-bridge/bridge/discovery"
 	"github.com/abilityai/trinity-bridge/bridge/flow"
+	"github.com/abilityai/trinity-bridge/bridge/outbound"
 	"github.com/abilityai/trinity-bridge/templates"
 )
 
-// Clients finds who is asking.
+// Clients finds who is asking, if need be where the client's id points to. from is the network of
+// whoever causes that.
 type Clients interface {
-	Client(ctx context.Context, id string) (bridge.Client, error)
+	Identify(ctx context.Context, id, from string) (bridge.Client, error)
 }
 
 // Authorize serves the authorization endpoint (OAuth 2.1 §4.1.1).
@@ -30,6 +33,7 @@ type Authorize struct {
 	Resource string // the one resource served
 	Clients  Clients
 	Flows    *flow.Keeper
+	Pushed   Pushed
 	Pages    *templates.Set
 	Trail    *audit.Trail
 	Log      *slog.Logger
@@ -51,11 +55,18 @@ type asked struct {
 
 func (a *Authorize) serve(w http.ResponseWriter, r *http.Request) {
 	params, err := a.read(w, r)
+	if err == nil {
+		params, err = a.Pushed.open(r.Context(), params)
+	}
 	if err != nil {
-		a.page(w, r, "bad-request", err)
+		key := pageStoreDown
+		if bridge.AsError(err) != nil {
+			key = "bad-request"
+		}
+		a.page(w, r, key, err)
 		return
 	}
-	request, problem, err := a.identify(r.Context(), params)
+	request, problem, err := a.identify(r, params)
 	if err != nil {
 		a.page(w, r, problem, err)
 		return
@@ -67,7 +78,7 @@ func (a *Authorize) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	begun, err := a.Flows.Begin(w, r, checked)
 	if err != nil {
-		a.page(w, r, "store-down", err)
+		a.page(w, r, pageStoreDown, err)
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
@@ -93,17 +104,15 @@ func (a *Authorize) read(w http.ResponseWriter, r *http.Request) (parameters, er
 
 // identify settles who asks and where the answer may go. Until both are good there is no
 // redirect, whatever else the request says (I7, AS-025, AS-026). It names the page that says why not.
-func (a *Authorize) identify(ctx context.Context, params parameters) (asked, string, error) {
+func (a *Authorize) identify(r *http.Request, params parameters) (asked, string, error) {
 	if len(params["client_id"]) > 1 || len(params["redirect_uri"]) > 1 {
 		return asked{}, "bad-request", bridge.Refuse(invalidRequest, "client_id or redirect_uri stands twice")
 	}
-	client, err := a.Clients.Client(ctx, params.get("client_id"))
-	switch {
-	case errors.Is(err, clients.ErrUnknown):
-		return asked{}, "unknown-client", err
-	case err != nil:
-		return asked{}, "store-down", err
-	case client.Blocked:
+	client, err := a.Clients.Identify(r.Context(), params.get("client_id"), sourceOf(r))
+	if err != nil {
+		return asked{}, clientProblem(err), fmt.Errorf("client %q: %w", loggableID(params.get("client_id")), err)
+	}
+	if client.Blocked {
 		return asked{}, "client-blocked", errors.New("the client is blocked")
 	}
 	redirect := params.get("redirect_uri")
@@ -122,19 +131,55 @@ func (a *Authorize) identify(ctx context.Context, params parameters) (asked, str
 	return asked{client: client, redirect: redirect, params: params}, "", nil
 }
 
+// clientProblem names the page for a client that cannot be identified. All that can be wrong with
+// a document has one page: more would let strangers feel around our network (CM-25).
+func clientProblem(err error) string {
+	for _, problem := range []struct {
+		err error
+		key string
+	}{
+		{clients.ErrUnknown, "unknown-client"},
+		{outbound.ErrBusy, "too-many"},
+		{clients.ErrAskOperator, "client-ask"},
+		{clients.ErrNotAllowed, "client-blocked"},
+		{clients.ErrDocument, "client-document"},
+	} {
+		if errors.Is(err, problem.err) {
+			return problem.key
+		}
+	}
+	return pageStoreDown
+}
+
+// sourceOf names the network of a person's browser, for its share of what it can cause outside.
+// An inner address is a proxy's, behind which everybody is, and has no share.
+func sourceOf(r *http.Request) string {
+	network, ok := networkOf(r)
+	if addr := network.Addr(); !ok || addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast() {
+		return ""
+	}
+	return network.String()
+}
+
 // page answers a request that may not be redirected.
 func (a *Authorize) page(w http.ResponseWriter, r *http.Request, key string, err error) {
 	status := http.StatusBadRequest
 	switch refused := bridge.AsError(err); {
+	case key == "client-document":
+	case key == "too-many":
+		status = http.StatusTooManyRequests
+		w.Header().Set("Retry-After", retryAfterFor)
 	case refused != nil:
 		status = refused.HTTPStatus()
-	case key == "store-down":
+	case key == pageStoreDown:
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "5")
 		a.Log.ErrorContext(r.Context(), "authorize failed", "request_id", audit.RequestID(r.Context()), "error", err)
 	}
 	a.Trail.Record(r.Context(), bridge.AuditEvent{Kind: audit.AuthorizeRejected, Outcome: key, Detail: err.Error()})
-	a.Pages.Write(w, status, templates.ProblemPage{Status: status, Key: key, Reference: audit.RequestID(r.Context())})
+	a.Pages.Write(w, status, templates.ProblemPage{
+		Status: status, Key: key, Host: clients.HostToAllow(err), Reference: audit.RequestID(r.Context()),
+	})
 }
 
 // back returns an error to the client: by redirect where the operator vouches for it, else by a

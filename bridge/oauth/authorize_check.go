@@ -40,8 +40,12 @@ func (a *Authorize) check(request asked) (bridge.AuthorizationRequest, error) {
 	if len(hint) > maxHintBytes {
 		hint = ""
 	}
+	var described *bridge.Client
+	if request.client.Kind == bridge.ClientDocument {
+		described = &request.client
+	}
 	return bridge.AuthorizationRequest{
-		ClientID: request.client.ID, RedirectURI: request.redirect, RedirectSent: p.get("redirect_uri") != "",
+		Client: described, ClientID: request.client.ID, RedirectURI: request.redirect, RedirectSent: p.get("redirect_uri") != "",
 		State: p.get("state"), CodeChallenge: p.get("code_challenge"), Resource: resource, Scopes: scopes,
 		Refresh: offline || request.client.MayUse(bridge.GrantTypeRefresh), LoginHint: hint,
 	}, nil

@@ -10,18 +10,37 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
+	"github.com/go-jose/go-jose/v4"
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/clients"
+	"github.com/abilityai/trinity-bridge/bridge/discovery"
 )
+
+// KnownClients knows the clients that have been let in, and their keys.
+type KnownClients interface {
+	// Client asks nobody outside: a token request needs no document (CM-29).
+	Client(ctx context.Context, id string) (bridge.Client, error)
+	Keys(ctx context.Context, client bridge.Client, kid string) ([]jose.JSONWebKey, error)
+}
+
+// Replays remembers which assertions were used.
+type Replays interface {
+	UseOnce(ctx context.Context, namespace, id string, expires, now time.Time) (bool, error)
+}
 
 // Authenticator authenticates clients at the direct endpoints (OAuth 2.1 §2.4).
 type Authenticator struct {
-	clients  Clients
-	failures *lru.Cache[string, *rate.Limiter] // per client and network: never for all of one network
+	clients       KnownClients
+	replays       Replays
+	issuer        string
+	tokenEndpoint string
+	now           func() time.Time
+	failures      *lru.Cache[string, *rate.Limiter] // per client and network: never for all of one network
 }
 
 const (
@@ -31,23 +50,26 @@ const (
 	retryAfterFor = "30"
 )
 
-// NewAuthenticator makes an Authenticator.
-func NewAuthenticator(known Clients) (Authenticator, error) {
+// NewAuthenticator makes an Authenticator for the direct endpoints of an issuer.
+func NewAuthenticator(issuer string, known KnownClients, replays Replays, now func() time.Time) (Authenticator, error) {
 	failures, err := lru.New[string, *rate.Limiter](failuresKept)
-	return Authenticator{clients: known, failures: failures}, err
+	return Authenticator{
+		clients: known, replays: replays, issuer: issuer, tokenEndpoint: issuer + discovery.PathToken, now: now, failures: failures,
+	}, err
 }
 
 // credentials are what a request offers.
 type credentials struct {
-	id     string
-	secret string
-	basic  bool
-	raw    [2]string // the Basic pair without form decoding (AS-077)
+	id        string
+	secret    string
+	assertion string
+	basic     bool
+	raw       [2]string // the Basic pair without form decoding (AS-077)
 }
 
-// Authenticate returns the client of a request: by its secret, or by its id alone if it is a
-// public one. A failure is 401 invalid_client, on which clients register anew (B43), and touches
-// no code or token.
+// Authenticate returns the client of a request: by its assertion, by its secret, or by its id alone
+// if it is a public one. A failure is 401 invalid_client, on which clients register anew (B43), and
+// touches no code or token.
 func (a Authenticator) Authenticate(r *http.Request, form parameters) (bridge.Client, error) {
 	offered, err := readCredentials(r, form)
 	if err != nil {
@@ -60,8 +82,12 @@ func (a Authenticator) Authenticate(r *http.Request, form parameters) (bridge.Cl
 			Status: http.StatusTooManyRequests,
 		}
 	}
-	client, err := a.match(r.Context(), offered)
-	if refused := bridge.AsError(err); refused != nil && offered.secret != "" {
+	prove := a.match
+	if offered.assertion != "" {
+		prove = a.byAssertion
+	}
+	client, err := prove(r.Context(), offered)
+	if refused := bridge.AsError(err); refused != nil && (offered.secret != "" || offered.assertion != "") {
 		a.failed(r, offered.id)
 	}
 	return client, err
@@ -84,13 +110,12 @@ func (a Authenticator) match(ctx context.Context, offered credentials) (bridge.C
 			return client, nil
 		}
 	}
-	return bridge.Client{}, &bridge.Error{
-		Code: "invalid_client", Description: "The client is not known or did not authenticate", Status: http.StatusUnauthorized,
-	}
+	return bridge.Client{}, unproven(nil)
 }
 
 // proven reports whether the client showed what it must: a public one shows nothing and says so
-// in the body, any other one of its secrets by either of the two ways.
+// in the body, one with secrets one of them by either of the two ways. A client with a key has no
+// secret and is never proven here (AS-081, AS-114).
 func proven(client bridge.Client, presented string, basic bool) bool {
 	if client.Public() {
 		return presented == "" && !basic
@@ -107,8 +132,18 @@ func proven(client bridge.Client, presented string, basic bool) bool {
 }
 
 func readCredentials(r *http.Request, form parameters) (credentials, error) {
-	offered := credentials{id: form.get("client_id"), secret: form.get("client_secret")}
+	offered := credentials{id: form.get("client_id"), secret: form.get("client_secret"), assertion: form.get("client_assertion")}
 	headers := r.Header.Values("Authorization")
+	kind := form.get("client_assertion_type")
+	if ways := len(headers) > 0; (offered.assertion != "" || kind != "") && (ways || offered.secret != "") {
+		return credentials{}, bridge.Refuse(invalidRequest, "There are two ways of client authentication") // AS-080
+	}
+	if offered.assertion != "" || kind != "" {
+		if offered.assertion == "" || kind != assertionType {
+			return credentials{}, unproven(errors.New("assertion and its type do not go together"))
+		}
+		return offered, nil
+	}
 	if len(headers) == 0 {
 		if offered.id == "" {
 			return credentials{}, bridge.Refuse(invalidRequest, "client_id is missing")
@@ -156,18 +191,26 @@ func (a Authenticator) failed(r *http.Request, id string) {
 }
 
 func failureKey(r *http.Request, id string) string {
+	if network, ok := networkOf(r); ok {
+		return loggableID(id) + "\x00" + network.String()
+	}
+	return loggableID(id) + "\x00" + r.RemoteAddr
+}
+
+// networkOf is the network a request comes from: what one household or office usually has.
+func networkOf(r *http.Request) (netip.Prefix, bool) {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		host = r.RemoteAddr
 	}
-	if addr, err := netip.ParseAddr(host); err == nil {
-		bits := 24
-		if addr.Unmap().Is6() {
-			bits = 64
-		}
-		if network, err := addr.Unmap().Prefix(bits); err == nil {
-			host = network.String()
-		}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.Prefix{}, false
 	}
-	return loggableID(id) + "\x00" + host
+	bits := 24
+	if addr.Unmap().Is6() {
+		bits = 64
+	}
+	network, err := addr.Unmap().WithZone("").Prefix(bits)
+	return network, err == nil
 }

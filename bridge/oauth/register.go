@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gorilla/mux"
 	"golang.org/x/time/rate"
 
@@ -61,6 +62,9 @@ type registered struct {
 	SoftwareVersion   string   `json:"software_version,omitempty"`
 	ApplicationType   string   `json:"application_type,omitempty"`
 	RegisteredAtScope string   `json:"scope,omitempty"`
+
+	JWKS       jsontext.Value `json:"jwks,omitempty"`
+	SigningAlg string         `json:"token_endpoint_auth_signing_alg,omitempty"`
 }
 
 func (g *Register) serve(w http.ResponseWriter, r *http.Request) {
@@ -112,6 +116,7 @@ func answerOf(client bridge.Client, clientSecret secret.Token, metadata clients.
 		PolicyURI: client.PolicyURI, TermsURI: client.TermsURI,
 		Contacts:   slices.DeleteFunc(slices.Clone(client.Contacts), func(s string) bool { return s == "" }),
 		SoftwareID: client.SoftwareID, SoftwareVersion: client.SoftwareVersion, ApplicationType: client.ApplicationType,
+		JWKS: client.Keys, SigningAlg: client.SigningAlg,
 	}
 	if !clientSecret.IsZero() {
 		answer.SecretExpiresAt = new(int64)

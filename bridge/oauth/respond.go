@@ -22,6 +22,9 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	_ = json.NewEncoder(w).Encode(body) // the client may be gone
 }
 
+// pageStoreDown is the page for trouble of our own.
+const pageStoreDown = "store-down"
+
 type errorBody struct {
 	Error       string `json:"error"`
 	Description string `json:"error_description,omitempty"`

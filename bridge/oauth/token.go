@@ -135,9 +135,12 @@ func (t *Token) mint(grant bridge.Grant, scopes bridge.Scopes, refresh secret.To
 // refused notes a refusal; a failure of ours is in the log already.
 func (t *Token) refused(ctx context.Context, clientID, grantID string, err error) {
 	if refused := bridge.AsError(err); refused != nil {
+		detail := refused.Description
+		if refused.Cause != nil {
+			detail += ": " + refused.Cause.Error() // what the client is not told
+		}
 		t.Trail.Record(ctx, bridge.AuditEvent{
-			Kind: audit.TokenRefused, ClientID: loggableID(clientID), GrantID: grantID,
-			Outcome: refused.Code, Detail: refused.Description,
+			Kind: audit.TokenRefused, ClientID: loggableID(clientID), GrantID: grantID, Outcome: refused.Code, Detail: detail,
 		})
 	}
 }

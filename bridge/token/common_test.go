@@ -3,9 +3,7 @@ package token_test
 import (
 	"crypto/ecdsa"
 	"crypto/x509"
-	"iter"
 	"maps"
-	"slices"
 	"testing"
 )
 
@@ -34,8 +32,6 @@ func merge(base, edits map[string]any) map[string]any {
 	}
 	return merged
 }
-
-func slicesSorted(names iter.Seq[string]) []string { return slices.Sorted(names) }
 
 func must[T any](value T, err error) T {
 	if err != nil {

@@ -1,11 +1,12 @@
 package token
 
 import (
-	"context"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -18,67 +19,78 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 )
 
-// algorithm is what access tokens are signed with: verified everywhere, and twenty times cheaper
-// to sign with than RS256.
-const algorithm = jose.ES256
+// rsaBits is the length of a new RSA key, and the least that is taken (RFC 7518 §3.3).
+const rsaBits = 2048
 
-// OpenSigner loads the signing keys from the store, making the first one in a new store, and
-// returns a Signer for issuer.
-func OpenSigner(ctx context.Context, store bridge.SigningKeyStore, ring *secret.Keyring, issuer string, now func() time.Time) (*Signer, error) {
-	stored, rev, err := store.SigningKeys(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("reading the signing keys: %w", err)
-	}
-	if len(stored) == 0 {
-		first, err := newKey(ring, now())
-		if err != nil {
-			return nil, err
-		}
-		err = store.SwapSigningKeys(ctx, []bridge.SigningKey{first}, rev)
-		switch {
-		case errors.Is(err, bridge.ErrConflict): // another replica was first: use its key
-			return OpenSigner(ctx, store, ring, issuer, now)
-		case err != nil:
-			return nil, fmt.Errorf("storing the first signing key: %w", err)
-		}
-		stored = []bridge.SigningKey{first}
-	}
-	return newSigner(stored, ring, issuer, now)
+// key is an opened signing key. Its algorithm is bound to it: the kid never verifies under another one.
+type key struct {
+	bridge.SigningKey
+	signer jose.Signer
+	public jose.JSONWebKey
 }
 
-func newKey(ring *secret.Keyring, now time.Time) (bridge.SigningKey, error) {
+// published reports whether the key is in the JWKS and verifies at now.
+func (k *key) published(now time.Time) bool { return k.RetiresAt.IsZero() || now.Before(k.RetiresAt) }
+
+// newKey makes a key that waits to be called.
+func newKey(ring *secret.Keyring, algorithm string, now time.Time) (bridge.SigningKey, error) {
+	fail := func(err error) (bridge.SigningKey, error) {
+		return bridge.SigningKey{}, fmt.Errorf("making a signing key: %w", err)
+	}
 	id, err := bridge.NewID(rand.Reader)
 	if err != nil {
-		return bridge.SigningKey{}, err
+		return fail(err)
 	}
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	private, err := generate(algorithm)
 	if err != nil {
-		return bridge.SigningKey{}, fmt.Errorf("making a signing key: %w", err)
+		return fail(err)
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
-		return bridge.SigningKey{}, fmt.Errorf("encoding a signing key: %w", err)
+		return fail(err)
 	}
-	public, err := json.Marshal(jose.JSONWebKey{Key: private.Public(), KeyID: id, Algorithm: string(algorithm), Use: "sig"})
+	public, err := json.Marshal(publicKey(private, id, algorithm))
 	if err != nil {
-		return bridge.SigningKey{}, fmt.Errorf("encoding a public key: %w", err)
+		return fail(err)
 	}
 	return bridge.SigningKey{
-		ID: id, Algorithm: string(algorithm), Private: ring.Seal("signing key", id, der), Public: public,
-		CreatedAt: now, SignsFrom: now,
+		ID: id, Algorithm: algorithm, Private: ring.Seal("signing key", id, der), Public: public, CreatedAt: now,
 	}, nil
 }
 
-// verifier is a public key bound to its algorithm: a kid never verifies under another one.
-type verifier struct {
-	algorithm jose.SignatureAlgorithm
-	key       crypto.PublicKey
+func generate(algorithm string) (crypto.Signer, error) {
+	switch algorithm {
+	case bridge.SignES256:
+		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case bridge.SignEdDSA:
+		_, private, err := ed25519.GenerateKey(rand.Reader)
+		return private, err
+	case bridge.SignRS256:
+		return rsa.GenerateKey(rand.Reader, rsaBits)
+	}
+	return nil, fmt.Errorf("there is no algorithm %q", algorithm)
 }
 
-func openKey(stored bridge.SigningKey, ring *secret.Keyring) (jose.Signer, verifier, jose.JSONWebKey, error) {
-	fail := func(err error) (jose.Signer, verifier, jose.JSONWebKey, error) {
-		return nil, verifier{}, jose.JSONWebKey{}, fmt.Errorf("signing key %s: %w", stored.ID, err)
+// fits reports whether a private key is of the one kind that goes with algorithm. The seal vouches
+// for the key and not for the word beside it.
+func fits(private crypto.Signer, algorithm string) bool {
+	switch k := private.(type) {
+	case *ecdsa.PrivateKey:
+		return algorithm == bridge.SignES256 && k.Curve == elliptic.P256()
+	case ed25519.PrivateKey:
+		return algorithm == bridge.SignEdDSA
+	case *rsa.PrivateKey:
+		return algorithm == bridge.SignRS256 && k.N.BitLen() >= rsaBits
 	}
+	return false
+}
+
+func publicKey(private crypto.Signer, id, algorithm string) jose.JSONWebKey {
+	return jose.JSONWebKey{Key: private.Public(), KeyID: id, Algorithm: algorithm, Use: "sig"}
+}
+
+func openKey(stored bridge.SigningKey, ring *secret.Keyring) (*key, error) {
+	fail := func(err error) (*key, error) { return nil, fmt.Errorf("signing key %s: %w", stored.ID, err) }
 	der, err := ring.Open("signing key", stored.ID, stored.Private)
 	if err != nil {
 		return fail(err)
@@ -88,15 +100,18 @@ func openKey(stored bridge.SigningKey, ring *secret.Keyring) (jose.Signer, verif
 		return fail(errors.New("is damaged"))
 	}
 	private, ok := parsed.(crypto.Signer)
-	if !ok {
-		return fail(errors.New("is of no known kind"))
+	if !ok || !fits(private, stored.Algorithm) {
+		return fail(fmt.Errorf("is no key for %q", stored.Algorithm))
 	}
-	alg := jose.SignatureAlgorithm(stored.Algorithm)
 	options := (&jose.SignerOptions{}).WithType("at+jwt").WithHeader("kid", stored.ID)
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: private}, options)
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(stored.Algorithm), Key: private}, options)
 	if err != nil {
 		return fail(err)
 	}
-	public := jose.JSONWebKey{Key: private.Public(), KeyID: stored.ID, Algorithm: stored.Algorithm, Use: "sig"}
-	return signer, verifier{algorithm: alg, key: private.Public()}, public, nil
+	return &key{SigningKey: stored, signer: signer, public: publicKey(private, stored.ID, stored.Algorithm)}, nil
+}
+
+// acceptedAlgorithms is what a token may be signed with at all; which it must be, its key decides.
+func acceptedAlgorithms() []jose.SignatureAlgorithm {
+	return []jose.SignatureAlgorithm{jose.ES256, jose.EdDSA, jose.RS256}
 }

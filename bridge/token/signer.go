@@ -1,214 +1,213 @@
 package token
 
 import (
-	"crypto/rand"
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
-	"net/http"
+	"log/slog"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
-	strict "github.com/go-json-experiment/json"
-
 	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 )
 
 const (
-	// Leeway is how far another clock may be off before a token's times are refused.
-	Leeway = 30 * time.Second
-	// maxBytes bounds a token before anything is parsed.
-	maxBytes = 4096
-	maxLife  = 24 * time.Hour
+	// refreshEvery is how soon a replica learns of what another did to the keys.
+	refreshEvery = 10 * time.Second
+	// catchUpEvery is how often at most a token with an unknown kid makes the keys be read (RS-23).
+	catchUpEvery = time.Second
+	// refreshWithin bounds a look into the store that no request's context bounds.
+	refreshWithin = 5 * time.Second
+	// swapTries is how often a change is tried that other replicas get ahead of.
+	swapTries = 16
 )
 
-// Signer mints and checks access tokens of one issuer. It is safe for concurrent use.
+// Signer mints and checks access tokens of one issuer, and keeps the keys for it. It is safe for
+// concurrent use: minting and checking read one immutable set of keys and take no lock.
 type Signer struct {
-	issuer    string
-	now       func() time.Time
-	current   jose.Signer
-	verifiers map[string]verifier // by kid
-	jwks      []byte
+	issuer string
+	now    func() time.Time
+	store  bridge.SigningKeyStore
+	ring   *secret.Keyring
+	policy KeyPolicy
+	record func(context.Context, bridge.AuditEvent)
+	log    *slog.Logger
+
+	keys    atomic.Pointer[keySet]
+	settled atomic.Bool // what was due at the start is done
+
+	reading  sync.Mutex // one reads the list at a time, so that an older one never follows a newer
+	caughtUp time.Time  // guarded by reading
 }
 
-// claims are read strictly, so that a token cannot be read in two ways: an audience that is an
-// array, a time that is no whole number and a member that stands twice are all refused.
-type claims struct {
-	Issuer    string `json:"iss"`
-	Subject   string `json:"sub"`
-	Audience  string `json:"aud"`
-	ClientID  string `json:"client_id"`
-	Grant     string `json:"gid"`
-	Scope     string `json:"scope"`
-	ID        string `json:"jti"`
-	IssuedAt  *int64 `json:"iat"` // seconds
-	ExpiresAt *int64 `json:"exp"`
-	NotBefore *int64 `json:"nbf,omitempty"`
+// Option changes how OpenSigner makes a Signer.
+type Option func(*Signer)
+
+// WithKeyPolicy replaces DefaultKeyPolicy.
+func WithKeyPolicy(policy KeyPolicy) Option { return func(s *Signer) { s.policy = policy } }
+
+// WithTrail tells trail of rotations, and log of what fails in the background.
+func WithTrail(trail *audit.Trail, log *slog.Logger) Option {
+	return func(s *Signer) { s.record, s.log = trail.Record, log }
 }
 
-func newSigner(stored []bridge.SigningKey, ring *secret.Keyring, issuer string, now func() time.Time) (*Signer, error) {
-	s := &Signer{issuer: issuer, now: now, verifiers: map[string]verifier{}}
-	var set jose.JSONWebKeySet
-	var newest time.Time
-	for _, key := range stored {
-		signer, check, public, err := openKey(key, ring)
-		if err != nil {
-			return nil, err
-		}
-		if !key.RetiresAt.IsZero() && !now().Before(key.RetiresAt) {
-			continue
-		}
-		s.verifiers[key.ID] = check
-		set.Keys = append(set.Keys, public)
-		if key.RetiresAt.IsZero() && !key.SignsFrom.After(now()) && !key.SignsFrom.Before(newest) {
-			s.current, newest = signer, key.SignsFrom
-		}
+// OpenSigner loads the signing keys from the store, making the first ones in a new store and
+// rotating when that is due, and returns a Signer for issuer. Keys that cannot be opened are an
+// error, and then nothing was changed (OP-23).
+func OpenSigner(
+	ctx context.Context, store bridge.SigningKeyStore, ring *secret.Keyring, issuer string, now func() time.Time, options ...Option,
+) (*Signer, error) {
+	s := &Signer{
+		issuer: issuer, now: now, store: store, ring: ring, policy: DefaultKeyPolicy(),
+		record: func(context.Context, bridge.AuditEvent) {}, log: slog.New(slog.DiscardHandler),
 	}
-	if s.current == nil {
-		return nil, errors.New("no signing key is in force")
+	for _, option := range options {
+		option(s)
 	}
-	jwks, err := json.Marshal(set)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the key set: %w", err)
+	switch err := s.settle(ctx); {
+	case s.keys.Load() == nil:
+		return nil, err
+	case err != nil: // they sign all the same; Run tries again
+		s.log.WarnContext(ctx, "the signing keys were not brought up to date", "error", err)
 	}
-	s.jwks = jwks
 	return s, nil
 }
 
-// JWKS is the public key set document (RFC 7517).
-func (s *Signer) JWKS() []byte { return s.jwks }
-
-// Mint signs an access token for a live grant: scopes narrows the grant's when the client asked
-// for less (RFC 6749 §6).
-func (s *Signer) Mint(grant bridge.Grant, scopes bridge.Scopes, life time.Duration) (secret.Token, Access, error) {
-	id, err := bridge.NewID(rand.Reader)
-	if err != nil {
-		return secret.Token{}, Access{}, err
-	}
-	now := s.now().Truncate(time.Second)
-	access := Access{
-		ID: id, PersonID: grant.Person.ID(), ClientID: grant.ClientID, GrantID: grant.ID,
-		Resource: grant.Resource, Scopes: scopes, IssuedAt: now, ExpiresAt: now.Add(life),
-	}
-	issued, expires := access.IssuedAt.Unix(), access.ExpiresAt.Unix()
-	payload, err := json.Marshal(claims{
-		Issuer: s.issuer, Subject: access.PersonID, Audience: access.Resource, ClientID: access.ClientID,
-		Grant: access.GrantID, Scope: scopes.String(), ID: id,
-		IssuedAt: &issued, ExpiresAt: &expires,
-	})
-	if err != nil {
-		return secret.Token{}, Access{}, fmt.Errorf("encoding an access token: %w", err)
-	}
-	signed, err := s.current.Sign(payload)
-	if err != nil {
-		return secret.Token{}, Access{}, fmt.Errorf("signing an access token: %w", err)
-	}
-	compact, err := signed.CompactSerialize()
-	if err != nil {
-		return secret.Token{}, Access{}, fmt.Errorf("signing an access token: %w", err)
-	}
-	return secret.New(compact), access, nil
-}
-
-// Check reads an access token that is presented at resource. The error is an *bridge.Error with
-// code invalid_token whose cause says which check failed; the client is told only that much.
-//
-// Check does not know whether the grant still lives: ask the store.
-func (s *Signer) Check(presented secret.Token, resource string) (Access, error) {
-	access, err := s.Read(presented)
-	if err != nil {
-		return Access{}, err
-	}
-	if access.Resource != resource {
-		return Access{}, invalid(errors.New("the audience is another resource"))
-	}
-	return access, nil
-}
-
-// Read is Check for any resource of this issuer: revocation takes tokens for all of them.
-func (s *Signer) Read(presented secret.Token) (Access, error) {
-	body, err := s.verify(presented.Reveal())
-	if err != nil {
-		return Access{}, invalid(err)
-	}
-	var c claims
-	if err := strict.Unmarshal(body, &c); err != nil {
-		return Access{}, invalid(errors.New("the claims cannot be read"))
-	}
-	access, err := s.accept(c)
-	if err != nil {
-		return Access{}, invalid(err)
-	}
-	return access, nil
-}
-
-func (s *Signer) verify(compact string) ([]byte, error) {
-	if compact == "" || len(compact) > maxBytes {
-		return nil, errors.New("not of a token's length")
-	}
-	parsed, err := jose.ParseSignedCompact(compact, s.algorithms())
-	if err != nil {
-		return nil, errors.New("not a signed token of an accepted algorithm")
-	}
-	header := parsed.Signatures[0].Protected
-	if typ, _ := header.ExtraHeaders[jose.HeaderType].(string); typ != "at+jwt" {
-		return nil, errors.New("the type is not at+jwt") // RFC 9068 §4
-	}
-	check, ok := s.verifiers[header.KeyID]
-	if !ok || string(check.algorithm) != header.Algorithm {
-		return nil, errors.New("signed with no key of ours")
-	}
-	body, err := parsed.Verify(check.key)
-	if err != nil {
-		return nil, errors.New("the signature is wrong")
-	}
-	return body, nil
-}
-
-func (s *Signer) algorithms() []jose.SignatureAlgorithm {
-	var all []jose.SignatureAlgorithm
-	for _, v := range s.verifiers {
-		if !slices.Contains(all, v.algorithm) {
-			all = append(all, v.algorithm)
+// Run brings the keys up to date until ctx ends: what other replicas did, and what is due.
+func (s *Signer) Run(ctx context.Context) {
+	ticker := time.NewTicker(refreshEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
 		}
+		within, cancel := context.WithTimeout(ctx, refreshWithin)
+		if err := s.settle(within); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "the signing keys were not brought up to date", "error", err)
+		}
+		cancel()
 	}
-	return all
 }
 
-func (s *Signer) accept(c claims) (Access, error) {
+// Keys lists the signing keys as they are stored.
+func (s *Signer) Keys(ctx context.Context) ([]KeyInfo, error) {
+	if _, _, err := s.refresh(ctx); err != nil {
+		return nil, err
+	}
+	return s.keys.Load().list(s.now()), nil
+}
+
+// Rotate lets the next key take over: at once when it has been published for long enough, else as
+// soon as it will have been. Tokens signed before stay good. ErrRotating when a key is named already.
+func (s *Signer) Rotate(ctx context.Context) error { return s.change(ctx, (*plan).command) }
+
+// RotateNow drops every key and signs with a new one: all access tokens there are die, here at once
+// and on other replicas as soon as they hear of it. Refresh tokens live on, so clients recover by themselves.
+func (s *Signer) RotateNow(ctx context.Context) error { return s.change(ctx, (*plan).emergency) }
+
+// Revision changes whenever the keys do. What was concluded from a token before need not hold after.
+func (s *Signer) Revision() int { return s.keys.Load().rev }
+
+// settle does what the policy has due, and has the effect of refresh.
+func (s *Signer) settle(ctx context.Context) error {
+	starting := !s.settled.Load()
+	err := s.change(ctx, func(p *plan) error { return p.settle(starting) })
+	if err == nil {
+		s.settled.Store(true)
+	}
+	return err
+}
+
+// change edits the stored list, again from the start when another replica was faster.
+func (s *Signer) change(ctx context.Context, edit func(*plan) error) error {
+	for range swapTries {
+		stored, rev, err := s.refresh(ctx)
+		if err != nil {
+			return err
+		}
+		p := plan{
+			KeyPolicy: s.policy, now: s.now(), keys: slices.Clone(stored),
+			newKey: func(algorithm string, now time.Time) (bridge.SigningKey, error) {
+				return newKey(s.ring, algorithm, now)
+			},
+		}
+		if err := edit(&p); err != nil || !p.changed {
+			return err
+		}
+		err = s.store.SwapSigningKeys(ctx, p.keys, rev)
+		if errors.Is(err, bridge.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("storing the signing keys: %w", err)
+		}
+		for _, event := range p.events {
+			s.record(ctx, event)
+		}
+		_, _, err = s.refresh(ctx)
+		return err
+	}
+	return fmt.Errorf("storing the signing keys: %w, again and again", bridge.ErrConflict)
+}
+
+// refresh reads the list and, when it is another than before, signs and verifies by it from now on.
+func (s *Signer) refresh(ctx context.Context) ([]bridge.SigningKey, int, error) {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	return s.read(ctx)
+}
+
+// read is refresh for who holds reading.
+func (s *Signer) read(ctx context.Context) ([]bridge.SigningKey, int, error) {
+	stored, rev, err := s.store.SigningKeys(ctx)
+	if err != nil {
+		return nil, 0, fmt.Errorf("reading the signing keys: %w", err)
+	}
+	current := s.keys.Load()
+	if current == nil && len(stored) == 0 || current != nil && current.rev == rev {
+		return stored, rev, nil
+	}
+	set, err := openKeySet(stored, rev, s.ring, s.now())
+	if err != nil {
+		return nil, 0, fmt.Errorf("opening the signing keys: %w", err)
+	}
+	s.keys.Store(set)
+	return stored, rev, nil
+}
+
+// verifying is the published key with that id, or nil.
+func (s *Signer) verifying(id string) *key {
+	k := s.keys.Load().byID[id]
+	if k == nil {
+		k = s.catchUp(id)
+	}
+	if k == nil || !k.published(s.now()) {
+		return nil
+	}
+	return k
+}
+
+// catchUp reads the list for a kid that is not known: another replica may have made that key a
+// moment ago. It does so once in catchUpEvery whatever is presented, and whoever comes meanwhile
+// waits for that one look.
+func (s *Signer) catchUp(id string) *key {
+	s.reading.Lock()
+	defer s.reading.Unlock()
 	now := s.now()
-	switch {
-	case c.Issuer != s.issuer:
-		return Access{}, errors.New("another issuer")
-	case c.Subject == "" || c.ClientID == "" || c.Grant == "" || c.ID == "" || c.Audience == "":
-		return Access{}, errors.New("a claim is missing")
-	case c.IssuedAt == nil || c.ExpiresAt == nil:
-		return Access{}, errors.New("a time is missing")
+	if k := s.keys.Load().byID[id]; k != nil || now.Sub(s.caughtUp).Abs() < catchUpEvery {
+		return k
 	}
-	issued, expires := time.Unix(*c.IssuedAt, 0), time.Unix(*c.ExpiresAt, 0)
-	switch {
-	case !now.Before(expires):
-		return Access{}, errors.New("expired")
-	case issued.After(now.Add(Leeway)) || c.NotBefore != nil && time.Unix(*c.NotBefore, 0).After(now.Add(Leeway)):
-		return Access{}, errors.New("not yet valid")
-	case expires.Sub(issued) > maxLife:
-		return Access{}, errors.New("lives too long")
+	s.caughtUp = now
+	ctx, cancel := context.WithTimeout(context.Background(), refreshWithin)
+	defer cancel()
+	if _, _, err := s.read(ctx); err != nil {
+		s.log.WarnContext(ctx, "the signing keys were not read again", "error", err)
 	}
-	scopes, unknown := bridge.ParseScopes(c.Scope)
-	if unknown > 0 || len(scopes) == 0 {
-		return Access{}, errors.New("the scope is not one of ours")
-	}
-	return Access{
-		ID: c.ID, PersonID: c.Subject, ClientID: c.ClientID, GrantID: c.Grant,
-		Resource: c.Audience, Scopes: scopes, IssuedAt: issued, ExpiresAt: expires,
-	}, nil
-}
-
-func invalid(cause error) error {
-	return &bridge.Error{
-		Code: "invalid_token", Description: "The access token is not valid here",
-		Status: http.StatusUnauthorized, Cause: cause,
-	}
+	return s.keys.Load().byID[id]
 }

@@ -7,8 +7,9 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
-	"maps"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,20 +30,37 @@ var start = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // keys is a key store in memory.
 type keys struct {
-	list []bridge.SigningKey
-	rev  int
+	mu      sync.Mutex
+	list    []bridge.SigningKey
+	rev     int
+	reads   int
+	refusal error // of writes
 }
 
 func (k *keys) SigningKeys(context.Context) ([]bridge.SigningKey, int, error) {
-	return k.list, k.rev, nil
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.reads++
+	return slices.Clone(k.list), k.rev, nil
 }
 
 func (k *keys) SwapSigningKeys(_ context.Context, list []bridge.SigningKey, rev int) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.refusal != nil {
+		return k.refusal
+	}
 	if rev != k.rev {
 		return bridge.ErrConflict
 	}
-	k.list, k.rev = list, rev+1
+	k.list, k.rev = slices.Clone(list), rev+1
 	return nil
+}
+
+func (k *keys) read() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.reads
 }
 
 // forge is a second issuer that holds the same sealed key, so that a test can sign anything with it.
@@ -232,22 +250,6 @@ func TestSigner_Check_algorithms(t *testing.T) {
 				t.Errorf("Check = %v, want a refusal", err)
 			}
 		})
-	}
-}
-
-// OP-24, AS-017: the key set shows public members only.
-func TestSigner_JWKS_OP24(t *testing.T) {
-	t.Parallel()
-	f := newForge(t, func() time.Time { return start })
-	var set struct {
-		Keys []map[string]any `json:"keys"`
-	}
-	if err := json.Unmarshal(f.signer.JWKS(), &set); err != nil {
-		t.Fatal(err)
-	}
-	got := slicesSorted(maps.Keys(set.Keys[0]))
-	if diff := cmp.Diff([]string{"alg", "crv", "kid", "kty", "use", "x", "y"}, got); diff != "" {
-		t.Errorf("key members (-want +got):\n%s", diff)
 	}
 }
 

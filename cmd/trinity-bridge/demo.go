@@ -48,7 +48,8 @@ func (d *demoCommand) Run(c *console) (err error) {
 	cfg, err := config.Load(config.Flags{
 		PublicURL: "http://" + d.Listen, Listen: d.Listen, OperatorListen: d.OperatorListen, Data: d.Data,
 		TrinityURL: simulated.BackendURL(), MCPURL: simulated.MCPURL(), AccessLifetime: d.AccessLifetime,
-		OperatorName: "whoever started this demo", AllowedOrigins: "http://localhost:6274,http://127.0.0.1:6274",
+		DocumentPolicy: "off", // documents would have to be fetched
+		OperatorName:   "whoever started this demo", AllowedOrigins: "http://localhost:6274,http://127.0.0.1:6274",
 	}, func(string) (string, bool) { return "", false })
 	if err != nil {
 		return err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -68,11 +67,12 @@ func Start(t *testing.T, options ...Option) *Bridge {
 	t.Helper()
 	clock := &Clock{now: time.Now()}
 	s := settings{}
-	address := freeAddress(t)
+	address := fmt.Sprintf("127.0.0.1:%d", FreePort(t))
 	data := t.TempDir()
 	s.flags = config.Flags{
 		PublicURL: "http://" + address, Listen: address, OperatorListen: "127.0.0.1:0", Data: data,
 		OperatorName: "Example Inc.", OperatorContact: "ops@example.com", LogLevel: "debug",
+		DocumentPolicy: "allow-list", // with an empty list: the metadata are the real ones, and nothing leaves the machine
 	}
 	for _, option := range options {
 		option(&s)
@@ -280,14 +280,4 @@ func (s *syncBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.buf.String()
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
 }

@@ -21,6 +21,8 @@ type serverMetadata struct {
 	ResponseTypes  []string `json:"response_types_supported"`
 	GrantTypes     []string `json:"grant_types_supported"`
 	AuthMethods    []string `json:"token_endpoint_auth_methods_supported"`
+	SigningAlgs    []string `json:"token_endpoint_auth_signing_alg_values_supported"`
+	Documents      bool     `json:"client_id_metadata_document_supported"`
 	ChallengeTypes []string `json:"code_challenge_methods_supported"`
 	Scopes         []string `json:"scopes_supported"`
 	Iss            bool     `json:"authorization_response_iss_parameter_supported"`
@@ -59,7 +61,8 @@ func TestDiscovery_documents(t *testing.T) {
 		Issuer: b.URL, Authorize: b.URL + "/oauth/authorize", Token: b.URL + "/oauth/token", Register: b.URL + "/oauth/register",
 		Revoke: b.URL + "/oauth/revoke", Keys: b.URL + "/oauth/jwks", ResponseTypes: []string{"code"},
 		GrantTypes:  []string{"authorization_code", "refresh_token"},
-		AuthMethods: []string{"none", "client_secret_post", "client_secret_basic"}, ChallengeTypes: []string{"S256"},
+		AuthMethods: []string{"none", "client_secret_post", "client_secret_basic", "private_key_jwt"},
+		SigningAlgs: []string{"ES256", "ES384", "EdDSA", "PS256", "RS256"}, Documents: true, ChallengeTypes: []string{"S256"},
 		Scopes: []string{"trinity:read", "trinity:write", "offline_access"}, Iss: true, Resources: []string{b.MCP},
 	}
 	if diff := cmp.Diff(wantServer, server); diff != "" {

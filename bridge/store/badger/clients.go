@@ -47,6 +47,35 @@ func (s *Store) CreateClient(ctx context.Context, registered bridge.Client, maxU
 	})
 }
 
+// PutClient stores or replaces what a client's document says. Such a client is not counted among the
+// unused registrations: it is stored for a person who decides, not for whoever asks.
+func (s *Store) PutClient(ctx context.Context, described bridge.Client, now time.Time) error {
+	if described.Kind != bridge.ClientDocument {
+		return fmt.Errorf("a client of kind %q does not come from a document", described.Kind)
+	}
+	return s.writer.do(ctx, func(t *tx) error {
+		stored, found, err := clients.get(t, described.ID)
+		if err != nil {
+			return err
+		}
+		next := client{Client: described, Used: true}
+		if !found {
+			return clients.put(t, described.ID, nil, &next, now)
+		}
+		if stored.Kind != bridge.ClientDocument {
+			return bridge.ErrConflict
+		}
+		if stored.CreatedAt.After(described.CreatedAt) {
+			next = stored
+		}
+		next.UnusedUntil = stored.UnusedUntil
+		if described.UnusedUntil.After(stored.UnusedUntil) {
+			next.UnusedUntil = described.UnusedUntil
+		}
+		return clients.put(t, described.ID, &stored, &next, now)
+	})
+}
+
 // Client returns a stored client. One that is past its time is gone unless a grant of it has not
 // ended, whether or not Sweep came by.
 func (s *Store) Client(ctx context.Context, id string, now time.Time) (bridge.Client, error) {
@@ -66,12 +95,12 @@ func (c *client) past(now time.Time) bool {
 	return !c.UnusedUntil.IsZero() && !now.Before(c.UnusedUntil)
 }
 
-// keepClient notes that a code of a registered client was redeemed, and keeps it at least until
+// keepClient notes that a code of a stored client was redeemed, and keeps it at least until
 // the given time.
 func keepClient(t *tx, id string, until, now time.Time) error {
 	stored, found, err := clients.get(t, id)
 	if err != nil || !found {
-		return err // not found: a client that is configured or describes itself
+		return err // not found: a configured client
 	}
 	kept := stored
 	kept.Used = true

@@ -77,6 +77,8 @@ func sweepRow(t *tx, row string, now time.Time) (bool, error) {
 		return sweepOne(t, consents, row, id, now, nil)
 	case counters.kind:
 		return sweepOne(t, counters, row, id, now, nil)
+	case usedIDs.kind:
+		return sweepOne(t, usedIDs, row, id, now, nil)
 	case auditEvents.kind:
 		return sweepOne(t, auditEvents, row, id, now, nil)
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,6 +64,64 @@ func TestTable_OP16_broom(t *testing.T) {
 	}
 	if len(seen) != len(swept)+len(lasting)+1 {
 		t.Errorf("only these kinds were stored: %v", seen)
+	}
+}
+
+// TestStore_OP15_endedIsMarkedAndSwept: the family of an ended grant says so itself, and in the end
+// nothing of a connection is left.
+func TestStore_OP15_endedIsMarkedAndSwept(t *testing.T) {
+	t.Parallel()
+	s := openClosed(t, Options{Dir: t.TempDir()})
+	ctx := t.Context()
+	c := newConnection(s)
+	must(t, c.issue(ctx))
+	_, err := c.redeem(ctx)
+	must(t, err)
+	must(t, c.rotate(ctx))
+	end := time.Now()
+	_, _, err = s.EndGrant(ctx, c.grantID, bridge.EndExpired, end)
+	must(t, err)
+	marked, err := read(ctx, s, func(t *tx) (family, error) {
+		stored, _, err := families.get(t, c.grantID)
+		return stored, err
+	})
+	must(t, err)
+	if !marked.EndedAt.Equal(end) || marked.SealedSuccessor != nil {
+		t.Errorf("the family of an ended grant is %+v", marked)
+	}
+
+	must(t, s.FinishKeyRevocation(ctx, c.grantID))
+	_, err = s.Sweep(ctx, end.AddDate(2, 0, 0), 1000)
+	must(t, err)
+	for key := range expiries(t, s) {
+		if !strings.HasPrefix(key, "meta/") {
+			t.Errorf("%q is left", key)
+		}
+	}
+}
+
+// TestSweep_rowThatMoved: a row that was due when the rows were listed and is used before they are
+// removed stays.
+func TestSweep_rowThatMoved(t *testing.T) {
+	t.Parallel()
+	s := openClosed(t, Options{Dir: t.TempDir()})
+	ctx := t.Context()
+	_, err := s.Hit(ctx, "key", 5, time.Minute, testTime)
+	must(t, err)
+	now := testTime.Add(time.Minute)
+	listed, err := read(ctx, s, func(t *tx) ([]string, error) { return dueRows(t, now, 10), nil })
+	must(t, err)
+	if len(listed) != 1 {
+		t.Fatalf("%d rows are due, want the counter", len(listed))
+	}
+	_, err = s.Hit(ctx, "key", 5, time.Minute, now)
+	must(t, err)
+	swept, err := write(ctx, s, func(t *tx) (int, error) { return sweepRows(t, listed, now) })
+	must(t, err)
+	count, err := s.Peek(ctx, "key", 5, now)
+	must(t, err)
+	if swept != 0 || count.N != 1 {
+		t.Errorf("%d rows were swept and %d hits are left", swept, count.N)
 	}
 }
 

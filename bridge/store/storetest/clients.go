@@ -109,12 +109,16 @@ func clientQuotaRedeemed(t *testing.T, f *fixture) {
 }
 
 func clientQuotaSwept(t *testing.T, f *fixture) {
-	must(t, f.CreateClient(t.Context(), f.newClient(), 1))
+	for range 2 {
+		must(t, f.CreateClient(t.Context(), f.newClient(), 2))
+	}
 	f.now = f.now.Add(unusedLife)
-	wantError(t, f.CreateClient(t.Context(), f.newClient(), 1), bridge.ErrFull)
-	f.wantSwept(t, 1)
-	must(t, f.CreateClient(t.Context(), f.newClient(), 1))
-	wantError(t, f.CreateClient(t.Context(), f.newClient(), 1), bridge.ErrFull)
+	wantError(t, f.CreateClient(t.Context(), f.newClient(), 2), bridge.ErrFull)
+	f.wantSwept(t, 2)
+	for range 2 {
+		must(t, f.CreateClient(t.Context(), f.newClient(), 2))
+	}
+	wantError(t, f.CreateClient(t.Context(), f.newClient(), 2), bridge.ErrFull)
 }
 
 func clientExpires(t *testing.T, f *fixture) {
@@ -140,8 +144,10 @@ func clientKeptByGrant(t *testing.T, f *fixture) {
 	must(t, f.CreateClient(t.Context(), client, 1))
 	issue := f.issued(t, ofClient(client.ID))
 	f.now = client.UnusedUntil.Add(time.Second)
-	f.wantSwept(t, 1) // the flow, not the client
 	_, err := f.Client(t.Context(), client.ID, f.now)
+	must(t, err)
+	f.wantSwept(t, 1) // the flow, not the client
+	_, err = f.Client(t.Context(), client.ID, f.now)
 	must(t, err)
 	_, _, err = f.EndGrant(t.Context(), issue.Grant.ID, bridge.EndCodeUnredeemed, f.now)
 	must(t, err)

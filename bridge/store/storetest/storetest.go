@@ -23,6 +23,7 @@ func Run(t *testing.T, fresh Fresh) {
 		tests []test
 	}{
 		{"Clients", clientTests},
+		{"Documents", documentTests},
 		{"Flows", flowTests},
 		{"IssueCode", issueTests},
 		{"RedeemCode", redeemTests},
@@ -32,6 +33,7 @@ func Run(t *testing.T, fresh Fresh) {
 		{"KeyRevocations", revocationTests},
 		{"SigningKeys", signingKeyTests},
 		{"Counters", counterTests},
+		{"UsedOnce", usedTests},
 		{"Audit", auditTests},
 		{"Sweep", sweepTests},
 		{"Whole", wholeTests},
