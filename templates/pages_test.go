@@ -108,7 +108,7 @@ func TestConsent_CO22_facts(t *testing.T) {
 	wantWords(
 		t, write(t, consentPage(webClient)),
 		"Let claude.ai use Trinity as you?", "It calls itself “Claude”.", // who asks
-		"Answer goes to claude.ai",                                                           // redirect host
+		"You return to claude.ai",                                                            // redirect host
 		"You are signed in as alice", "E-mail address: alice@example.com.", "Role: creator.", // account
 		"What it may do See your Trinity Look at your agents", // scopes in words
 		"Connects to https://bridge.example.com/mcp",          // resource
@@ -116,7 +116,7 @@ func TestConsent_CO22_facts(t *testing.T) {
 		"Disconnect in the app, or delete the key “bridge Claude 7f3a91” under MCP keys in Trinity’s settings.",
 	)
 	bare := write(t, samples()["consent, bare"])
-	wantWords(t, bare, "Let an app use Trinity as you?", "It gives no name.", "Until its first pass runs out")
+	wantWords(t, bare, "Let an app use Trinity as you?", "It gives no name.", "For about an hour")
 	for _, absent := range []string{"E-mail address", "Role:", "You allowed this app"} {
 		if strings.Contains(bare, absent) {
 			t.Errorf("the page says %q of nothing", absent)
@@ -139,7 +139,7 @@ func TestConsent_CO13_loopback(t *testing.T) {
 		client := Client{Name: "Claude", RedirectHost: "127.0.0.1:51234", Loopback: true, Verified: verified}
 		page := write(t, consentPage(client))
 		wantWords(
-			t, page, "Let an app on this computer use Trinity as you?", "127.0.0.1:51234 This is an app on this computer.",
+			t, page, "Let this app use Trinity as you?", "An app on this computer", "You return to 127.0.0.1:51234",
 			"Any app on this computer could pretend to be this one.",
 		)
 	}

@@ -66,11 +66,11 @@ func (b *Bridge) build(ctx context.Context) error {
 		API: api, Ring: b.ring, Store: b.store, Trail: b.trail, Log: b.log, Now: b.now,
 	})
 	r := mux.NewRouter().SkipClean(true) // the shell refuses what cleaning would redirect
-	if err := b.mountGateway(r, credentials); err != nil {
-		return err
-	}
 	registry, err := b.registry()
 	if err != nil {
+		return err
+	}
+	if err := b.mountGateway(r, credentials, registry); err != nil {
 		return err
 	}
 	flows := flow.New(flow.Options{Store: b.store, Ring: b.ring, Issuer: b.config.PublicURL, Now: b.now, Rand: b.rand})
@@ -94,7 +94,7 @@ func (b *Bridge) build(ctx context.Context) error {
 }
 
 // mountGateway adds the MCP endpoint, first: the router tries routes in order.
-func (b *Bridge) mountGateway(r *mux.Router, credentials *trinity.Credentials) error {
+func (b *Bridge) mountGateway(r *mux.Router, credentials *trinity.Credentials, registry *clients.Registry) error {
 	catalogue, err := tools.Load()
 	if err != nil {
 		return fmt.Errorf("loading the tool catalogue: %w", err)
@@ -104,6 +104,7 @@ func (b *Bridge) mountGateway(r *mux.Router, credentials *trinity.Credentials) e
 		Issuer: b.config.PublicURL.String(), Upstream: b.config.MCPURL, Origins: b.config.AllowedOrigins,
 		StaticKeysOff: !b.config.StaticKeys, Tokens: b.signer, Grants: b.store, Credentials: credentials, Tools: catalogue,
 		Ring: b.ring, Trail: b.trail, Log: b.log, Now: b.now, Ready: b.probe.Ready, Ended: b.custodian.Wake,
+		Obtainable: registry.Obtainable,
 	})
 	if err != nil {
 		return err

@@ -31,6 +31,7 @@ const (
 	KeyRevokeFailed   = "key_revoke_failed"
 	CallRefused       = "call_refused"
 	UpstreamOpen      = "upstream_open"
+	CredentialEchoed  = "credential_echoed" // the upstream put a key into an answer; it was taken out
 
 	SigningKeysRotated = "signing_keys_rotated"
 	SigningKeyDropped  = "signing_key_dropped"

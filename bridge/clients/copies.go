@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -92,7 +93,7 @@ func freshFor(h http.Header, now time.Time) time.Duration {
 		return usualFresh
 	}
 	if age, err := strconv.ParseUint(h.Get("Age"), 10, 31); err == nil {
-		lifetime -= time.Duration(age) * time.Second //nolint:gosec // 31 bits
+		lifetime -= time.Duration(age) * time.Second
 	}
 	return min(max(lifetime, shortestFresh), longestFresh)
 }
@@ -107,10 +108,10 @@ func lifetimeOf(h http.Header, now time.Time) (lifetime time.Duration, said bool
 		case "max-age", "s-maxage":
 			// Of several the shortest; what is no number is none at all, and one too long is the longest.
 			seconds, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31)
-			if err != nil && !strings.Contains(err.Error(), strconv.ErrRange.Error()) {
+			if err != nil && !errors.Is(err, strconv.ErrRange) {
 				seconds = 0
 			}
-			lifetime, said = min(lifetime, time.Duration(seconds)*time.Second), true //nolint:gosec // 31 bits
+			lifetime, said = min(lifetime, time.Duration(seconds)*time.Second), true
 		}
 	}
 	if said || h.Get("Expires") == "" {

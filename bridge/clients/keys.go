@@ -146,7 +146,10 @@ func (r *Registry) Keys(ctx context.Context, client bridge.Client, kid string) (
 }
 
 func (r *Registry) currentKeys(ctx context.Context, client bridge.Client) ([]jose.JSONWebKey, error) {
-	if client.KeysURI == "" {
+	switch {
+	case client.KeysURI == "" && len(client.Keys) == 0:
+		return nil, nil // it has none, or none any more
+	case client.KeysURI == "":
 		return readKeys(client.Keys)
 	}
 	if keys, fresh := r.keySets.fresh(client.KeysURI); fresh {
@@ -170,10 +173,10 @@ func (r *Registry) newerKeys(ctx context.Context, client bridge.Client) ([]jose.
 		return r.fetchKeys(ctx, client.KeysURI)
 	case client.Kind == bridge.ClientDocument && client.KeysURI == "":
 		newer, err := r.documents.again(ctx, client.ID)
-		if err != nil || newer.KeysURI != "" {
+		if err != nil {
 			return nil, err
 		}
-		return readKeys(newer.Keys)
+		return r.currentKeys(ctx, newer)
 	}
 	return nil, nil
 }

@@ -145,6 +145,19 @@ func (r *Registry) Keep(ctx context.Context, client bridge.Client) error {
 	return nil
 }
 
+// Obtainable is the most the client of a grant could be given by asking again: nobody is asked
+// for what will not be granted (RS-31). A client that is gone can get nothing.
+func (r *Registry) Obtainable(ctx context.Context, grant bridge.Grant) bridge.Scopes {
+	client, err := r.Client(ctx, grant.ClientID)
+	switch {
+	case err != nil || client.Blocked:
+		return bridge.Scopes{}
+	case len(client.Scopes) == 0:
+		return bridge.AllScopes()
+	}
+	return client.Scopes
+}
+
 // Describe says what a page may say about the client of a request. A client that has vanished
 // since is described by its redirect alone.
 func (r *Registry) Describe(ctx context.Context, request bridge.AuthorizationRequest) templates.Client {

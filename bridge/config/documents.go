@@ -49,7 +49,7 @@ func checkDocuments(f Flags, m *Mistakes) Documents {
 		if err != nil || port == 0 {
 			m.add("--document-ports: %q is no port", text)
 		}
-		d.Ports = append(d.Ports, uint16(port)) //nolint:gosec // 16 bits
+		d.Ports = append(d.Ports, uint16(port))
 	}
 	d.Roots = authorities(f.DocumentCA, m)
 	d.Pinned = pinned(f.PinnedDocuments, m)

@@ -63,11 +63,17 @@ func compare(b *testing.B, kind string, size, conns int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	bare := httptest.NewServer(&httputil.ReverseProxy{
+	proxied := &httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport: outbound.Transport(), BufferPool: &buffers{},
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // it has a line for each connection closed at the end
-	})
+	}
+	bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Otherwise the server closes the body it was sent as soon as the answer begins, now and then
+		// before the proxy's transport has read to its end, and breaks the answer off.
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		proxied.ServeHTTP(w, r)
+	}))
 	b.Cleanup(bare.Close)
 	sides := []*side{
 		{url: w.upstream.server.URL, headers: merge(bearer(c.key), session("upstream-session"))},

@@ -7,12 +7,11 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/abilityai/trinity-bridge/bridge/audit"
 )
 
 const bufferBytes = 32 << 10 // all that is ever held of an answer
-
-// credentialEchoed is the audit trail's word for an upstream that gave the key back.
-const credentialEchoed = "credential_echoed"
 
 // sink is where an answer goes. send may be slow, and fails once the client is gone.
 type sink interface {
@@ -84,7 +83,7 @@ func (x *exchange) reportEcho(found int) {
 	ctx, cancel := x.afterwards()
 	defer cancel()
 	x.g.Log.ErrorContext(ctx, "the upstream sent a Trinity key back; it was redacted", "request_id", x.reference, "times", found)
-	x.record(ctx, credentialEchoed, "redacted", fmt.Sprintf("%d times", found))
+	x.record(ctx, audit.CredentialEchoed, "redacted", fmt.Sprintf("%d times", found))
 }
 
 // writer sends to the client and gives up on one that takes nothing for too long.

@@ -129,6 +129,41 @@ func TestSigner_OP21_race(t *testing.T) {
 	}
 }
 
+// A replica that another gets ahead of looks again at what is due, and finds it done.
+func TestSigner_OP21_overtaken(t *testing.T) {
+	t.Parallel()
+	store := &keys{}
+	d := newDeployment(t, store)
+	one, two := d.open(t, policy(nil)), d.open(t, policy(nil))
+	old := mint(t, one)
+	d.advance(90 * 24 * time.Hour)
+	store.ahead = func() {
+		if err := two.Settle(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := one.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := d.audited(); len(got) != 1 {
+		t.Errorf("audit %v, want one rotation", got)
+	}
+	if signs := kid(t, mint(t, one)); signs == kid(t, old) || signs != kid(t, mint(t, two)) {
+		t.Error("the two do not sign with the same new key")
+	}
+	store.ahead = func() { // an emergency is not lost for it
+		if err := two.RotateNow(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	lost := mint(t, one)
+	if err := one.RotateNow(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	check(t, one, lost, false)
+	check(t, two, mint(t, one), true)
+}
+
 // RS-23: 1,000 tokens with random key ids cost one look into the store in each window, and do not keep
 // a new key from being learnt.
 func TestSigner_RS23_unknownKeys(t *testing.T) {

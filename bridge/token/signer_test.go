@@ -34,7 +34,8 @@ type keys struct {
 	list    []bridge.SigningKey
 	rev     int
 	reads   int
-	refusal error // of writes
+	refusal error  // of writes
+	ahead   func() // done once, just before the next write
 }
 
 func (k *keys) SigningKeys(context.Context) ([]bridge.SigningKey, int, error) {
@@ -45,6 +46,10 @@ func (k *keys) SigningKeys(context.Context) ([]bridge.SigningKey, int, error) {
 }
 
 func (k *keys) SwapSigningKeys(_ context.Context, list []bridge.SigningKey, rev int) error {
+	if ahead := k.ahead; ahead != nil {
+		k.ahead = nil
+		ahead()
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.refusal != nil {

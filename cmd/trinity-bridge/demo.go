@@ -14,8 +14,8 @@ import (
 )
 
 type demoCommand struct {
-	Listen         string `placeholder:"ADDRESS" default:"127.0.0.1:8420" help:"Loopback address to listen on."`
-	OperatorListen string `placeholder:"ADDRESS" default:"127.0.0.1:8421" help:"Address for health and the operator's commands."`
+	Listen         string `placeholder:"ADDRESS" default:"127.0.0.1:8420" env:"TRINITY_BRIDGE_LISTEN" help:"Loopback address to listen on."`
+	OperatorListen string `placeholder:"ADDRESS" default:"127.0.0.1:8421" env:"TRINITY_BRIDGE_OPERATOR_LISTEN" help:"Address for health and the operator's commands."`
 	Data           string `placeholder:"FOLDER" help:"Where state is kept (default $$TRINITY_BRIDGE_DATA or ./data)."`
 	AccessLifetime string `name:"access-token-lifetime" placeholder:"DURATION" env:"TRINITY_BRIDGE_ACCESS_TOKEN_LIFETIME" help:"Life of an access token (default 1h)."`
 }

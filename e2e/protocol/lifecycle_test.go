@@ -164,3 +164,26 @@ func TestStop_OP35_openStream(t *testing.T) {
 		t.Errorf("stopping took %s", took)
 	}
 }
+
+// RS-27…RS-31: a call that needs more says what, with what is held; a client that may not have it is not sent to ask.
+func TestCall_RS27_RS31_stepUp(t *testing.T) {
+	t.Parallel()
+	b := bridgetest.Start(t, bridgetest.WithFile(`
+clients:
+  - {id: reader, name: Reader, redirect_uris: ["https://app.example.com/callback"], scope: "trinity:read trinity:write"}
+`))
+	open := b.Register(t)
+	tokens := b.Connect(t, open, b.Someone())
+	answer := b.Tool(t, tokens.Access, b.Session(t, tokens.Access), "delete_agent")
+	challenge := answer.Header.Get("WWW-Authenticate")
+	if answer.Status != http.StatusForbidden || !strings.Contains(challenge, `error="insufficient_scope"`) ||
+		!strings.Contains(challenge, `scope="trinity:read trinity:write trinity:admin"`) || !strings.Contains(challenge, "resource_metadata=") {
+		t.Errorf("RS-27, RS-28, RS-29: %d %q", answer.Status, challenge)
+	}
+	bound := bridgetest.Client{ID: "reader", Redirect: []string{bridgetest.Redirect}}
+	tokens = b.Connect(t, bound, b.Someone())
+	answer = b.Tool(t, tokens.Access, b.Session(t, tokens.Access), "delete_agent")
+	if answer.Status != http.StatusForbidden || answer.Header.Get("WWW-Authenticate") != "" {
+		t.Errorf("RS-31: %d %q", answer.Status, answer.Header.Get("WWW-Authenticate"))
+	}
+}

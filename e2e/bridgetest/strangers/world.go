@@ -61,6 +61,9 @@ type Host struct {
 	last    *http.Request
 }
 
+// NewHost is a host that finds nothing, until it is told what to serve.
+func NewHost(name string) *Host { return &Host{Name: name, handler: http.NotFoundHandler()} }
+
 // Serve changes what the host answers.
 func (h *Host) Serve(handler http.HandlerFunc) {
 	h.mu.Lock()
@@ -101,7 +104,7 @@ func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Host gives a name a public address of its own and a server with a good certificate.
 func (w *World) Host(t *testing.T, name string) *Host {
 	t.Helper()
-	h := &Host{Name: name, handler: http.NotFoundHandler()}
+	h := NewHost(name)
 	server := httptest.NewUnstartedServer(h)
 	server.TLS = w.Authority.Config(t, name)
 	server.StartTLS()

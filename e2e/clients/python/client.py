@@ -1,0 +1,194 @@
+"""The official Python SDK as an MCP client, first line or second, from the first 401 to a widened grant.
+
+Argument: one JSON object
+  server_url            the MCP endpoint
+  callback_port         loopback port of the redirect URI
+  client_metadata_url   the client's id where the server takes documents, or null
+  auth_method           what registration asks for, or null to leave it out
+  tool, arguments       what to call each time
+  steps                 after the first call, in the order given:
+                        "refresh"  the access token has run out
+                        "restart"  the same in a process that only has what the last one stored
+                        "widen"    a call that needs the tool `admin_tool`, for which a person is asked again
+
+Standard output carries JSON lines, the last of them {"event": "done"} or {"event": "failed"}. Every HTTP exchange is
+told as {"event": "http"}, without bodies. A person opens the URL of {"event": "authorize"}.
+"""
+
+import asyncio
+import json
+import logging
+import sys
+import traceback
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from urllib.parse import parse_qs, urlsplit
+
+from mcp.client.auth import OAuthClientProvider
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.auth import OAuthClientMetadata
+
+SECOND_LINE = not version("mcp").startswith("1.")
+if SECOND_LINE:
+    import httpx2 as httpx
+    from mcp import Client
+    from mcp.shared.auth import AuthorizationCodeResult
+else:
+    import httpx
+    from mcp import ClientSession
+
+told = json.loads(sys.argv[1])
+redirect_url = f"http://127.0.0.1:{told['callback_port']}/callback"
+patience_seconds = 180
+
+
+def say(event, **more):
+    print(json.dumps({"event": event, **more}), flush=True)
+
+
+class MemoryStorage:
+    """Remembers one sign-in, the way a program would on disk."""
+
+    def __init__(self):
+        self.tokens = None
+        self.client = None
+
+    async def get_tokens(self):
+        return self.tokens
+
+    async def set_tokens(self, tokens):
+        self.tokens = tokens
+        say("tokens", access_token=tokens.access_token, refresh_token=tokens.refresh_token, scope=tokens.scope)
+
+    async def get_client_info(self):
+        return self.client
+
+    async def set_client_info(self, client):
+        self.client = client
+        say("registered", client_id=client.client_id, auth_method=client.token_endpoint_auth_method)
+
+
+class Callback:
+    """Waits for the browser at the redirect URI."""
+
+    def __init__(self):
+        self.answer = None
+
+    async def __aenter__(self):
+        self.server = await asyncio.start_server(self.serve, "127.0.0.1", told["callback_port"])
+        return self
+
+    async def __aexit__(self, *_):
+        self.server.close()
+
+    async def serve(self, reader, writer):
+        request = await reader.readuntil(b"\r\n\r\n")
+        target = urlsplit(request.split(b" ")[1].decode())
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\nSigned in.")
+        await writer.drain()
+        writer.close()
+        if target.path == "/callback" and self.answer and not self.answer.done():
+            self.answer.set_result({name: values[0] for name, values in parse_qs(target.query).items()})
+
+    async def redirect(self, url):
+        self.answer = asyncio.get_running_loop().create_future()
+        say("authorize", url=url)
+
+    async def wait(self):
+        answer = await self.answer
+        say("callback", error=answer.get("error"), iss=answer.get("iss"))
+        if not SECOND_LINE:
+            return answer.get("code", ""), answer.get("state")
+        return AuthorizationCodeResult(code=answer.get("code", ""), state=answer.get("state"), iss=answer.get("iss"))
+
+
+def new_provider(storage, callback):
+    metadata = {
+        "client_name": "Python SDK client",
+        "redirect_uris": [redirect_url],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+    }
+    if told["auth_method"]:
+        metadata["token_endpoint_auth_method"] = told["auth_method"]
+    return OAuthClientProvider(
+        server_url=told["server_url"],
+        client_metadata=OAuthClientMetadata.model_validate(metadata),
+        storage=storage,
+        redirect_handler=callback.redirect,
+        callback_handler=callback.wait,
+        client_metadata_url=told["client_metadata_url"],
+    )
+
+
+def run_out(provider):
+    """Makes the provider take its access token for one that has run out."""
+    provider.context.token_expiry_time = 1
+
+
+async def tell(response):
+    request = response.request
+    say(
+        "http",
+        method=request.method,
+        path=request.url.path,
+        status=response.status_code,
+        challenge=response.headers.get("www-authenticate"),
+    )
+
+
+@asynccontextmanager
+async def connection(provider):
+    """An open session with the server, and what the server said about itself."""
+    timeout = httpx.Timeout(30, read=120)
+    hooks = {"response": [tell]}
+    async with httpx.AsyncClient(auth=provider, timeout=timeout, event_hooks=hooks) as http:
+        if SECOND_LINE:
+            async with Client(streamable_http_client(told["server_url"], http_client=http)) as client:
+                say("initialized", server=client.server_info.name, protocol_version=client.protocol_version)
+                yield client
+        else:
+            async with streamable_http_client(told["server_url"], http_client=http) as (read, write, _):
+                async with ClientSession(read, write) as session:
+                    hello = await session.initialize()
+                    say("initialized", server=hello.serverInfo.name, protocol_version=hello.protocolVersion)
+                    yield session
+
+
+async def call(client, tool):
+    result = await client.call_tool(tool, told["arguments"])
+    failed = result.is_error if SECOND_LINE else result.isError
+    say("called", is_error=bool(failed), text=result.content[0].text)
+
+
+async def main():
+    storage = MemoryStorage()
+    async with Callback() as callback:
+        provider = new_provider(storage, callback)
+        async with connection(provider) as client:
+            tools = await client.list_tools()
+            say("tools", tools=[{"name": tool.name} for tool in tools.tools])
+            await call(client, told["tool"])
+            for step in told["steps"]:
+                say("step", step=step)
+                if step == "refresh":
+                    run_out(provider)
+                    await call(client, told["tool"])
+                elif step == "widen":
+                    await call(client, told["admin_tool"])
+                elif step == "restart":
+                    after = new_provider(storage, callback)
+                    run_out(after)
+                    async with connection(after) as restarted:
+                        await call(restarted, told["tool"])
+                else:
+                    raise ValueError(f"unknown step {step}")
+    say("done")
+
+
+logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+try:
+    asyncio.run(asyncio.wait_for(main(), patience_seconds))
+except BaseException as error:
+    say("failed", error=repr(error), stack=traceback.format_exc())
+    sys.exit(1)
