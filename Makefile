@@ -25,7 +25,7 @@ test: ## Run every test that needs Go alone, with the race detector
 
 .PHONY: e2e
 e2e: $(node_modules) ## Run foreign clients, a browser and a foreign server against the program
-	$(GO) test -tags e2e -count=1 -timeout 15m -v ./e2e
+	$(GO) test -tags e2e -count=1 -timeout 15m -v ./e2e ./e2e/foreign
 
 # The lock file decides; scripts of packages are never run.
 $(node_modules): e2e/node/package.json e2e/node/package-lock.json
@@ -39,7 +39,7 @@ bench: ## Measure the gateway beside a bare reverse proxy, in REQUESTS requests 
 .PHONY: lint
 lint: ## Read the code: vet, golangci-lint, format
 	$(GO) vet ./...
-	$(GO) vet -tags e2e ./e2e
+	$(GO) vet -tags e2e ./e2e ./e2e/foreign
 	@tool=$$(.ci/tool golangci-lint) && "$$tool" config verify && "$$tool" run ./...
 
 .PHONY: fmt
