@@ -23,11 +23,12 @@ type tokenCache struct {
 	known *lru.Cache[bridge.Hash, verified]
 }
 
-// verified is what a token said when it was last checked. It is checked again every minute, so that
-// a signing key that was dropped verifies nothing for longer than that (I10).
+// verified is what a token said when it was last checked. It is checked again when the signing keys
+// have changed, for one that was dropped verifies nothing any more (RS-23), and every minute all the same (I10).
 type verified struct {
-	access token.Access
-	again  time.Time
+	access   token.Access
+	revision int // of the signing keys
+	again    time.Time
 }
 
 const verifiedFor = time.Minute
@@ -39,8 +40,9 @@ func newTokenCache() (*tokenCache, error) {
 
 // check is tokens.Check with a memory. A token that has expired since is checked again, and that says so.
 func (c *tokenCache) check(tokens Tokens, presented secret.Token, resource string, now time.Time) (token.Access, error) {
-	hash := presented.Hash()
-	if v, ok := c.known.Get(hash); ok && now.Before(v.again) && now.Before(v.access.ExpiresAt) && v.access.Resource == resource {
+	hash, revision := presented.Hash(), tokens.Revision() // taken first: a rotation during the check makes the entry old
+	v, ok := c.known.Get(hash)
+	if ok && v.revision == revision && now.Before(v.again) && now.Before(v.access.ExpiresAt) && v.access.Resource == resource {
 		return v.access, nil
 	}
 	access, err := tokens.Check(presented, resource)
@@ -48,7 +50,7 @@ func (c *tokenCache) check(tokens Tokens, presented secret.Token, resource strin
 		c.known.Remove(hash)
 		return token.Access{}, err
 	}
-	c.known.Add(hash, verified{access: access, again: now.Add(verifiedFor)})
+	c.known.Add(hash, verified{access: access, revision: revision, again: now.Add(verifiedFor)})
 	return access, nil
 }
 

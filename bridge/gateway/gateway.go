@@ -26,6 +26,8 @@ import (
 // *bridge.Error; any other error is the program's own trouble.
 type Tokens interface {
 	Check(presented secret.Token, resource string) (token.Access, error)
+	// Revision changes whenever the keys do: what was good under another one is checked again.
+	Revision() int
 }
 
 // Grants is the part of the store that a call needs.

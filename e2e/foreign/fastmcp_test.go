@@ -50,7 +50,7 @@ func startFastMCP(t *testing.T, backend string) *url.URL {
 		t.Fatal(err)
 	}
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(bridgetest.FreePort(t)))
-	server := exec.CommandContext(t.Context(), node, "fastmcp-server.mjs") //nolint:gosec // the Node of e2e/node
+	server := exec.CommandContext(t.Context(), node, "fastmcp-server.mjs")
 	server.Dir = "../node"
 	server.Env = append(os.Environ(), "PORT="+strings.TrimPrefix(address, "127.0.0.1:"), "TRINITY_API_URL="+backend)
 	server.Stderr = os.Stderr
