@@ -140,7 +140,7 @@ func TestDiscovery_challenge(t *testing.T) {
 	}
 }
 
-// AS-012, DC-13: registration is off and nowhere to be seen.
+// AS-012, AS-126, DC-13: registration is off and nowhere to be seen.
 func TestDiscovery_DC13_registrationOff(t *testing.T) {
 	t.Parallel()
 	b := bridgetest.Start(t, bridgetest.With(func(f *config.Flags) { f.Registration = "off" }))

@@ -82,7 +82,7 @@ func TestConsent_forgeries(t *testing.T) {
 		header []string
 		want   int
 	}{
-		{"CO-01/no ticket", del("ticket"), same, http.StatusForbidden},
+		{"CO-01, AS-134/no ticket", del("ticket"), same, http.StatusForbidden},
 		{"CO-01/wrong ticket", set("ticket", strings.Repeat("A", 43)), same, http.StatusForbidden},
 		{"CO-05/cross-site", nil, []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}, http.StatusForbidden},
 		{"CO-05/same-site", nil, []string{"Sec-Fetch-Site", "same-site"}, http.StatusForbidden},

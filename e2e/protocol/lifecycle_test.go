@@ -16,7 +16,7 @@ import (
 func downBackend(s *trinitytest.Switches)    { s.Backend = trinitytest.Down }
 func healthyBackend(s *trinitytest.Switches) { s.Backend = trinitytest.Healthy }
 
-// I4, RS-25 (matrix): every call reaches Trinity with the person's own key and never a byte of the client's token.
+// I4, GW-48, GW-49: every call reaches Trinity with the person's own key and never a byte of the client's token.
 func TestCall_ownKey(t *testing.T) {
 	t.Parallel()
 	b := bridgetest.Start(t)
@@ -74,7 +74,7 @@ func TestRestart_nothingIsLost(t *testing.T) {
 	wire{400, "invalid_grant"}.check(t, b.PostForm(t, "/oauth/token", form))
 }
 
-// Revoking by the operator stops the very next call, and the key is gone at Trinity.
+// AS-137: revoking by the operator stops the very next call, and the key is gone at Trinity.
 func TestGrants_operatorRevokes(t *testing.T) {
 	t.Parallel()
 	b := bridgetest.Start(t)

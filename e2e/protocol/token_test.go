@@ -40,14 +40,14 @@ func TestToken_code(t *testing.T) {
 		edit func(url.Values)
 		want wire
 	}{
-		{"TK-03/another client", set("client_id", other.ID), wire{400, "invalid_grant"}},
+		{"TK-03, AS-055/another client", set("client_id", other.ID), wire{400, "invalid_grant"}},
 		{"TK-04/no verifier", del("code_verifier"), wire{400, "invalid_grant"}},
-		{"TK-04/wrong verifier", set("code_verifier", strings.Repeat("w", 43)), wire{400, "invalid_grant"}},
-		{"TK-04/42 characters", set("code_verifier", strings.Repeat("w", 42)), wire{400, "invalid_grant"}},
+		{"TK-04, AS-072/wrong verifier", set("code_verifier", strings.Repeat("w", 43)), wire{400, "invalid_grant"}},
+		{"TK-04, AS-072/42 characters", set("code_verifier", strings.Repeat("w", 42)), wire{400, "invalid_grant"}},
 		{"TK-04/129 characters", set("code_verifier", strings.Repeat("w", 129)), wire{400, "invalid_grant"}},
 		{"TK-04/wrong characters", set("code_verifier", strings.Repeat("w", 42)+"="), wire{400, "invalid_grant"}},
 		{"TK-04/the challenge itself", set("code_verifier", bridgetest.Challenge()), wire{400, "invalid_grant"}},
-		{"TK-05/another redirect", set("redirect_uri", "https://app.example.com/other"), wire{400, "invalid_grant"}},
+		{"TK-05, AS-055/another redirect", set("redirect_uri", "https://app.example.com/other"), wire{400, "invalid_grant"}},
 		{"TK-08/another resource", set("resource", "https://other.example/mcp"), wire{400, "invalid_target"}},
 		{"TK-08/an extra resource", add("resource", "https://other.example/mcp"), wire{400, "invalid_target"}},
 		{"AS-059/code twice", add("code", "x"), wire{400, "invalid_request"}},
