@@ -52,7 +52,7 @@ func (a *Authorize) check(request asked) (bridge.AuthorizationRequest, error) {
 }
 
 func checkOnce(p parameters) error {
-	if p.duplicate() != "" {
+	if p.duplicate() {
 		return bridge.Refuse(invalidRequest, "A parameter stands more than once")
 	}
 	return nil

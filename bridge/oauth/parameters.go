@@ -60,14 +60,14 @@ func (p parameters) get(name string) string {
 	return ""
 }
 
-// duplicate names a parameter that stands more than once, or is "". Only resource may (RFC 8707 §2).
-func (p parameters) duplicate() string {
+// duplicate reports whether a parameter stands more than once. Only resource may (RFC 8707 §2).
+func (p parameters) duplicate() bool {
 	for name, list := range p {
 		if len(list) > 1 && name != "resource" {
-			return name
+			return true
 		}
 	}
-	return ""
+	return false
 }
 
 // readForm reads a form body of one of the direct endpoints. Parameters in the URL are refused:
@@ -91,7 +91,7 @@ func readForm(w http.ResponseWriter, r *http.Request) (parameters, error) {
 	if err != nil {
 		return nil, err
 	}
-	if name := form.duplicate(); name != "" {
+	if form.duplicate() {
 		return nil, bridge.Refuse(invalidRequest, "A parameter stands more than once")
 	}
 	return form, nil
