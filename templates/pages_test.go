@@ -307,3 +307,37 @@ func TestHelp_steps(t *testing.T) {
 		"Disconnect", "If something goes wrong",
 	)
 }
+
+// AS-110, CO-07, CO-18: who describes the app, that it has changed, and a website on that host.
+func TestConsent_AS110_described(t *testing.T) {
+	t.Parallel()
+	page := write(t, samples()["consent, changed"])
+	wantWords(
+		t, page, "It calls itself “VS Code”. It introduces itself at vscode.dev.", "127.0.0.1:33418", "not verified",
+		"Since you allowed this app on 2026-11-02 it has changed what it says of itself",
+	)
+	if !strings.Contains(page, `href="https://vscode.dev/product"`) {
+		t.Error("its website is not linked")
+	}
+	other := describedClient
+	other.Website = "https://evil.example/"
+	if page := write(t, consentPage(other)); strings.Contains(page, "evil.example") {
+		t.Error("a website elsewhere is linked")
+	}
+	for _, page := range []string{write(t, samples()["consent"]), write(t, samples()["consent, local again"])} {
+		if strings.Contains(page, "introduces itself") || strings.Contains(page, "has changed") {
+			t.Error("said of an app that nobody describes")
+		}
+	}
+	homoglyph := describedClient
+	homoglyph.DocumentHost = "сlaude.ai" // CO-16
+	wantWords(t, write(t, consentPage(homoglyph)), "It introduces itself at %D1%81laude.ai.")
+}
+
+func TestProblem_host(t *testing.T) {
+	t.Parallel()
+	wantWords(t, write(t, samples()["problem, host"]), "Ask them to let in apps from this address", "app.example.com")
+	if strings.Contains(write(t, samples()["problem"]), `class="host"`) {
+		t.Error("a host where there is none")
+	}
+}

@@ -38,6 +38,7 @@ type Config struct {
 	OperatorContact  string
 	LogLevel         slog.Level
 	Clients          []bridge.Client
+	Machines         map[string]secret.Token // Trinity keys of clients that act for themselves, by client id
 	Documents        Documents
 	ResourceServers  []bridge.ResourceServer
 }
@@ -80,6 +81,7 @@ func check(f Flags, declared declarations, m *Mistakes) *Config {
 	c.AllowedHosts = list(f.AllowedHosts)
 	c.TrustedProxies = networks("--trusted-proxies", f.TrustedProxies, m)
 	c.Clients = checkClients(declared.clients, m)
+	c.Machines = machineKeys(declared.clients, m)
 	c.ResourceServers = checkResourceServers(declared.resources, c.PublicURL, m)
 	if err := c.LogLevel.UnmarshalText([]byte(or(f.LogLevel, "info"))); err != nil {
 		m.add("--log-level: %q is none of debug, info, warn and error", f.LogLevel)

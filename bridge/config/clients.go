@@ -22,8 +22,10 @@ type ClientDeclaration struct {
 	JWKSURI    string   `yaml:"jwks_uri"`
 	GrantTypes []string `yaml:"grant_types"`
 	Scope      string   `yaml:"scope"` // the most it may have; all when left out
-	Website    string   `yaml:"website"`
-	Blocked    bool     `yaml:"blocked"`
+	// TrinityKeyFile holds the trinity_mcp_ key that a client with client_credentials calls with.
+	TrinityKeyFile string `yaml:"trinity_key_file"`
+	Website        string `yaml:"website"`
+	Blocked        bool   `yaml:"blocked"`
 }
 
 func checkClients(declared []ClientDeclaration, m *Mistakes) []bridge.Client {
@@ -49,7 +51,7 @@ func checkClient(d ClientDeclaration, m *Mistakes) bridge.Client {
 	if d.Name == "" {
 		m.add("clients: %q needs a name for the consent page", d.ID)
 	}
-	if len(d.RedirectURIs) == 0 {
+	if len(d.RedirectURIs) == 0 && !onlyMachine(d) {
 		m.add("clients: %q needs redirect_uris", d.ID)
 	}
 	for _, uri := range d.RedirectURIs {
@@ -66,7 +68,7 @@ func checkClient(d ClientDeclaration, m *Mistakes) bridge.Client {
 		client.GrantTypes = []string{bridge.GrantTypeCode, bridge.GrantTypeRefresh}
 	}
 	for _, grantType := range client.GrantTypes {
-		if grantType != bridge.GrantTypeCode && grantType != bridge.GrantTypeRefresh {
+		if grantType != bridge.GrantTypeCode && grantType != bridge.GrantTypeRefresh && grantType != bridge.GrantTypeClient {
 			m.add("clients: %q: the grant type %q is not served", d.ID, grantType)
 		}
 	}
@@ -75,6 +77,12 @@ func checkClient(d ClientDeclaration, m *Mistakes) bridge.Client {
 		m.add("clients: %q: the scope holds an unknown word", d.ID)
 	}
 	client.Scopes = scopes
+	if actsForItself(d) && client.Public() {
+		m.add("clients: %q: client_credentials need secret_sha256, jwks or jwks_uri", d.ID)
+	}
+	if actsForItself(d) && len(scopes) == 0 {
+		m.add("clients: %q: client_credentials need a scope: the most it may have", d.ID)
+	}
 	return client
 }
 

@@ -74,17 +74,26 @@ func readAssertion(compact string) (assertion, error) {
 	return assertion{}, errors.New("the token is of another type")
 }
 
+// offeredAssertion are the credentials of a request with an assertion. Its subject says who asks;
+// client_id may be left out, and must not say another (RFC 7521 §4.2).
+func offeredAssertion(id, compact, kind string) (credentials, error) {
+	if compact == "" || kind != assertionType {
+		return credentials{}, unproven(errors.New("assertion and its type do not go together"))
+	}
+	read, err := readAssertion(compact)
+	if err != nil {
+		return credentials{}, unproven(err)
+	}
+	if subject := read.claims.Subject; subject == "" || id != "" && id != subject {
+		return credentials{}, unproven(errors.New("the assertion is about another client"))
+	}
+	return credentials{id: read.claims.Subject, assertion: &read}, nil
+}
+
 // byAssertion returns the client that signed the assertion (RFC 7523 §3, AS-078).
 func (a Authenticator) byAssertion(ctx context.Context, offered credentials) (bridge.Client, error) {
-	presented, err := readAssertion(offered.assertion)
-	if err != nil {
-		return bridge.Client{}, unproven(err)
-	}
-	id := presented.claims.Subject
-	if id == "" || offered.id != "" && offered.id != id {
-		return bridge.Client{}, unproven(errors.New("the assertion is about another client"))
-	}
-	client, err := a.clients.Client(ctx, id)
+	presented := *offered.assertion
+	client, err := a.clients.Client(ctx, offered.id)
 	switch {
 	case errors.Is(err, clients.ErrUnknown):
 		return bridge.Client{}, unproven(err)

@@ -3,7 +3,6 @@ package oauth
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"mime"
 	"net/http"
@@ -110,7 +109,7 @@ func (a *Authorize) identify(r *http.Request, params parameters) (asked, string,
 	}
 	client, err := a.Clients.Identify(r.Context(), params.get("client_id"), sourceOf(r))
 	if err != nil {
-		return asked{}, clientProblem(err), fmt.Errorf("client %q: %w", loggableID(params.get("client_id")), err)
+		return asked{}, clientProblem(err), &unidentified{loggableID(params.get("client_id")), err}
 	}
 	if client.Blocked {
 		return asked{}, "client-blocked", errors.New("the client is blocked")
@@ -131,6 +130,15 @@ func (a *Authorize) identify(r *http.Request, params parameters) (asked, string,
 	return asked{client: client, redirect: redirect, params: params}, "", nil
 }
 
+// unidentified says of which client it is not known who it is.
+type unidentified struct {
+	clientID string
+	cause    error
+}
+
+func (u *unidentified) Error() string { return u.cause.Error() }
+func (u *unidentified) Unwrap() error { return u.cause }
+
 // clientProblem names the page for a client that cannot be identified. All that can be wrong with
 // a document has one page: more would let strangers feel around our network (CM-25).
 func clientProblem(err error) string {
@@ -143,6 +151,7 @@ func clientProblem(err error) string {
 		{clients.ErrAskOperator, "client-ask"},
 		{clients.ErrNotAllowed, "client-blocked"},
 		{clients.ErrDocument, "client-document"},
+		{context.Canceled, "client-document"}, // nobody is there to read it
 	} {
 		if errors.Is(err, problem.err) {
 			return problem.key
@@ -176,7 +185,17 @@ func (a *Authorize) page(w http.ResponseWriter, r *http.Request, key string, err
 		w.Header().Set("Retry-After", "5")
 		a.Log.ErrorContext(r.Context(), "authorize failed", "request_id", audit.RequestID(r.Context()), "error", err)
 	}
-	a.Trail.Record(r.Context(), bridge.AuditEvent{Kind: audit.AuthorizeRejected, Outcome: key, Detail: err.Error()})
+	event := bridge.AuditEvent{Kind: audit.AuthorizeRejected, Outcome: key, Detail: err.Error()}
+	var unknown *unidentified
+	if errors.As(err, &unknown) {
+		event.ClientID = unknown.clientID
+	}
+	if key == "client-document" { // names and addresses are for the log alone
+		a.Log.InfoContext(r.Context(), "a client's document was not taken", "request_id", audit.RequestID(r.Context()),
+			"client_id", event.ClientID, "error", err)
+		event.Detail = clients.ErrDocument.Error()
+	}
+	a.Trail.Record(r.Context(), event)
 	a.Pages.Write(w, status, templates.ProblemPage{
 		Status: status, Key: key, Host: clients.HostToAllow(err), Reference: audit.RequestID(r.Context()),
 	})

@@ -62,7 +62,7 @@ func NewAuthenticator(issuer string, known KnownClients, replays Replays, now fu
 type credentials struct {
 	id        string
 	secret    string
-	assertion string
+	assertion *assertion
 	basic     bool
 	raw       [2]string // the Basic pair without form decoding (AS-077)
 }
@@ -83,11 +83,11 @@ func (a Authenticator) Authenticate(r *http.Request, form parameters) (bridge.Cl
 		}
 	}
 	prove := a.match
-	if offered.assertion != "" {
+	if offered.assertion != nil {
 		prove = a.byAssertion
 	}
 	client, err := prove(r.Context(), offered)
-	if refused := bridge.AsError(err); refused != nil && (offered.secret != "" || offered.assertion != "") {
+	if refused := bridge.AsError(err); refused != nil && (offered.secret != "" || offered.assertion != nil) {
 		a.failed(r, offered.id)
 	}
 	return client, err
@@ -132,17 +132,13 @@ func proven(client bridge.Client, presented string, basic bool) bool {
 }
 
 func readCredentials(r *http.Request, form parameters) (credentials, error) {
-	offered := credentials{id: form.get("client_id"), secret: form.get("client_secret"), assertion: form.get("client_assertion")}
+	offered := credentials{id: form.get("client_id"), secret: form.get("client_secret")}
 	headers := r.Header.Values("Authorization")
-	kind := form.get("client_assertion_type")
-	if ways := len(headers) > 0; (offered.assertion != "" || kind != "") && (ways || offered.secret != "") {
-		return credentials{}, bridge.Refuse(invalidRequest, "There are two ways of client authentication") // AS-080
-	}
-	if offered.assertion != "" || kind != "" {
-		if offered.assertion == "" || kind != assertionType {
-			return credentials{}, unproven(errors.New("assertion and its type do not go together"))
+	if compact, kind := form.get("client_assertion"), form.get("client_assertion_type"); compact != "" || kind != "" {
+		if len(headers) > 0 || offered.secret != "" {
+			return credentials{}, bridge.Refuse(invalidRequest, "There are two ways of client authentication") // AS-080
 		}
-		return offered, nil
+		return offeredAssertion(offered.id, compact, kind)
 	}
 	if len(headers) == 0 {
 		if offered.id == "" {

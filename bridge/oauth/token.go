@@ -22,6 +22,8 @@ type Grants interface {
 	RefreshGrant(ctx context.Context, token bridge.Hash, now time.Time) (bridge.Grant, bridge.Family, error)
 	RotateRefresh(ctx context.Context, use bridge.RefreshUse, now time.Time) (bridge.Rotation, error)
 	EndGrant(ctx context.Context, id string, reason bridge.EndReason, now time.Time) (bridge.Grant, bool, error)
+	Grant(ctx context.Context, id string) (bridge.Grant, error)
+	StartGrant(ctx context.Context, grant bridge.Grant, now time.Time) (bridge.Grant, error)
 }
 
 // Standing asks Trinity whether a grant's account may still come in.
@@ -44,6 +46,8 @@ type Token struct {
 	Grants   Grants
 	Signer   *token.Signer
 	Standing Standing
+	Machines Machines // none: there is no client credentials grant
+	Adopter  Adopter
 	Refresh  bridge.RefreshRule
 	Life     Lifetimes
 	Trail    *audit.Trail
@@ -116,6 +120,10 @@ func (t *Token) grant(ctx context.Context, client bridge.Client, form parameters
 		return t.redeem(ctx, request)
 	case bridge.GrantTypeRefresh:
 		return t.refresh(ctx, request)
+	case bridge.GrantTypeClient:
+		if len(t.Machines) > 0 {
+			return t.machine(ctx, request)
+		}
 	}
 	return nil, "", bridge.Refuse("unsupported_grant_type", "The grant type is not supported")
 }
@@ -168,7 +176,7 @@ func newRefreshToken() (secret.Token, error) { return secret.Random(rand.Reader,
 
 // loggableID keeps what a client sent as its id from filling the log.
 func loggableID(id string) string {
-	const most = 80
+	const most = 256 // the longest id there is
 	if len(id) > most {
 		return id[:most]
 	}

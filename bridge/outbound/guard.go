@@ -24,7 +24,7 @@ import (
 const (
 	guardTimeout = 5 * time.Second // a whole fetch, from the name to the last byte (CM-20)
 	dialTimeout  = 2 * time.Second // one address, so that a dead one leaves time for the next
-	maxDialed    = 4               // addresses of one name
+	maxDialed    = 2               // addresses of one name and family
 	maxInFlight  = 20              // fetches at once (CM-24)
 	guardAgent   = "trinity-bridge"
 )

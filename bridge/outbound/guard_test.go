@@ -63,8 +63,6 @@ func TestGuard_addresses(t *testing.T) {
 				g := w.Guard(t, nil)
 				w.Resolve("app.example.com", address)
 				wantForbidden(t, w, g, "https://app.example.com/client.json")
-				w.Resolve("app.example.com", "8.8.8.8", address) // CM-08: one among public ones
-				wantForbidden(t, w, g, "https://app.example.com/client.json")
 				literal := address
 				if strings.Contains(address, ":") {
 					literal = "[" + strings.ReplaceAll(address, "%", "%25") + "]"
@@ -122,6 +120,32 @@ func TestGuard_names(t *testing.T) {
 			t.Errorf("looked up %v", lookups)
 		}
 	})
+}
+
+// CM-08: all of a name's addresses have to be public, wherever the inner one stands.
+func TestGuard_CM08_oneOfSeveral(t *testing.T) {
+	t.Parallel()
+	w := strangers.New(t)
+	w.Host(t, "app.example.com").JSON("{}")
+	public := w.Addresses("app.example.com")[0].String()
+	g := w.Guard(t, nil)
+	for _, addresses := range [][]string{{public, "10.0.0.1"}, {"10.0.0.1", public}, {public, public, "8.8.8.8", "8.8.4.4", "1.1.1.1", "::1"}} {
+		w.Resolve("app.example.com", addresses...)
+		wantForbidden(t, w, g, "https://app.example.com/c")
+	}
+	w.Resolve("app.example.com", "8.8.8.8", public) // the first one is a closed port: the next is tried
+	if _, err := get(t, g, "https://app.example.com/c"); err != nil {
+		t.Error(err)
+	}
+	dialled := len(w.Dials())
+	w.Resolve("app.example.com", "2606:4700::1", "2606:4700::2", "2606:4700::3", "2606:4700::4", "2606:4700::5", public)
+	if _, err := get(t, g, "https://app.example.com/c"); err != nil || len(w.Dials()) != dialled+3 {
+		t.Errorf("one family leads nowhere: %v, %v", err, w.Dials())
+	}
+	w.Resolve("app.example.com")
+	if _, err := get(t, g, "https://app.example.com/c"); !errors.Is(err, outbound.ErrUnreachable) {
+		t.Errorf("no address: %v", err)
+	}
 }
 
 // CM-09, AS-105: what was checked is what is dialled, and a name is looked up once for each fetch.
@@ -186,7 +210,7 @@ func TestGuard_CM07_dialControl(t *testing.T) {
 	}
 }
 
-func TestGuard_AS116_request(t *testing.T) {
+func TestGuard_AS116_CM31_request(t *testing.T) {
 	t.Parallel()
 	w := strangers.New(t)
 	host := w.Host(t, "app.example.com")

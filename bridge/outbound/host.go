@@ -75,7 +75,7 @@ func (g *Guard) connect(ctx context.Context, network, address string) (net.Conn,
 		return nil, err
 	}
 	var failures []error
-	for _, addr := range addrs[:min(len(addrs), maxDialed)] {
+	for _, addr := range someOf(addrs) {
 		conn, err := g.dialOne(ctx, network, netip.AddrPortFrom(addr, uint16(port)))
 		if err == nil {
 			return conn, nil
@@ -83,6 +83,20 @@ func (g *Guard) connect(ctx context.Context, network, address string) (net.Conn,
 		failures = append(failures, err)
 	}
 	return nil, errors.Join(failures...)
+}
+
+// someOf keeps the first addresses of each family: where one family leads nowhere, the other still
+// has its turn within the deadline.
+func someOf(addrs []netip.Addr) []netip.Addr {
+	var some []netip.Addr
+	kept := map[bool]int{}
+	for _, addr := range addrs {
+		if kept[addr.Is4()] < maxDialed {
+			kept[addr.Is4()]++
+			some = append(some, addr)
+		}
+	}
+	return some
 }
 
 func (g *Guard) dialOne(ctx context.Context, network string, addr netip.AddrPort) (net.Conn, error) {

@@ -109,7 +109,7 @@ func (b *Bridge) start(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	program, err := app.New(ctx, cfg, app.Options{
-		Log: slog.New(slog.NewJSONHandler(b.logs, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: b.Clock.Now,
+		Log: slog.New(slog.NewJSONHandler(b.logs, &slog.HandlerOptions{Level: cfg.LogLevel})), Now: b.Clock.Now,
 	})
 	if err != nil {
 		cancel()

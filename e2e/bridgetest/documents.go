@@ -174,3 +174,6 @@ func SignWith(t *testing.T, algorithm string, key any, kid string, claims, heade
 	}
 	return compact
 }
+
+// Private is the key itself, to sign what its owner would not.
+func Private(k *Key) crypto.Signer { return k.private }

@@ -1,0 +1,197 @@
+//go:build load
+
+package load_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/abilityai/trinity-bridge/bridge/config"
+	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
+)
+
+const (
+	families      = 20
+	refreshRate   = 100 // per second
+	registerRate  = 1000
+	documentsOpen = 16
+)
+
+func quiet() time.Duration { return setting("QUIET", 15*time.Second) }
+func flood() time.Duration { return setting("FLOOD", time.Minute) }
+
+func setting(name string, fallback time.Duration) time.Duration {
+	if d, err := time.ParseDuration(os.Getenv(name)); err == nil {
+		return d
+	}
+	return fallback
+}
+
+func TestLoad(t *testing.T) {
+	b := bridgetest.Start(t, bridgetest.With(func(f *config.Flags) { f.LogLevel = "error" }))
+	connections := connectAll(t, b)
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	_, _ = fmt.Fprintln(table, "\nwhat\trequests\tp50 ms\tp99 ms\tmax ms\tother answers\tRSS MB after\t")
+	row := func(what string, m *measure) {
+		slices.Sort(m.took)
+		_, _ = fmt.Fprintf(table, "%s\t%d\t%.2f\t%.2f\t%.2f\t%v\t%d\t\n", what, len(m.took),
+			m.at(0.5), m.at(0.99), m.at(1), m.others, residentMB(t))
+	}
+	row("refresh at 100/s, quiet", refreshFor(t, b, connections, quiet()))
+
+	registrations := &measure{}
+	var done sync.WaitGroup
+	done.Go(func() { registrations = registerFor(t, b, flood()) })
+	row("refresh at 100/s, registrations flooding", refreshFor(t, b, connections, flood()))
+	done.Wait()
+	row("registrations at 1,000/s", registrations)
+	row("refresh at 100/s, afterwards", refreshFor(t, b, connections, quiet()))
+	for _, path := range []string{"/.well-known/oauth-protected-resource/mcp", "/.well-known/oauth-authorization-server", "/oauth/jwks"} {
+		row(path+", as fast as it goes", documentFor(t, b, path, 5*time.Second))
+	}
+	if err := table.Flush(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// measure is the latencies of good answers and the number of other ones by status.
+type measure struct {
+	mu     sync.Mutex
+	took   []time.Duration
+	others map[int]int
+}
+
+func (m *measure) add(took time.Duration, status, good int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if status == good {
+		m.took = append(m.took, took)
+		return
+	}
+	if m.others == nil {
+		m.others = map[int]int{}
+	}
+	m.others[status]++
+}
+
+func (m *measure) at(quantile float64) float64 {
+	if len(m.took) == 0 {
+		return 0
+	}
+	i := min(int(quantile*float64(len(m.took))), len(m.took)-1)
+	return float64(m.took[i].Microseconds()) / 1000
+}
+
+// connection is one grant whose refresh token is renewed over and over.
+type connection struct {
+	mu      sync.Mutex
+	client  bridgetest.Client
+	refresh string
+}
+
+func connectAll(t *testing.T, b *bridgetest.Bridge) []*connection {
+	t.Helper()
+	var all []*connection
+	for range families {
+		client := b.Register(t)
+		tokens := b.Connect(t, client, b.Someone())
+		all = append(all, &connection{client: client, refresh: tokens.Refresh})
+	}
+	return all
+}
+
+func refreshFor(t *testing.T, b *bridgetest.Bridge, connections []*connection, d time.Duration) *measure {
+	t.Helper()
+	m := &measure{}
+	pace(d, refreshRate, func(i int) {
+		c := connections[i%len(connections)]
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		began := time.Now()
+		answer := b.PostForm(t, "/oauth/token", b.RefreshForm(c.client, c.refresh))
+		m.add(time.Since(began), answer.Status, http.StatusOK)
+		if answer.Status != http.StatusOK {
+			t.Errorf("refresh: %d %s", answer.Status, answer.Body)
+			return
+		}
+		var tokens bridgetest.Tokens
+		answer.JSON(t, &tokens)
+		c.refresh = tokens.Refresh
+	})
+	return m
+}
+
+func registerFor(t *testing.T, b *bridgetest.Bridge, d time.Duration) *measure {
+	t.Helper()
+	m := &measure{}
+	pace(d, registerRate, func(i int) {
+		body := `{"client_name":"flood ` + strconv.Itoa(i) + `","redirect_uris":["https://app.example.com/cb"],"token_endpoint_auth_method":"none"}`
+		began := time.Now()
+		status := b.PostJSON(t, "/oauth/register", body).Status
+		m.add(time.Since(began), status, http.StatusCreated)
+	})
+	return m
+}
+
+func documentFor(t *testing.T, b *bridgetest.Bridge, path string, d time.Duration) *measure {
+	t.Helper()
+	m := &measure{}
+	var all sync.WaitGroup
+	end := time.Now().Add(d)
+	for range documentsOpen {
+		all.Go(func() {
+			for time.Now().Before(end) {
+				began := time.Now()
+				status := b.Get(t, path).Status
+				m.add(time.Since(began), status, http.StatusOK)
+			}
+		})
+	}
+	all.Wait()
+	return m
+}
+
+// pace calls do rate times a second, whether or not earlier calls have ended, as strangers do; at
+// most a second's worth is under way.
+func pace(d time.Duration, rate int, do func(i int)) {
+	var all sync.WaitGroup
+	var under atomic.Int64
+	ticker := time.NewTicker(time.Second / time.Duration(rate))
+	defer ticker.Stop()
+	for i := range int(d.Seconds() * float64(rate)) {
+		<-ticker.C
+		if under.Load() >= int64(rate) {
+			continue
+		}
+		under.Add(1)
+		all.Go(func() {
+			defer under.Add(-1)
+			do(i)
+		})
+	}
+	all.Wait()
+}
+
+func residentMB(t *testing.T) int {
+	t.Helper()
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "VmRSS:" {
+			kb, _ := strconv.Atoi(fields[1])
+			return kb / 1024
+		}
+	}
+	return 0
+}
