@@ -32,6 +32,10 @@ $(node_modules): e2e/node/package.json e2e/node/package-lock.json
 	cd e2e/node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
+.PHONY: load
+load: ## Measure the authorization server under load: refreshes, a flood of registrations, documents
+	$(GO) test -tags load -count=1 -timeout 15m -v ./e2e/load
+
 .PHONY: bench
 bench: ## Measure the gateway beside a bare reverse proxy, in REQUESTS requests of each kind
 	$(GO) test -run '^$$' -bench Gateway -benchtime $(REQUESTS)x -timeout 15m ./bridge/gateway
@@ -40,6 +44,7 @@ bench: ## Measure the gateway beside a bare reverse proxy, in REQUESTS requests 
 lint: ## Read the code: vet, golangci-lint, format
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./e2e ./e2e/foreign
+	$(GO) vet -tags load ./e2e/load
 	@tool=$$(.ci/tool golangci-lint) && "$$tool" config verify && "$$tool" run ./...
 
 .PHONY: fmt

@@ -145,6 +145,19 @@ func (r *Registry) Keep(ctx context.Context, client bridge.Client) error {
 	return nil
 }
 
+// Barred reports whether the operator lets a client no longer in. It asks no store, so that every
+// call can ask it.
+func (r *Registry) Barred(id string) bool {
+	if client, ok := r.configured[id]; ok {
+		return client.Blocked
+	}
+	if !looksLikeURL(id) {
+		return false
+	}
+	_, pinned := r.documents.pinned[id]
+	return r.documents.trust.judge(id, pinned) != nil
+}
+
 // Obtainable is the most the client of a grant could be given by asking again: nobody is asked
 // for what will not be granted (RS-31). A client that is gone can get nothing.
 func (r *Registry) Obtainable(ctx context.Context, grant bridge.Grant) bridge.Scopes {

@@ -3,7 +3,6 @@ package gateway
 import (
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/jsonrpc"
@@ -120,31 +119,14 @@ func (x *exchange) identifyToken(presented secret.Token) *refusal {
 		return unavailable("The bridge cannot read its store at the moment", err)
 	}
 	x.who = caller{grant: grant, access: access, scopes: access.Scopes.Intersect(grant.Scopes), binding: "grant " + grant.ID}
-	if why := mismatch(&grant, access, now); why != "" {
+	if why := grant.Mismatch(access.Use(), now); why != "" {
 		return g.invalidToken("invalid_token", why)
+	}
+	if g.Barred != nil && g.Barred(grant.ClientID) {
+		return g.invalidToken("client_barred", "")
 	}
 	if x.who.key, err = g.keys.open(g.Credentials, grant); err != nil {
 		return unavailable("The bridge cannot open the key of this connection", err)
 	}
 	return nil
-}
-
-// mismatch says why a token that is good by itself does not open the grant it names, or "".
-func mismatch(grant *bridge.Grant, access token.Access, now time.Time) string {
-	_, revoked := grant.RevokedTokens[access.ID]
-	switch {
-	case !alive(grant, now):
-		return "the grant has ended"
-	case grant.ClientID != access.ClientID || grant.Person.ID() != access.PersonID || grant.Resource != access.Resource:
-		return "the grant is another one's"
-	case revoked || access.ID == "":
-		return "the token is revoked"
-	}
-	return ""
-}
-
-// alive reports whether calls may be made under the grant at now. A lapsed grant is dead before
-// the sweeper comes.
-func alive(grant *bridge.Grant, now time.Time) bool {
-	return grant.Live() && (grant.Lapses.IsZero() || now.Before(grant.Lapses))
 }

@@ -66,6 +66,8 @@ type Options struct {
 	// Obtainable are the scopes that the grant's client could still be given to this person by asking
 	// again; nil means all. Nobody is asked for a scope that will not be granted (RS-31).
 	Obtainable func(ctx context.Context, grant bridge.Grant) bridge.Scopes
+	// Barred reports whether the operator lets a client no longer in; nil means none is barred.
+	Barred func(clientID string) bool
 	// Ended is called when a grant was ended here; nil means nobody wants to know.
 	Ended func()
 

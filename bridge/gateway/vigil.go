@@ -116,7 +116,7 @@ func (v *vigil) checkGrant() error {
 	if err != nil {
 		return err
 	}
-	if mismatch(&grant, x.who.access, x.g.Now()) != "" {
+	if grant.Mismatch(x.who.access.Use(), x.g.Now()) != "" {
 		return errGrantEnded
 	}
 	return nil

@@ -242,3 +242,24 @@ func TestRegister_DC08_nothingIsFetched(t *testing.T) {
 	default:
 	}
 }
+
+// AZ-43, R06: blocking a client that people have connected stops its very next call, and its refresh.
+func TestClient_AZ43_blockedLater(t *testing.T) {
+	t.Parallel()
+	const declared = `
+clients:
+  - {id: vendor, name: Vendor, redirect_uris: ["https://app.example.com/callback"]%s}
+`
+	b := bridgetest.Start(t, bridgetest.WithFile(strings.Replace(declared, "%s", "", 1)))
+	client := bridgetest.Client{ID: "vendor", Redirect: []string{bridgetest.Redirect}}
+	tokens := b.Connect(t, client, alice)
+	b.Stop(t)
+	if err := os.WriteFile(b.Config.Config, []byte(strings.Replace(declared, "%s", ", blocked: true", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.Restart(t)
+	if got := b.Works(t, tokens.Access); got != http.StatusUnauthorized {
+		t.Errorf("the next call: %d", got)
+	}
+	wire{401, "invalid_client"}.check(t, b.PostForm(t, "/oauth/token", b.RefreshForm(client, tokens.Refresh)))
+}
