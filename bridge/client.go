@@ -31,6 +31,7 @@ func AssertionAlgorithms() []string { return []string{"ES256", "ES384", "EdDSA",
 const (
 	GrantTypeCode    = "authorization_code"
 	GrantTypeRefresh = "refresh_token"
+	GrantTypeClient  = "client_credentials" // for configured clients only (EX-15)
 )
 
 // Client is the software that asks. Everything but ID, Kind and the times is the client's own

@@ -6,24 +6,34 @@ import (
 	"strings"
 )
 
-// SourceTrinity names the identity source that signs people in by Trinity's e-mail code.
-const SourceTrinity = "trinity"
+// The identity sources that are no issuer of an OIDC provider.
+const (
+	// SourceTrinity signs people in by Trinity's e-mail code.
+	SourceTrinity = "trinity"
+	// SourceClient is for grants nobody stands behind: the configured client itself (RFC 6749 §4.4).
+	SourceClient = "client"
+)
 
 // Person is a human being: an identity source and the subject it gave (invariant I6). An e-mail
-// address is never part of it.
+// address is never part of it. A machine client stands in the place of one by SourceClient.
 type Person struct {
-	Source  string `json:"source"`  // SourceTrinity or the issuer of an OIDC provider
-	Subject string `json:"subject"` // Trinity's username, or the provider's sub
+	Source  string `json:"source"`  // SourceTrinity, SourceClient or the issuer of an OIDC provider
+	Subject string `json:"subject"` // Trinity's username, the client id, or the provider's sub
 }
 
 // IsZero reports whether nobody has signed in.
 func (p Person) IsZero() bool { return p == Person{} }
 
 // ID is the person's opaque, stable identifier: the sub of access tokens and the key of the
-// person's rows. It cannot be mistaken for a client's id (RFC 9068 §5) and shows no address.
+// person's rows. It cannot be mistaken for a client's id (RFC 9068 §5) and shows no address. Those
+// of machine clients begin with "machine-", so that none can equal a human being's (EX-18, AS-087).
 func (p Person) ID() string {
 	sum := sha256.Sum256([]byte("person\x00" + p.Source + "\x00" + p.Subject))
-	return "person-" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16]))
+	kind := "person-"
+	if p.Source == SourceClient {
+		kind = "machine-"
+	}
+	return kind + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16]))
 }
 
 // Role is a Trinity role, from user up to admin.

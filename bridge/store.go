@@ -69,6 +69,12 @@ type GrantStore interface {
 	// when grant or code exist.
 	IssueCode(ctx context.Context, issue Issue, now time.Time) (IssueOutcome, error)
 
+	// StartGrant stores a grant that is live at once: no code, no refresh family, nobody who
+	// consented. If its id is stored already, an ended grant is returned as it is and stays ended; a
+	// live one takes over ClientName, Resource, Scopes and Asked, for they are the operator's, and
+	// keeps the rest. ErrConflict when the id belongs to another client or person.
+	StartGrant(ctx context.Context, grant Grant, now time.Time) (Grant, error)
+
 	// RedeemCode spends an authorization code (Code.Judge) in one transaction:
 	//
 	//  1. CodeRedeemed: the code is spent, its grant live, its family begun if Code.Refresh,
@@ -183,8 +189,8 @@ type Store interface {
 	SaveDeployment(ctx context.Context, deployment Deployment) error
 	// Sweep deletes up to limit rows that are past their time for good and reports how many: flows and
 	// counters at their end, codes a day after theirs, refresh tokens a day after their family's
-	// absolute end, clients past UnusedUntil, audit events after 90 days, ended grants after a year,
-	// consents 13 months after they were given last.
+	// absolute end, clients past UnusedUntil, audit events after 90 days, ended grants after a year
+	// but for those of SourceClient, which would start again, consents 13 months after they were given last.
 	Sweep(ctx context.Context, now time.Time, limit int) (int, error)
 	// Ping reports whether the store takes writes.
 	Ping(ctx context.Context) error

@@ -53,7 +53,8 @@ func (b *Bridge) build(ctx context.Context) error {
 	}
 	documents, err := discovery.New(discovery.Settings{
 		Issuer: issuer, ResourceName: "Trinity", HelpURL: issuer + "/help/connect", PrivacyURL: issuer + "/privacy",
-		Registration: b.config.Registration, ClientDocuments: b.config.Documents.Trust.Policy != clients.PolicyOff, Introspection: len(b.config.ResourceServers) > 0, JWKS: b.signer.JWKS,
+		Registration: b.config.Registration, ClientDocuments: b.config.Documents.Trust.Policy != clients.PolicyOff, Introspection: len(b.config.ResourceServers) > 0,
+		Machines: len(b.config.Machines) > 0, JWKS: b.signer.JWKS,
 	})
 	if err != nil {
 		return err
@@ -104,7 +105,7 @@ func (b *Bridge) mountGateway(r *mux.Router, credentials *trinity.Credentials, r
 		Issuer: b.config.PublicURL.String(), Upstream: b.config.MCPURL, Origins: b.config.AllowedOrigins,
 		StaticKeysOff: !b.config.StaticKeys, Tokens: b.signer, Grants: b.store, Credentials: credentials, Tools: catalogue,
 		Ring: b.ring, Trail: b.trail, Log: b.log, Now: b.now, Ready: b.probe.Ready, Ended: b.custodian.Wake,
-		Obtainable: registry.Obtainable,
+		Obtainable: registry.Obtainable, Barred: registry.Barred,
 	})
 	if err != nil {
 		return err
@@ -151,7 +152,7 @@ func (b *Bridge) registry() (*clients.Registry, error) {
 }
 
 // mountProtocol adds authorize, token, register and revoke.
-func (b *Bridge) mountProtocol(r *mux.Router, registry *clients.Registry, flows *flow.Keeper, pages *templates.Set, standing oauth.Standing) error {
+func (b *Bridge) mountProtocol(r *mux.Router, registry *clients.Registry, flows *flow.Keeper, pages *templates.Set, credentials *trinity.Credentials) error {
 	issuer := b.config.PublicURL.String()
 	authenticator, err := oauth.NewAuthenticator(issuer, registry, b.store, b.now)
 	if err != nil {
@@ -169,7 +170,8 @@ func (b *Bridge) mountProtocol(r *mux.Router, registry *clients.Registry, flows 
 	authorize.Mount(r)
 	(&oauth.Push{Authorize: authorize, Clients: newcomers, Log: b.log}).Mount(r)
 	(&oauth.Token{
-		Resource: b.Connector(), Clients: authenticator, Grants: b.store, Signer: b.signer, Standing: standing,
+		Resource: b.Connector(), Clients: authenticator, Grants: b.store, Signer: b.signer, Standing: credentials,
+		Machines: oauth.NewMachines(b.config.Machines), Adopter: credentials,
 		Refresh: token.DefaultRefreshPolicy().Decide,
 		Life: oauth.Lifetimes{
 			AccessToken: b.config.AccessLifetime, RefreshIdle: b.config.RefreshIdle, RefreshAbsolute: b.config.RefreshMax,

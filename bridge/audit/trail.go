@@ -26,6 +26,7 @@ const (
 	TokenRefreshed    = "token_refreshed"
 	TokenRefused      = "token_refused"
 	TokenRevoked      = "token_revoked"
+	GrantStarted      = "grant_started" // without a person: client credentials
 	GrantEnded        = "grant_ended"
 	KeyRevoked        = "key_revoked"
 	KeyRevokeFailed   = "key_revoke_failed"

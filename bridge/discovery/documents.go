@@ -36,6 +36,7 @@ type Settings struct {
 	Registration    bool // dynamic registration is on
 	ClientDocuments bool // ids that are URLs are taken
 	Introspection   bool // resource servers are configured
+	Machines        bool // clients are configured that act for themselves
 	JWKS            func() []byte
 }
 
@@ -115,6 +116,9 @@ func New(s Settings) (*Documents, error) {
 	if s.Introspection {
 		metadata.IntrospectionEndpoint = s.Issuer + PathIntrospect
 		metadata.IntrospectionMethods = []string{string(bridge.AuthPost), string(bridge.AuthBasic)} // never none (AS-016)
+	}
+	if s.Machines {
+		metadata.GrantTypesSupported = append(metadata.GrantTypesSupported, bridge.GrantTypeClient)
 	}
 	if s.Registration {
 		metadata.RegistrationEndpoint = s.Issuer + PathRegister

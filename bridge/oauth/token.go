@@ -113,7 +113,11 @@ func (t *Token) grant(ctx context.Context, client bridge.Client, form parameters
 	if request.resource, err = canonicalResource(form["resource"], t.Resource); err != nil {
 		return nil, "", err
 	}
-	switch kind := form.get("grant_type"); kind {
+	kind := form.get("grant_type")
+	if (kind == bridge.GrantTypeCode || kind == bridge.GrantTypeRefresh) && !client.MayUse(bridge.GrantTypeCode) {
+		return nil, "", errNotAllowed // refresh tokens come of codes (AS-064)
+	}
+	switch kind {
 	case "":
 		return nil, "", bridge.Refuse(invalidRequest, "grant_type is missing")
 	case bridge.GrantTypeCode:

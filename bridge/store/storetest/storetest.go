@@ -29,6 +29,7 @@ func Run(t *testing.T, fresh Fresh) {
 		{"RedeemCode", redeemTests},
 		{"RotateRefresh", refreshTests},
 		{"Grants", grantTests},
+		{"StartGrant", startTests},
 		{"Lists", listTests},
 		{"KeyRevocations", revocationTests},
 		{"SigningKeys", signingKeyTests},

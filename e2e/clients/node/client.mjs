@@ -204,6 +204,18 @@ class Program {
     );
     say('called', { is_error: result.isError ?? false, text: result.content?.[0]?.text });
   }
+
+  /** Calls what needs more than was granted; in a new session if the wider grant ended the old one. */
+  async widen(tool) {
+    try {
+      return await this.call(tool);
+    } catch (error) {
+      if (!/session/i.test(String(error))) throw error;
+      say('session_lost', { error: String(error) });
+    }
+    await this.connect();
+    await this.call(tool);
+  }
 }
 
 async function main() {
@@ -218,7 +230,7 @@ async function main() {
       spoilAccessToken();
       await program.call(told.tool);
     } else if (step === 'widen') {
-      await program.call(told.admin_tool);
+      await program.widen(told.admin_tool);
     } else if (step === 'restart') {
       spoilAccessToken();
       const after = new Program();

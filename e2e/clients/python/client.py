@@ -9,7 +9,7 @@ Argument: one JSON object
   steps                 after the first call, in the order given:
                         "refresh"  the access token has run out
                         "restart"  the same in a process that only has what the last one stored
-                        "widen"    a call that needs the tool `admin_tool`, for which a person is asked again
+                        "widen"    a call of the tool `admin_tool`, for which a person is asked again
 
 Standard output carries JSON lines, the last of them {"event": "done"} or {"event": "failed"}. Every HTTP exchange is
 told as {"event": "http"}, without bodies. A person opens the URL of {"event": "authorize"}.
@@ -161,6 +161,18 @@ async def call(client, tool):
     say("called", is_error=bool(failed), text=result.content[0].text)
 
 
+async def widen(provider, client):
+    """Calls what needs more than was granted; in a new session if the wider grant ended the old one."""
+    try:
+        return await call(client, told["admin_tool"])
+    except Exception as error:
+        if "session" not in str(error).lower():
+            raise
+        say("session_lost", error=str(error))
+    async with connection(provider) as again:
+        await call(again, told["admin_tool"])
+
+
 async def main():
     storage = MemoryStorage()
     async with Callback() as callback:
@@ -175,7 +187,7 @@ async def main():
                     run_out(provider)
                     await call(client, told["tool"])
                 elif step == "widen":
-                    await call(client, told["admin_tool"])
+                    await widen(provider, client)
                 elif step == "restart":
                     after = new_provider(storage, callback)
                     run_out(after)

@@ -1,0 +1,57 @@
+package badger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+)
+
+// StartGrant stores a live grant, or brings the stored one up to date. When nothing is new it
+// costs a read.
+func (s *Store) StartGrant(ctx context.Context, grant bridge.Grant, now time.Time) (bridge.Grant, error) {
+	if grant.Status != bridge.GrantLive || grant.Refresh {
+		return bridge.Grant{}, fmt.Errorf("starting a grant: it is %q or comes with a refresh family", grant.Status)
+	}
+	seen, err := s.Grant(ctx, grant.ID)
+	switch {
+	case err != nil && !errors.Is(err, bridge.ErrNotFound):
+		return bridge.Grant{}, err
+	case err == nil:
+		if after, fresh, err := restart(seen, grant); err != nil || !fresh {
+			return after, err
+		}
+	}
+	return write(ctx, s, func(t *tx) (bridge.Grant, error) {
+		before, found, err := grants.get(t, grant.ID)
+		if err != nil {
+			return bridge.Grant{}, err
+		}
+		if !found {
+			return grant, grants.put(t, grant.ID, nil, &grant, now)
+		}
+		after, fresh, err := restart(before, grant)
+		if err != nil || !fresh {
+			return after, err
+		}
+		return after, grants.put(t, grant.ID, &before, &after, now)
+	})
+}
+
+// restart is what becomes of a stored grant that is started again, and whether that is anything new.
+func restart(stored, given bridge.Grant) (after bridge.Grant, fresh bool, err error) {
+	if stored.ClientID != given.ClientID || stored.Person != given.Person {
+		return bridge.Grant{}, false, fmt.Errorf("starting a grant: the id is another's: %w", bridge.ErrConflict)
+	}
+	if !stored.Live() {
+		return stored, false, nil
+	}
+	after = stored
+	after.ClientName, after.Resource, after.Scopes, after.Asked = given.ClientName, given.Resource, given.Scopes, given.Asked
+	fresh = stored.ClientName != after.ClientName || stored.Resource != after.Resource ||
+		!slices.Equal(stored.Scopes, after.Scopes) || !slices.Equal(stored.Asked, after.Asked)
+	return after, fresh, nil
+}

@@ -1,0 +1,116 @@
+//go:build clients
+
+package clients
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+)
+
+// TestCodex has Codex log in and call a tool, and then twice at the same time from two processes, once its stored
+// access token ran out.
+func TestCodex(t *testing.T) {
+	version := packageVersion(t, "@openai/codex")
+	t.Run(version+"/DCR", func(t *testing.T) {
+		t.Parallel()
+		b := startDemo(t)
+		c := newCodex(t, b)
+		id := c.login(t)
+		c.wantCalls(t, 1)
+		c.expire(t)
+		c.wantCalls(t, 2)
+		b.wantCameIn(t, id, cameIn{registered: 1, signedIn: 1, refreshed: 1})
+	})
+	t.Run(version+"/CIMD", func(t *testing.T) {
+		t.Parallel()
+		const id = "https://chatgpt.com/oauth/codex/client.json"
+		b := startServe(t, "", pinned(t, map[string]any{
+			"client_id": id, "client_name": "Codex",
+			"redirect_uris": []string{"http://127.0.0.1/callback", "http://localhost/callback"},
+			"grant_types":   []string{"authorization_code", "refresh_token"}, "response_types": []string{"code"},
+			"token_endpoint_auth_method": "none",
+		}))
+		c := newCodex(t, b)
+		if got := c.login(t); got != id {
+			t.Errorf("Codex is %q, want %q", got, id)
+		}
+		c.wantCalls(t, 1)
+		c.expire(t)
+		c.wantCalls(t, 2)
+		b.wantCameIn(t, id, cameIn{signedIn: 1, refreshed: 1})
+	})
+}
+
+// A codex is one person's Codex, whose model is a stub.
+type codex struct {
+	home
+	bridge  *bridge
+	model   *responses
+	program string
+	env     []string
+}
+
+func newCodex(t *testing.T, b *bridge) *codex {
+	t.Helper()
+	c := &codex{
+		newHome(t), b, startResponses(t, "mcp__trinity", "get_agent", callArguments),
+		mustInstalled(t, "node/node_modules/@openai/codex-linux-*/vendor/*/bin/codex"), nil,
+	}
+	folder := filepath.Join(c.dir, "codex")
+	c.env = []string{"CODEX_HOME=" + folder}
+	config := fmt.Sprintf(`
+model = "stub"
+model_provider = "stub"
+approval_policy = "never"
+sandbox_mode = "danger-full-access"
+mcp_oauth_credentials_store = "file"
+check_for_update_on_startup = false
+analytics.enabled = false
+feedback.enabled = false
+
+[model_providers.stub]
+name = "stub"
+base_url = "%s/v1"
+wire_api = "responses"
+request_max_retries = 0
+stream_max_retries = 0
+`, c.model.URL)
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "config.toml"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+var authorizeURL = regexp.MustCompile(`^(http://127\.0\.0\.1:[0-9]+/oauth/authorize\?\S+)$`)
+
+func (c *codex) login(t *testing.T) (clientID string) {
+	t.Helper()
+	login := c.start(t, "codex mcp add", c.env, c.program, "mcp", "add", "trinity", "--url", c.bridge.connector)
+	asked := c.bridge.signIn(t, awaitMatch(t, login, authorizeURL)[1])
+	if code := login.exitCode(t); code != 0 {
+		t.Fatalf("codex mcp add ended with %d", code)
+	}
+	return asked.Get("client_id")
+}
+
+// wantCalls runs n processes at the same time, in each of which the model calls the tool once.
+func (c *codex) wantCalls(t *testing.T, n int) {
+	t.Helper()
+	wantCalls(t, n, c.model.answered, func() *program {
+		return c.start(t, "codex", c.env, c.program, "exec", "--skip-git-repo-check", "--json", "Show the agent research.")
+	})
+}
+
+// expire makes the stored access token one that ran out, and one that the bridge cannot have issued.
+func (c *codex) expire(t *testing.T) {
+	t.Helper()
+	path := filepath.Join(c.dir, "codex", ".credentials.json")
+	replaceIn(t, path, `("expires_at":)[0-9]+`, "${1}1000")
+	replaceIn(t, path, `("access_token":")[^"]+`, "${1}spoiled-access-token")
+}

@@ -1,0 +1,230 @@
+//go:build e2e || clients
+
+package clients
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
+)
+
+// A library is an SDK with a script of ours that uses it as a program would. The scripts take the same argument and
+// tell the same events.
+type library struct {
+	name, version string
+	command       []string
+	argument      map[string]any
+}
+
+// TestPythonSDK has both lines of the Python SDK connect. Hosted Claude is Python and httpx.
+func TestPythonSDK(t *testing.T) {
+	for _, line := range []string{"1", "2"} {
+		requirements, err := os.ReadFile("python/requirements-" + line + ".txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		testLibrary(t, library{
+			name:    "Python SDK",
+			version: regexp.MustCompile(`(?m)^mcp==(\S+)$`).FindStringSubmatch(string(requirements))[1],
+			command: []string{mustInstalled(t, "python/venv-"+line+"/bin/python"), mustInstalled(t, "python/client.py")},
+		})
+	}
+}
+
+// TestTypeScriptSDK has the second line of the TypeScript SDK connect, as it is by default and as it is when it looks
+// for the stateless protocol of 2026-07-28 first.
+func TestTypeScriptSDK(t *testing.T) {
+	for _, negotiation := range []string{"legacy", "auto"} {
+		testLibrary(t, library{
+			name:     "TypeScript SDK",
+			version:  packageVersion(t, "@modelcontextprotocol/client") + " " + negotiation,
+			command:  []string{nodePath, mustInstalled(t, "node/client.mjs")},
+			argument: map[string]any{"negotiation": negotiation},
+		})
+	}
+}
+
+// packageVersion reads the version of an npm package that is installed.
+func packageVersion(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(mustInstalled(t, "node/node_modules/"+name+"/package.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var about struct{ Version string }
+	if err := json.Unmarshal(text, &about); err != nil {
+		t.Fatal(err)
+	}
+	return about.Version
+}
+
+// testLibrary walks the SDK in by each way it has.
+func testLibrary(t *testing.T, l library) {
+	for _, method := range []string{"", "none", "client_secret_post", "client_secret_basic"} {
+		name := strings.TrimSuffix(l.version+"/DCR "+method, " ")
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := startDemo(t)
+			s := l.start(t, b, map[string]any{"auth_method": orNull(method)})
+			s.walk(t, b)
+			s.wantOrderlyDiscovery(t, "POST /oauth/register 201")
+			registered := eventsSoFar[registration](t, s.program, "registered")
+			if len(registered) != 1 || method != "" && registered[0].AuthMethod != method {
+				t.Errorf("registered as %+v, asked for %q", registered, method)
+			}
+			b.wantCameIn(t, registered[0].ClientID, cameIn{registered: 1, signedIn: 2, refreshed: 2})
+		})
+	}
+	t.Run(l.version+"/CIMD", func(t *testing.T) {
+		t.Parallel()
+		b := startServe(t, "", pinned(t, exampleDocument("http://127.0.0.1/callback")))
+		s := l.start(t, b, map[string]any{"client_metadata_url": exampleID})
+		s.walk(t, b)
+		s.wantOrderlyDiscovery(t)
+		b.wantCameIn(t, exampleID, cameIn{signedIn: 2, refreshed: 2})
+	})
+}
+
+func orNull(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
+}
+
+// A script is a library's script at work.
+type script struct {
+	*program
+	library
+}
+
+func (l library) start(t *testing.T, b *bridge, more map[string]any) *script {
+	t.Helper()
+	argument := map[string]any{
+		"server_url": b.connector, "callback_port": bridgetest.FreePort(t), "client_metadata_url": nil, "auth_method": nil,
+		"tool": "get_agent", "admin_tool": "delete_agent", "arguments": callArguments,
+		"steps": []string{"refresh", "restart", "widen"},
+	}
+	for _, also := range []map[string]any{l.argument, more} {
+		for name, value := range also {
+			argument[name] = value
+		}
+	}
+	text, err := json.Marshal(argument)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &script{newHome(t).start(t, l.name, nil, l.command[0], l.command[1], string(text)), l}
+}
+
+// What the scripts tell.
+type (
+	registration struct {
+		ClientID   string `json:"client_id"`
+		AuthMethod string `json:"auth_method"`
+	}
+	tokens struct {
+		AccessToken  string `json:"access_token"`
+		RefreshToken string `json:"refresh_token"`
+		Scope        string `json:"scope"`
+	}
+	exchange struct {
+		Method, Path string
+		Status       int
+		Challenge    string
+	}
+)
+
+// walk is what the SDK does in the hands of alice: connect, call, go on after its token ran out, once more after a
+// restart, and ask for more when a tool needs more.
+func (s *script) walk(t *testing.T, b *bridge) {
+	t.Helper()
+	s.signIn(t, b)
+	first := awaitEvent[tokens](t, s.program, "tokens")
+	hello := awaitEvent[struct {
+		Server          string
+		ProtocolVersion string `json:"protocol_version"`
+	}](t, s.program, "initialized")
+	if hello.Server == "" || hello.ProtocolVersion == "" {
+		t.Errorf("connected to %+v", hello)
+	}
+	awaitEvent[toolList](t, s.program, "tools").wantTrinitys(t)
+	s.wantCall(t, "get_agent")
+	for _, step := range []string{"refresh", "restart"} {
+		s.awaitStep(t, step)
+		second := awaitEvent[tokens](t, s.program, "tokens")
+		if second.AccessToken == first.AccessToken || second.RefreshToken == first.RefreshToken {
+			t.Errorf("%s: the refresh gave an old token again", step)
+		}
+		first = second
+		s.wantCall(t, "get_agent")
+	}
+	s.awaitStep(t, "widen")
+	asked := s.signIn(t, b)
+	for _, scope := range []string{"trinity:read", "trinity:write", "trinity:admin"} {
+		if !slices.Contains(strings.Fields(asked), scope) {
+			t.Errorf("step-up asks for the scope %q, want %s in it", asked, scope)
+		}
+	}
+	awaitEvent[tokens](t, s.program, "tokens")
+	s.wantCall(t, "delete_agent")
+	wantKnown(t, stepUpEndsSession, len(eventsSoFar[struct{}](t, s.program, "session_lost")) > 0)
+	awaitEvent[struct{}](t, s.program, "done")
+	if code := s.exitCode(t); code != 0 {
+		t.Errorf("the client ended with %d", code)
+	}
+}
+
+// signIn is the person's part. It gives back the scope that the client asked for.
+func (s *script) signIn(t *testing.T, b *bridge) string {
+	t.Helper()
+	return b.signIn(t, awaitEvent[struct{ URL string }](t, s.program, "authorize").URL).Get("scope")
+}
+
+func (s *script) awaitStep(t *testing.T, want string) {
+	t.Helper()
+	if got := awaitEvent[struct{ Step string }](t, s.program, "step").Step; got != want {
+		t.Fatalf("the client is at the step %q, want %q", got, want)
+	}
+}
+
+// wantCall waits for the answer of the next tool call.
+func (s *script) wantCall(t *testing.T, tool string) {
+	t.Helper()
+	result := awaitEvent[struct {
+		IsError bool `json:"is_error"`
+		Text    string
+	}](t, s.program, "called")
+	if result.IsError {
+		t.Fatalf("the tool failed: %s", result.Text)
+	}
+	wantRanAsAlice(t, tool, result.Text)
+}
+
+// wantOrderlyDiscovery checks the way from the first 401 to the tokens: nothing was guessed, nothing failed.
+func (s *script) wantOrderlyDiscovery(t *testing.T, registration ...string) {
+	t.Helper()
+	var got []string
+	for _, e := range eventsSoFar[exchange](t, s.program, "http") {
+		got = append(got, fmt.Sprintf("%s %s %d", e.Method, e.Path, e.Status))
+		if strings.HasSuffix(e.Path, "/token") {
+			break
+		}
+	}
+	want := append([]string{
+		"POST /mcp 401",
+		"GET /.well-known/oauth-protected-resource/mcp 200",
+		"GET /.well-known/oauth-authorization-server 200",
+	}, append(registration, "POST /oauth/token 200")...)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("exchanges up to the first token (-want +got):\n%s", diff)
+	}
+}
