@@ -59,6 +59,10 @@ check-fmt: ## Name the files that `make fmt` would change
 check-docs: ## Check links, package comments and left-behinds
 	@.ci/check-docs
 
+.PHONY: conformance
+conformance: ## Write docs/conformance.md and count the rules with a test
+	$(GO) run ./docs/conformance
+
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities in what the program uses
 	@.ci/vuln

@@ -56,6 +56,8 @@ func TestPage_mistakesAreFound(t *testing.T) {
 			{ID: "AS-005", Level: "MUST", Title: "t", Source: "s", NotDone: "a", Later: "b"},
 			{ID: "AS-006", Level: "MUST", NotDone: "a"},
 			{ID: "AS-007", Level: "MUST", Title: "t", Source: "s", NotDone: "not needed here"},
+			{ID: "AS-008", Level: "MAY", Title: "t", Source: "s", Missing: "half of it"},
+			{ID: "AS-009", Level: "MAY", Title: "t", Source: "s", Except: []string{"oauth.TestA"}},
 		},
 		clients: []client{{Name: "c", Tests: []string{"e2e.TestGone"}}, {Name: "d"}},
 	}
@@ -66,12 +68,26 @@ func TestPage_mistakesAreFound(t *testing.T) {
 		"AS-004: there is no test oauth.TestGone",
 		"AS-005 is both not done and later",
 		"AS-006 has no title or no source",
+		"AS-008 has something to say of tests, and has none",
+		"AS-009: oauth.TestA does not say it, and need not be excepted",
 		"client c: there is no test e2e.TestGone",
 		"client d has no test",
 		"oauth.TestA names AS-999, which is no rule",
 	}
 	if diff := cmp.Diff(want, p.mistakes()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestRule_level(t *testing.T) {
+	t.Parallel()
+	for level, want := range map[string]string{
+		"MUST": "MUST", "MUST NOT": "MUST", "MUST; SHOULD": "MUST", "MUST, SHOULD": "MUST", "SHOULD / MUST": "SHOULD",
+		"MAY": "MAY", "OPTIONAL": "MAY", "derived": "other", "policy": "other", "": "other",
+	} {
+		if got := (rule{Level: level}).level(); got != want {
+			t.Errorf("%q is counted as %s, want %s", level, got, want)
+		}
 	}
 }
 

@@ -22,10 +22,17 @@ func (p *page) mistakes() []string {
 			found = append(found, r.ID+" has no title or no source")
 		case r.NotDone != "" && r.Later != "":
 			found = append(found, r.ID+" is both not done and later")
+		case r.Missing+r.Note != "" && len(r.Tests) == 0:
+			found = append(found, r.ID+" has something to say of tests, and has none")
 		case r.result() == unknown && (strings.Contains(r.Level, "MUST") || strings.Contains(r.Level, "SHOULD")):
 			found = append(found, r.ID+" has neither a test nor a reason")
 		}
 		found = append(found, p.missing(r.ID, r.Tests)...)
+		for _, name := range r.Except {
+			if !slices.Contains(p.tests[name], r.ID) {
+				found = append(found, r.ID+": "+name+" does not say it, and need not be excepted")
+			}
+		}
 	}
 	for _, c := range p.clients {
 		if len(c.Tests) == 0 {

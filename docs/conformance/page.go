@@ -27,15 +27,13 @@ func load(root string) (*page, error) {
 		return nil, err
 	}
 	for i, r := range p.rules {
-		if r.Tests != nil {
-			continue
-		}
 		for name, ids := range p.tests {
-			if slices.Contains(ids, r.ID) {
-				p.rules[i].Tests = append(p.rules[i].Tests, name)
+			if slices.Contains(ids, r.ID) && !slices.Contains(r.Except, name) {
+				r.Tests = append(r.Tests, name)
 			}
 		}
-		slices.Sort(p.rules[i].Tests)
+		slices.Sort(r.Tests)
+		p.rules[i].Tests = slices.Compact(r.Tests)
 	}
 	return p, nil
 }
@@ -92,8 +90,8 @@ const legend = "`make test` and `make e2e` run the tests, `make conformance` wri
 - **Source**: M0326, M0618, M1125 and M0728 are the MCP specification of 2025-03-26, 2025-06-18, 2025-11-25 and 2026-07-28, a plus means "and later"; SEP is a
   proposal to it, SBP its security best practices, EMA its extension for enterprise-managed authorization. CIMD is the draft on client ID metadata documents, ID-JAG the
   draft on identity assertion grants.
-- **Tests** are functions of the package before the dot.
-- **Tested in part**, **later** and **not done** say what is missing.
+- **Tests** are called by their folder, without the leading "bridge/", and their function.
+- **Result**: *tested in part* says what no test shows, *later* with which part of the project the rule comes, *not done* why nothing shows it.
 
 `
 
@@ -114,7 +112,7 @@ func (p *page) String() string {
 		}
 		b.WriteByte('\n')
 	}
-	b.WriteString("## Clients\n\nReal software that connected, called tools and refreshed, each in a test that runs it against the program.\n\n")
+	b.WriteString("## Clients\n\nSoftware of others that is run against the program, each by the test that is named.\n\n")
 	b.WriteString("| client | version | registration | what is shown | tests |\n| --- | --- | --- | --- | --- |\n")
 	for _, c := range p.clients {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", c.Name, c.Version, c.Registration, c.Shows, code(c.Tests))

@@ -17,18 +17,19 @@ type rule struct {
 	Level  string // as in the source: MUST, SHOULD, MAY, …
 	Source string
 	Title  string
-	// Tests, when set, are the only ones that count, as package.Test. Otherwise those count that say the id.
-	Tests []string
-	// NotDone and Later say why nothing, or with tests not everything, shows the rule: it is not kept, or
-	// not shown, or it comes with another part of the project.
-	NotDone string `yaml:"not_done"`
-	Later   string
+	// Tests show the rule, as findTests calls them: those listed, and after load those that say its id except those of Except.
+	Tests   []string
+	Except  []string // say the id and show something else
+	Note    string   // more about what is shown
+	Missing string   // what the tests do not show of it
+	Later   string   // which part of the project brings it, until a test shows it
+	NotDone string   `yaml:"not_done"` // why nothing shows it, until a test does
 }
 
 // result says how the rule stands.
 func (r rule) result() result {
 	switch {
-	case len(r.Tests) > 0 && r.NotDone+r.Later != "":
+	case len(r.Tests) > 0 && r.Missing != "":
 		return inPart
 	case len(r.Tests) > 0:
 		return tested
@@ -40,14 +41,16 @@ func (r rule) result() result {
 	return unknown
 }
 
-// words is the result for people, with its reason.
+// words is the result for people, with what there is to say about it.
 func (r rule) words() string {
-	switch reason := strings.TrimSpace(r.NotDone + r.Later); {
-	case reason == "":
+	reason := map[result]string{tested: r.Note, inPart: r.Missing, later: r.Later, notDone: r.NotDone}[r.result()]
+	if reason == "" {
 		return string(r.result())
-	default:
-		return string(r.result()) + ": " + reason
 	}
+	if r.result() == inPart {
+		reason = "missing: " + reason
+	}
+	return string(r.result()) + "; " + reason
 }
 
 type result string
@@ -74,6 +77,10 @@ type client struct {
 // level is the column a rule is counted in: the first word of its level.
 func (r rule) level() string {
 	first, _, _ := strings.Cut(r.Level, " ")
+	first = strings.TrimRight(first, ";,")
+	if first == "OPTIONAL" { // RFC 2119 §5: the same as MAY
+		return "MAY"
+	}
 	if slices.Contains([]string{"MUST", "SHOULD", "MAY"}, first) {
 		return first
 	}
@@ -82,7 +89,7 @@ func (r rule) level() string {
 
 // readYAML reads a file of this folder into list. A key that list does not know is an error.
 func readYAML(root, name string, list any) error {
-	text, err := os.ReadFile(filepath.Join(root, "docs/conformance", name))
+	text, err := os.ReadFile(filepath.Join(root, "docs/conformance", name)) //nolint:gosec // a file of this folder
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", name, err)
 	}

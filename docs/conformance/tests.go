@@ -43,7 +43,8 @@ func spell(group string, n int) string {
 	return fmt.Sprintf("%s-%02d", group, n)
 }
 
-// findTests returns the tests of the module at root, as package.Test, each with the ids it names.
+// findTests returns the tests of the module at root, each with the ids it names. A test is called by its folder and its
+// name: e2e/protocol.TestRevoke; "bridge/" before the folder is left out.
 func findTests(root string) (map[string][]string, error) {
 	tests := map[string][]string{}
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
@@ -59,7 +60,11 @@ func findTests(root string) (map[string][]string, error) {
 		if !strings.HasSuffix(path, "_test.go") {
 			return nil
 		}
-		return readTests(path, tests)
+		folder, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		return readTests(path, strings.TrimPrefix(filepath.ToSlash(folder), "bridge/"), tests)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the tests: %w", err)
@@ -67,9 +72,9 @@ func findTests(root string) (map[string][]string, error) {
 	return tests, nil
 }
 
-// readTests adds the tests of one file. What a test names is what its function says: name, comment, body.
-func readTests(path string, tests map[string][]string) error {
-	text, err := os.ReadFile(path)
+// readTests adds the tests of one file in folder. What a test names is what its function says: name, comment, body.
+func readTests(path, folder string, tests map[string][]string) error {
+	text, err := os.ReadFile(path) //nolint:gosec // a source file of this repository
 	if err != nil {
 		return err
 	}
@@ -87,7 +92,7 @@ func readTests(path string, tests map[string][]string) error {
 		if function.Doc != nil {
 			start = function.Doc.Pos()
 		}
-		name := filepath.Base(filepath.Dir(path)) + "." + function.Name.Name
+		name := folder + "." + function.Name.Name
 		source := text[files.Position(start).Offset:files.Position(function.End()).Offset]
 		tests[name] = append(tests[name], idsIn(string(source))...)
 	}

@@ -302,3 +302,87 @@ func TestMatrix_AS91_AS92_overlap(t *testing.T) {
 		t.Error("another successor")
 	}
 }
+
+// AS-015: revocation lists its methods, public clients included.
+func TestMatrix_AS15_revocationMethods(t *testing.T) {
+	t.Parallel()
+	b := bridgetest.Start(t)
+	var server struct {
+		Endpoint string   `json:"revocation_endpoint"`
+		Methods  []string `json:"revocation_endpoint_auth_methods_supported"`
+	}
+	b.Get(t, "/.well-known/oauth-authorization-server").JSON(t, &server)
+	if server.Endpoint != b.URL+"/oauth/revoke" || !slices.Contains(server.Methods, "none") || !slices.Contains(server.Methods, "client_secret_post") {
+		t.Errorf("%+v", server)
+	}
+}
+
+// AS-065: browsers can read refusals, too.
+func TestMatrix_AS65_errorsWithCORS(t *testing.T) {
+	t.Parallel()
+	b := bridgetest.Start(t)
+	for path, answer := range map[string]bridgetest.Answer{
+		"token":    b.PostForm(t, "/oauth/token", url.Values{"client_id": {"nope"}}, "Origin", "https://inspector.example.com"),
+		"register": b.PostJSON(t, "/oauth/register", "{}", "Origin", "https://inspector.example.com"),
+		"method":   b.Get(t, "/oauth/token", "Origin", "https://inspector.example.com"),
+	} {
+		if answer.Status < 400 || answer.Header.Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("%s: %d %v", path, answer.Status, answer.Header)
+		}
+	}
+}
+
+// AS-066: wrong secrets are throttled for their own network, and nobody else's right one is.
+func TestMatrix_AS66_throttled(t *testing.T) {
+	t.Parallel()
+	b := bridgetest.Start(t, bridgetest.With(func(f *config.Flags) { f.TrustedProxies = "127.0.0.1" }))
+	client := b.RegisterAs(t, map[string]any{
+		"redirect_uris": []string{bridgetest.Redirect}, "token_endpoint_auth_method": "client_secret_post",
+		"grant_types": []string{"authorization_code", "refresh_token"},
+	})
+	form := b.RedeemForm(client, b.Code(t, client, alice))
+	form.Set("client_secret", "wrong")
+	last := 0
+	for range 40 {
+		last = b.PostForm(t, "/oauth/token", form, "X-Forwarded-For", "203.0.113.7").Status
+	}
+	if last != http.StatusTooManyRequests {
+		t.Errorf("after 40 wrong secrets: %d", last)
+	}
+	form.Set("client_secret", client.Secret)
+	b.Token(t, form, "X-Forwarded-For", "198.51.100.9")
+}
+
+// AS-035: without a scope the page offers the baseline, and that is what is granted.
+func TestMatrix_AS35_baseline(t *testing.T) {
+	t.Parallel()
+	b := bridgetest.Start(t)
+	client := b.Register(t)
+	query := b.Query(client)
+	query.Del("scope")
+	w := b.NewBrowser(t)
+	b.SignIn(t, w, query, alice)
+	if got := w.Form(t, "/consent")["scope"]; !slices.Equal(got, []string{"trinity:read", "trinity:write"}) {
+		t.Errorf("ticked %v", got)
+	}
+	answer := b.Decide(t, w, "approve")
+	if tokens := b.Token(t, b.RedeemForm(client, answer.Get("code"))); tokens.Scope != "trinity:read trinity:write" {
+		t.Errorf("scope %q", tokens.Scope)
+	}
+}
+
+// AS-056: state, verifier, code and tokens are in no log, whatever is answered.
+func TestMatrix_AS56_state(t *testing.T) {
+	t.Parallel()
+	b := bridgetest.Start(t)
+	b.Secret("a-state-that-nobody-may-see", bridgetest.Verifier)
+	client := b.Register(t)
+	query := b.Query(client)
+	query.Set("state", "a-state-that-nobody-may-see")
+	b.Token(t, b.RedeemForm(client, b.CodeFor(t, query, alice)))
+	query.Set("scope", "bogus")
+	b.Get(t, "/oauth/authorize?"+query.Encode())
+	query.Set("redirect_uri", "https://evil.example/cb")
+	b.Get(t, "/oauth/authorize?"+query.Encode())
+	b.PostForm(t, "/oauth/token", url.Values{"client_id": {"nope"}, "code_verifier": {bridgetest.Verifier}, "state": {"a-state-that-nobody-may-see"}})
+}
