@@ -32,6 +32,8 @@ const (
 	GrantTypeCode    = "authorization_code"
 	GrantTypeRefresh = "refresh_token"
 	GrantTypeClient  = "client_credentials" // for configured clients only (EX-15)
+	// GrantTypeAssertion is served for identity assertions only (RFC 7523 §2.1, EX-02).
+	GrantTypeAssertion = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 )
 
 // Client is the software that asks. Everything but ID, Kind and the times is the client's own

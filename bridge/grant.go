@@ -52,6 +52,8 @@ type Grant struct {
 	LastUsedAt time.Time   `json:"last_used_at,omitzero"`
 	EndedAt    time.Time   `json:"ended_at,omitzero"`
 	EndReason  EndReason   `json:"end_reason,omitzero"`
+	// Started: made by StartGrant. Its id comes again, so an ended one is kept to say so.
+	Started bool `json:"started,omitzero"`
 	// RevokedTokens are access tokens revoked one by one (RFC 7009), by jti, until they expire.
 	RevokedTokens map[string]time.Time `json:"revoked_tokens,omitzero"`
 	// Lapses is when the sweeper ends a pending grant whose code nobody redeemed, or a live one

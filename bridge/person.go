@@ -17,7 +17,7 @@ const (
 // Person is a human being: an identity source and the subject it gave (invariant I6). An e-mail
 // address is never part of it. A machine client stands in the place of one by SourceClient.
 type Person struct {
-	Source  string `json:"source"`  // SourceTrinity, SourceClient or the issuer of an OIDC provider
+	Source  string `json:"source"`  // SourceTrinity, SourceClient, or an issuer, with a blank and the tenant where it has several
 	Subject string `json:"subject"` // Trinity's username, the client id, or the provider's sub
 }
 

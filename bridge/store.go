@@ -70,7 +70,7 @@ type GrantStore interface {
 	IssueCode(ctx context.Context, issue Issue, now time.Time) (IssueOutcome, error)
 
 	// StartGrant stores a grant that is live at once: no code, no refresh family, nobody who
-	// consented. If its id is stored already, an ended grant is returned as it is and stays ended; a
+	// consented. It sets Started. If its id is stored already, an ended grant is returned as it is and stays ended; a
 	// live one takes over ClientName, Resource, Scopes and Asked, for they are the operator's, and
 	// keeps the rest. ErrConflict when the id belongs to another client or person.
 	StartGrant(ctx context.Context, grant Grant, now time.Time) (Grant, error)
@@ -190,7 +190,7 @@ type Store interface {
 	// Sweep deletes up to limit rows that are past their time for good and reports how many: flows and
 	// counters at their end, codes a day after theirs, refresh tokens a day after their family's
 	// absolute end, clients past UnusedUntil, audit events after 90 days, ended grants after a year
-	// but for those of SourceClient, which would start again, consents 13 months after they were given last.
+	// but for those of StartGrant, which would start again, consents 13 months after they were given last.
 	Sweep(ctx context.Context, now time.Time, limit int) (int, error)
 	// Ping reports whether the store takes writes.
 	Ping(ctx context.Context) error

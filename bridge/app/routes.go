@@ -31,6 +31,8 @@ const (
 	auditDays = 90
 	// firstProbe is how long the start waits for the upstream; the probe goes on behind it.
 	firstProbe = 2 * time.Second
+	// providerTimeout is for fetching the keys of an identity provider.
+	providerTimeout = 5 * time.Second
 	// Registrations in total: a vendor's clients share addresses, so no address has its own share.
 	registrationsPerSecond = 20
 	registrationBurst      = 200
@@ -54,7 +56,7 @@ func (b *Bridge) build(ctx context.Context) error {
 	documents, err := discovery.New(discovery.Settings{
 		Issuer: issuer, ResourceName: "Trinity", HelpURL: issuer + "/help/connect", PrivacyURL: issuer + "/privacy",
 		Registration: b.config.Registration, ClientDocuments: b.config.Documents.Trust.Policy != clients.PolicyOff, Introspection: len(b.config.ResourceServers) > 0,
-		Machines: len(b.config.Machines) > 0, JWKS: b.signer.JWKS,
+		Machines: len(b.config.Machines) > 0, Assertions: len(b.config.Providers) > 0, JWKS: b.signer.JWKS,
 	})
 	if err != nil {
 		return err
@@ -151,6 +153,22 @@ func (b *Bridge) registry() (*clients.Registry, error) {
 	})
 }
 
+// providerKeys fetches and remembers the keys of trusted identity providers, as those of clients are
+// but from the addresses the operator wrote down.
+func (b *Bridge) providerKeys() (*clients.Registry, error) {
+	var addresses []string
+	for _, provider := range b.config.Providers {
+		if provider.Keys.KeysURI != "" {
+			addresses = append(addresses, provider.Keys.KeysURI)
+		}
+	}
+	named, err := outbound.NewNamed(addresses, providerTimeout)
+	if err != nil {
+		return nil, err
+	}
+	return clients.New(clients.Options{Guard: named, Now: b.now})
+}
+
 // mountProtocol adds authorize, token, register and revoke.
 func (b *Bridge) mountProtocol(r *mux.Router, registry *clients.Registry, flows *flow.Keeper, pages *templates.Set, credentials *trinity.Credentials) error {
 	issuer := b.config.PublicURL.String()
@@ -163,6 +181,10 @@ func (b *Bridge) mountProtocol(r *mux.Router, registry *clients.Registry, flows 
 	if err != nil {
 		return err
 	}
+	providerKeys, err := b.providerKeys()
+	if err != nil {
+		return err
+	}
 	authorize := &oauth.Authorize{
 		Issuer: b.config.PublicURL.String(), Resource: b.Connector(), Clients: registry, Flows: flows, Pages: pages,
 		Pushed: oauth.Pushed{Ring: b.ring, Once: b.store, Now: b.now}, Trail: b.trail, Log: b.log,
@@ -170,8 +192,9 @@ func (b *Bridge) mountProtocol(r *mux.Router, registry *clients.Registry, flows 
 	authorize.Mount(r)
 	(&oauth.Push{Authorize: authorize, Clients: newcomers, Log: b.log}).Mount(r)
 	(&oauth.Token{
-		Resource: b.Connector(), Clients: authenticator, Grants: b.store, Signer: b.signer, Standing: credentials,
+		Issuer: issuer, Resource: b.Connector(), Clients: authenticator, Grants: b.store, Signer: b.signer, Standing: credentials,
 		Machines: oauth.NewMachines(b.config.Machines), Adopter: credentials,
+		Providers: b.config.Providers, ProviderKeys: providerKeys, Replays: b.store,
 		Refresh: token.DefaultRefreshPolicy().Decide,
 		Life: oauth.Lifetimes{
 			AccessToken: b.config.AccessLifetime, RefreshIdle: b.config.RefreshIdle, RefreshAbsolute: b.config.RefreshMax,

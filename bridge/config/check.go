@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/clients"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 )
 
@@ -39,6 +40,7 @@ type Config struct {
 	LogLevel         slog.Level
 	Clients          []bridge.Client
 	Machines         map[string]secret.Token // Trinity keys of clients that act for themselves, by client id
+	Providers        []clients.Provider
 	Documents        Documents
 	ResourceServers  []bridge.ResourceServer
 }
@@ -82,6 +84,7 @@ func check(f Flags, declared declarations, m *Mistakes) *Config {
 	c.TrustedProxies = networks("--trusted-proxies", f.TrustedProxies, m)
 	c.Clients = checkClients(declared.clients, m)
 	c.Machines = machineKeys(declared.clients, m)
+	c.Providers = checkProviders(declared.providers, m)
 	c.ResourceServers = checkResourceServers(declared.resources, c.PublicURL, m)
 	if err := c.LogLevel.UnmarshalText([]byte(or(f.LogLevel, "info"))); err != nil {
 		m.add("--log-level: %q is none of debug, info, warn and error", f.LogLevel)

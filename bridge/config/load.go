@@ -60,6 +60,7 @@ func fromEnvironment(s setting, lookup func(string) (string, bool), mistakes *Mi
 type declarations struct {
 	clients   []ClientDeclaration
 	resources []ResourceServerDeclaration
+	providers []ProviderDeclaration
 }
 
 // fromFile fills what flags and environment left open. Values are text or lists of text.
@@ -77,6 +78,7 @@ func fromFile(flags *Flags, mistakes *Mistakes) declarations {
 	}
 	section(document, "clients", &declared.clients, flags.Config, mistakes)
 	section(document, "resource_servers", &declared.resources, flags.Config, mistakes)
+	section(document, "trusted_idps", &declared.providers, flags.Config, mistakes)
 	for _, s := range flags.settings() {
 		node, ok := document[s.key]
 		delete(document, s.key)

@@ -1,13 +1,13 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
-	"github.com/abilityai/trinity-bridge/federation/trinity"
 )
 
 // actsForItself reports whether a client is declared to get tokens without a person.
@@ -31,21 +31,22 @@ func machineKeys(declared []ClientDeclaration, m *Mistakes) map[string]secret.To
 		case d.TrinityKeyFile == "":
 			m.add("clients: %q: client_credentials need a trinity_key_file", d.ID)
 		default:
-			keys[d.ID] = keyIn(d, m)
+			keys[d.ID] = keyIn(d.TrinityKeyFile, fmt.Sprintf("clients: %q", d.ID), m)
 		}
 	}
 	return keys
 }
 
-func keyIn(d ClientDeclaration, m *Mistakes) secret.Token {
-	text, err := os.ReadFile(d.TrinityKeyFile)
+// keyIn reads a Trinity key from a file; whose says for whom, in a mistake.
+func keyIn(path, whose string, m *Mistakes) secret.Token {
+	text, err := os.ReadFile(path) //nolint:gosec // the operator names the file
 	if err != nil {
-		m.add("clients: %q: trinity_key_file: %v", d.ID, err)
+		m.add("%s: trinity_key_file: %v", whose, err)
 		return secret.Token{}
 	}
-	key, err := trinity.ParseKey(strings.TrimSpace(string(text)))
+	key, err := secret.ParseTrinityKey(strings.TrimSpace(string(text)))
 	if err != nil {
-		m.add("clients: %q: %s: %v", d.ID, d.TrinityKeyFile, err)
+		m.add("%s: %s: %v", whose, path, err)
 	}
 	return key
 }

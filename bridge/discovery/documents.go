@@ -37,6 +37,7 @@ type Settings struct {
 	ClientDocuments bool // ids that are URLs are taken
 	Introspection   bool // resource servers are configured
 	Machines        bool // clients are configured that act for themselves
+	Assertions      bool // identity providers are trusted
 	JWKS            func() []byte
 }
 
@@ -72,6 +73,7 @@ type serverMetadata struct {
 	ResponseTypesSupported  []string `json:"response_types_supported"`
 	ResponseModesSupported  []string `json:"response_modes_supported"`
 	GrantTypesSupported     []string `json:"grant_types_supported"`
+	GrantProfiles           []string `json:"authorization_grant_profiles_supported,omitempty"`
 	TokenAuthMethods        []string `json:"token_endpoint_auth_methods_supported"`
 	RevocationAuthMethods   []string `json:"revocation_endpoint_auth_methods_supported"`
 	AssertionAlgorithms     []string `json:"token_endpoint_auth_signing_alg_values_supported"`
@@ -119,6 +121,10 @@ func New(s Settings) (*Documents, error) {
 	}
 	if s.Machines {
 		metadata.GrantTypesSupported = append(metadata.GrantTypesSupported, bridge.GrantTypeClient)
+	}
+	if s.Assertions { // whose is nobody's business (EX-01)
+		metadata.GrantTypesSupported = append(metadata.GrantTypesSupported, bridge.GrantTypeAssertion)
+		metadata.GrantProfiles = []string{"urn:ietf:params:oauth:grant-profile:id-jag"}
 	}
 	if s.Registration {
 		metadata.RegistrationEndpoint = s.Issuer + PathRegister

@@ -2,11 +2,8 @@ package oauth
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base32"
 	"errors"
 	"net/http"
-	"strings"
 
 	"golang.org/x/time/rate"
 
@@ -38,18 +35,7 @@ func NewMachines(keys map[string]secret.Token) Machines {
 	return machines
 }
 
-// Adopter puts the key of a machine client into its grant. The error wraps bridge.ErrNotFound when
-// the key is definitely of no use.
-type Adopter interface {
-	Adopt(ctx context.Context, grant bridge.Grant, key secret.Token) (bridge.Grant, error)
-}
-
-var (
-	errNotAllowed = bridge.Refuse("unauthorized_client", "The client may not use this grant")
-	// errAccessEnded is for a client whose grant has ended, by whomever. Nothing the client could
-	// present anew would help, so it is not invalid_grant (RFC 6749 §5.2).
-	errAccessEnded = bridge.Refuse("unauthorized_client", "The access of this client has ended, ask the operator for it")
-)
+var errNotAllowed = bridge.Refuse("unauthorized_client", "The client may not use this grant")
 
 // machine serves the client credentials grant (RFC 6749 §4.4) to clients the operator configured
 // for it. There is no refresh token (§4.4.3) and no person. Behind the tokens of a client stands
@@ -70,7 +56,16 @@ func (t *Token) machine(ctx context.Context, request *tokenRequest) (*tokenRespo
 	if err != nil {
 		return nil, "", err
 	}
-	grant, err := t.machineGrant(ctx, client, known.key)
+	grant, err := t.standingGrant(ctx, bridge.Grant{
+		ID: startedID("machine", known.key, client.ID), Person: bridge.Person{Source: bridge.SourceClient, Subject: client.ID},
+		ClientID: client.ID, ClientName: client.Name, Scopes: client.Scopes,
+	}, known.key)
+	if errors.Is(err, errEnded) {
+		// Nothing the client could present anew would help, so it is not invalid_grant (RFC 6749 §5.2).
+		return nil, grant.ID, &bridge.Error{
+			Code: "unauthorized_client", Description: "The access of this client has ended, ask the operator for it", Cause: err,
+		}
+	}
 	if err != nil {
 		return nil, grant.ID, err
 	}
@@ -82,62 +77,6 @@ func (t *Token) machine(ctx context.Context, request *tokenRequest) (*tokenRespo
 		Kind: audit.TokenIssued, GrantID: grant.ID, ClientID: client.ID, PersonID: grant.Person.ID(), Detail: scopes.String(),
 	})
 	return answer, grant.ID, nil
-}
-
-// machineGrant returns the live grant of a client and its key, and begins it if there is none.
-// Trinity is asked about the key each time. With an error the grant has its id at most.
-func (t *Token) machineGrant(ctx context.Context, client bridge.Client, key secret.Token) (bridge.Grant, error) {
-	id := machineGrantID(client.ID, key)
-	only := bridge.Grant{ID: id}
-	stored, err := t.Grants.Grant(ctx, id)
-	isNew := errors.Is(err, bridge.ErrNotFound)
-	switch {
-	case err != nil && !isNew:
-		return only, err
-	case !isNew && !stored.Alive(t.Now()):
-		return only, errAccessEnded
-	}
-	now := t.Now()
-	adopted, err := t.Adopter.Adopt(ctx, bridge.Grant{
-		ID: id, Status: bridge.GrantLive, Person: bridge.Person{Source: bridge.SourceClient, Subject: client.ID},
-		ClientID: client.ID, ClientName: client.Name, Resource: t.Resource, Scopes: client.Scopes, Asked: client.Scopes, CreatedAt: now,
-	}, key)
-	reason := bridge.EndCredentialDead
-	if err == nil && !isNew && adopted.Account.Username != stored.Account.Username {
-		reason, err = bridge.EndAccountChanged, bridge.ErrNotFound
-	}
-	if errors.Is(err, bridge.ErrNotFound) {
-		if !isNew {
-			if err := t.end(ctx, stored, reason); err != nil {
-				return only, err
-			}
-		}
-		return only, &bridge.Error{Code: errAccessEnded.Code, Description: errAccessEnded.Description, Cause: err}
-	}
-	if err != nil {
-		return only, err
-	}
-	grant, err := t.Grants.StartGrant(ctx, adopted, now)
-	switch {
-	case err != nil:
-		return only, err
-	case !grant.Alive(now):
-		return only, errAccessEnded // by somebody else, meanwhile
-	}
-	if isNew {
-		t.Trail.Record(ctx, bridge.AuditEvent{
-			Kind: audit.GrantStarted, GrantID: id, ClientID: client.ID, PersonID: grant.Person.ID(),
-			Outcome: string(grant.ActingAs.Kind), Detail: grant.Scopes.String(),
-		})
-	}
-	return grant, nil
-}
-
-// machineGrantID is the same for the same client and key, so that an ended grant is found again,
-// and another for another key. It tells nothing of the key.
-func machineGrantID(clientID string, key secret.Token) string {
-	sum := sha256.Sum256([]byte("machine grant\x00" + key.Hash().String() + "\x00" + clientID))
-	return "machine-" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16]))
 }
 
 // machineScope is what was asked for, or all the client may have. Nobody will look at it, so what is

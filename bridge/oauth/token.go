@@ -11,6 +11,7 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
+	"github.com/abilityai/trinity-bridge/bridge/clients"
 	"github.com/abilityai/trinity-bridge/bridge/discovery"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 	"github.com/abilityai/trinity-bridge/bridge/token"
@@ -41,6 +42,7 @@ type Lifetimes struct {
 
 // Token serves the token endpoint (OAuth 2.1 §3.2).
 type Token struct {
+	Issuer   string
 	Resource string
 	Clients  Authenticator
 	Grants   Grants
@@ -48,11 +50,15 @@ type Token struct {
 	Standing Standing
 	Machines Machines // none: there is no client credentials grant
 	Adopter  Adopter
-	Refresh  bridge.RefreshRule
-	Life     Lifetimes
-	Trail    *audit.Trail
-	Log      *slog.Logger
-	Now      func() time.Time
+	// Providers may vouch for people; none: there is no identity assertion grant.
+	Providers    []clients.Provider
+	ProviderKeys ProviderKeys
+	Replays      Replays
+	Refresh      bridge.RefreshRule
+	Life         Lifetimes
+	Trail        *audit.Trail
+	Log          *slog.Logger
+	Now          func() time.Time
 	// Ended is told of each grant that ended here, so that its key is revoked at Trinity at once.
 	Ended func()
 }
@@ -127,6 +133,10 @@ func (t *Token) grant(ctx context.Context, client bridge.Client, form parameters
 	case bridge.GrantTypeClient:
 		if len(t.Machines) > 0 {
 			return t.machine(ctx, request)
+		}
+	case bridge.GrantTypeAssertion:
+		if len(t.Providers) > 0 {
+			return t.identity(ctx, request)
 		}
 	}
 	return nil, "", bridge.Refuse("unsupported_grant_type", "The grant type is not supported")

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -29,6 +30,7 @@ type bridge struct {
 	*program
 	origin    string // the issuer
 	connector string // what a person gives to their client
+	listen    string // its public address
 	operator  string // where the operator looks
 	data      string
 	nextCode  func(t *testing.T) string // the e-mail code that Trinity sends next
@@ -42,10 +44,8 @@ var (
 // startDemo runs the program with its own simulated Trinity, as a newcomer does.
 func startDemo(t *testing.T, args ...string) *bridge {
 	t.Helper()
-	b := newBridge(t)
-	args = append([]string{
-		"demo", "--data", b.data, "--listen", strings.TrimPrefix(b.origin, "http://"), "--operator-listen", b.operator,
-	}, args...)
+	b := newBridge(t, "http")
+	args = append([]string{"demo", "--data", b.data, "--listen", b.listen, "--operator-listen", b.operator}, args...)
 	b.nextCode = func(t *testing.T) string {
 		t.Helper()
 		l := b.await(t, "a sign-in code for "+alice, func(l line) bool {
@@ -63,12 +63,23 @@ func startDemo(t *testing.T, args ...string) *bridge {
 	return b
 }
 
-// startServe runs the program as an operator does, before the simulated Trinity, with more settings. An empty
-// mcpURL stands for the simulated MCP server.
-func startServe(t *testing.T, mcpURL string, settings ...string) *bridge {
+// startServe runs the program as an operator does, before the simulated Trinity, with more settings.
+func startServe(t *testing.T, settings ...string) *bridge {
+	t.Helper()
+	simulated := startTrinity(t)
+	return simulated.serve(t, "http", simulated.MCPURL(), settings...)
+}
+
+// A trinity is a simulated Trinity in this process.
+type trinity struct {
+	*trinitytest.Server
+	codes chan string // what it sends to alice
+}
+
+func startTrinity(t *testing.T) trinity {
 	t.Helper()
 	codes := make(chan string, 16)
-	simulated, err := trinitytest.Start(trinitytest.Options{Codes: func(email, code string) {
+	server, err := trinitytest.Start(trinitytest.Options{Codes: func(email, code string) {
 		if email == alice {
 			codes <- code
 		}
@@ -76,40 +87,45 @@ func startServe(t *testing.T, mcpURL string, settings ...string) *bridge {
 	if err != nil {
 		t.Fatalf("simulated Trinity: %v", err)
 	}
-	t.Cleanup(func() { simulated.Close() })
-	if mcpURL == "" {
-		mcpURL = simulated.MCPURL()
+	t.Cleanup(func() { server.Close() })
+	return trinity{server, codes}
+}
+
+func (s trinity) nextCode(t *testing.T) string {
+	t.Helper()
+	select {
+	case code := <-s.codes:
+		return code
+	case <-time.After(patience):
+		t.Fatalf("Trinity sent no code to %s within %v", alice, patience)
+		return ""
 	}
-	b := newBridge(t)
-	b.nextCode = func(t *testing.T) string {
-		t.Helper()
-		select {
-		case code := <-codes:
-			return code
-		case <-time.After(patience):
-			t.Fatalf("Trinity sent no code to %s within %v", alice, patience)
-			return ""
-		}
-	}
+}
+
+// serve runs the program before this Trinity's backend and an MCP server.
+func (s trinity) serve(t *testing.T, scheme, mcpURL string, settings ...string) *bridge {
+	t.Helper()
+	b := newBridge(t, scheme)
+	b.nextCode = s.nextCode
 	b.program = newHome(t).start(t, "trinity-bridge serve", append([]string{
 		"TRINITY_BRIDGE_PUBLIC_URL=" + b.origin,
-		"TRINITY_BRIDGE_LISTEN=" + strings.TrimPrefix(b.origin, "http://"),
+		"TRINITY_BRIDGE_LISTEN=" + b.listen,
 		"TRINITY_BRIDGE_OPERATOR_LISTEN=" + b.operator,
-		"TRINITY_BRIDGE_TRINITY_URL=" + simulated.BackendURL(),
+		"TRINITY_BRIDGE_TRINITY_URL=" + s.BackendURL(),
 		"TRINITY_BRIDGE_MCP_URL=" + mcpURL,
 		"TRINITY_BRIDGE_DATA=" + b.data,
 		"TRINITY_BRIDGE_DOCUMENT_POLICY=allow-list", // with pinned documents alone on it: nothing leaves the machine
-		"TRINITY_BRIDGE_LOG_LEVEL=debug",
 	}, settings...), bridgePath, "serve")
 	b.awaitChallenge(t)
 	return b
 }
 
-func newBridge(t *testing.T) *bridge {
+func newBridge(t *testing.T, scheme string) *bridge {
 	t.Helper()
-	origin := fmt.Sprintf("http://127.0.0.1:%d", bridgetest.FreePort(t))
+	listen := fmt.Sprintf("127.0.0.1:%d", bridgetest.FreePort(t))
+	origin := scheme + "://" + listen
 	return &bridge{
-		origin: origin, connector: origin + "/mcp", data: t.TempDir(),
+		origin: origin, connector: origin + "/mcp", listen: listen, data: t.TempDir(),
 		operator: fmt.Sprintf("127.0.0.1:%d", bridgetest.FreePort(t)),
 	}
 }
@@ -168,6 +184,24 @@ func (b *bridge) awaitChallenge(t *testing.T) {
 			t.Fatalf("%s ended (%v) before it took requests", b.name, b.cmd.ProcessState)
 		case <-ctx.Done():
 			t.Fatalf("%s does not ask for a token: %s", b.connector, last)
+		}
+	}
+}
+
+// authorizeURL is the line in which a client asks a person to open an authorization URL.
+var authorizeURL = regexp.MustCompile(`^\s*(https?://127\.0\.0\.1:[0-9]+/oauth/authorize\?\S+)$`)
+
+// awaitListening waits until something answers at the address.
+func awaitListening(t *testing.T, address string) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		connection, err := net.Dial("tcp", address)
+		if err == nil {
+			connection.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("nothing listens at %s: %v", address, err)
 		}
 	}
 }

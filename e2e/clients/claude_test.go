@@ -25,7 +25,7 @@ func TestClaudeCode(t *testing.T) {
 	t.Run(version+"/CIMD", func(t *testing.T) {
 		t.Parallel()
 		const id = "https://claude.ai/oauth/claude-code-client-metadata"
-		b := startServe(t, "", "TRINITY_BRIDGE_ACCESS_TOKEN_LIFETIME=1m", pinned(t, map[string]any{
+		b := startServe(t, "TRINITY_BRIDGE_ACCESS_TOKEN_LIFETIME=1m", pinned(t, map[string]any{
 			"client_id": id, "client_name": "Claude Code", "client_uri": "https://claude.ai",
 			"redirect_uris": []string{"http://localhost/callback", "http://127.0.0.1/callback"},
 			"grant_types":   []string{"authorization_code", "refresh_token"}, "response_types": []string{"code"},

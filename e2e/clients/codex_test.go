@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"testing"
 )
 
@@ -27,7 +26,7 @@ func TestCodex(t *testing.T) {
 	t.Run(version+"/CIMD", func(t *testing.T) {
 		t.Parallel()
 		const id = "https://chatgpt.com/oauth/codex/client.json"
-		b := startServe(t, "", pinned(t, map[string]any{
+		b := startServe(t, pinned(t, map[string]any{
 			"client_id": id, "client_name": "Codex",
 			"redirect_uris": []string{"http://127.0.0.1/callback", "http://localhost/callback"},
 			"grant_types":   []string{"authorization_code", "refresh_token"}, "response_types": []string{"code"},
@@ -86,8 +85,6 @@ stream_max_retries = 0
 	}
 	return c
 }
-
-var authorizeURL = regexp.MustCompile(`^(http://127\.0\.0\.1:[0-9]+/oauth/authorize\?\S+)$`)
 
 func (c *codex) login(t *testing.T) (clientID string) {
 	t.Helper()

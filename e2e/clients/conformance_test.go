@@ -3,27 +3,129 @@
 package clients
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
 )
 
-func TestConformance_authorization(t *testing.T) {
-	config := filepath.Join(t.TempDir(), "bridge.yaml")
-	os.WriteFile(config, []byte(`clients:
-  - id: conformance
+// TestConformanceAuthorization has the official suite examine the authorization server as each kind of client, over
+// http on loopback and over https with an authority of the test's own. The suite takes a client with a secret for one
+// without wherever "none" is advertised, so the SDKs show those.
+func TestConformanceAuthorization(t *testing.T) {
+	const configured = "conformance-suite"
+	const config = `clients:
+  - id: ` + configured + `
     name: Conformance suite
-    redirect_uris: ["http://127.0.0.1:3000/callback"]
-`), 0o600)
-	b := startServe(t, "", "TRINITY_BRIDGE_CONFIG="+config)
-	h := newHome(t)
-	p := h.start(t, "conformance", nil, nodePath, mustInstalled(t, "node/node_modules/@modelcontextprotocol/conformance/dist/index.js"),
-		"authorization", "--url", b.origin, "--client-id", "conformance", "-p", fmt.Sprint(bridgetest.FreePort(t)), "--resource", b.connector)
-	b.signIn(t, awaitMatch(t, p, regexp.MustCompile(`(http://127\.0\.0\.1:[0-9]+/oauth/authorize\?\S+)`))[1])
-	t.Log(p.exitCode(t))
-	t.Fatal("LOOK")
+    redirect_uris: ["http://127.0.0.1/callback"]
+`
+	tests := []struct{ name, scheme, id string }{
+		{"configured", "http", configured},
+		{"CIMD", "http", exampleID},
+		{"configured over https", "https", configured},
+		{"CIMD over https", "https", exampleID},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			settings := []string{configFile(t, config), pinned(t, exampleDocument("http://127.0.0.1/callback"))}
+			var env []string
+			if tt.scheme == "https" {
+				cert, key := certificate(t)
+				settings = append(settings, "TRINITY_BRIDGE_TLS_CERT="+cert, "TRINITY_BRIDGE_TLS_KEY="+key)
+				env = append(env, "NODE_EXTRA_CA_CERTS="+cert)
+			}
+			simulated := startTrinity(t)
+			b := simulated.serve(t, tt.scheme, simulated.MCPURL(), settings...)
+			suite := startSuite(t, env, "authorization", "--url", b.origin, "--resource", b.connector,
+				"--client-id", tt.id, "--port", fmt.Sprint(bridgetest.FreePort(t)))
+			b.signIn(t, awaitMatch(t, suite.program, authorizeURL)[1])
+			if code := suite.exitCode(t); code != 0 {
+				t.Errorf("the suite ended with %d", code)
+			}
+			passed := check{Status: "SUCCESS"}
+			want := map[string]check{
+				"authorization-server-metadata-endpoint authorization-server-metadata":      passed,
+				"authorization-server-metadata-endpoint authorization-server-metadata-cimd": passed,
+				"authorization-code-grant authorization-code-grant":                         passed,
+			}
+			if diff := cmp.Diff(want, suite.checks(t)); diff != "" {
+				t.Errorf("checks (-want +got):\n%s", diff)
+			}
+			b.wantCameIn(t, tt.id, cameIn{signedIn: 1})
+		})
+	}
+}
+
+// configFile is the setting that has the program read a configuration file of that text.
+func configFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "bridge.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return "TRINITY_BRIDGE_CONFIG=" + path
+}
+
+// A suite is a run of the conformance suite, which leaves its results in a folder.
+type suite struct {
+	*program
+	folder string
+}
+
+func startSuite(t *testing.T, env []string, args ...string) suite {
+	t.Helper()
+	folder := t.TempDir()
+	path := mustInstalled(t, "node/node_modules/@modelcontextprotocol/conformance/dist/index.js")
+	args = append(append([]string{path}, args...), "--output-dir", folder)
+	return suite{newHome(t).start(t, "conformance "+args[1], env, nodePath, args...), folder}
+}
+
+// A check is one thing that the suite looked at.
+type check struct{ Status, ErrorMessage string }
+
+var scenarioFolder = regexp.MustCompile(`^(?:authorization-server|server)-(.*)-[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9-]+Z$`)
+
+// checks are the results by scenario and check. A check that a scenario makes more than once is numbered.
+func (s suite) checks(t *testing.T) map[string]check {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(s.folder, "*", "checks.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("the suite left %d results: %v", len(files), err)
+	}
+	all := map[string]check{}
+	for _, file := range files {
+		scenario := scenarioFolder.FindStringSubmatch(filepath.Base(filepath.Dir(file)))
+		if scenario == nil {
+			t.Fatalf("%s is no scenario's folder", file)
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var checks []struct {
+			ID string
+			check
+		}
+		if err := json.Unmarshal(text, &checks); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		for _, c := range checks {
+			name := scenario[1] + " " + c.ID
+			for n := 2; ; n++ {
+				if _, taken := all[name]; !taken {
+					break
+				}
+				name = fmt.Sprintf("%s %s %d", scenario[1], c.ID, n)
+			}
+			all[name] = c.check
+		}
+	}
+	return all
 }

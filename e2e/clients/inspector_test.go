@@ -23,7 +23,7 @@ func TestInspector(t *testing.T) {
 	t.Run(version+"/CIMD", func(t *testing.T) {
 		t.Parallel()
 		document := exampleDocument("http://127.0.0.1/oauth/callback")
-		b := startServe(t, "", pinned(t, document))
+		b := startServe(t, pinned(t, document))
 		newInspector(t, b, "--client-metadata-url", exampleID, "--protocol-era", "auto").walk(t, exampleID)
 	})
 }

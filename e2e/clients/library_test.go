@@ -85,7 +85,7 @@ func testLibrary(t *testing.T, l library) {
 	}
 	t.Run(l.version+"/CIMD", func(t *testing.T) {
 		t.Parallel()
-		b := startServe(t, "", pinned(t, exampleDocument("http://127.0.0.1/callback")))
+		b := startServe(t, pinned(t, exampleDocument("http://127.0.0.1/callback")))
 		s := l.start(t, b, map[string]any{"client_metadata_url": exampleID})
 		s.walk(t, b)
 		s.wantOrderlyDiscovery(t)

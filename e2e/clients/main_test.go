@@ -16,6 +16,7 @@ import (
 var (
 	bridgePath string // the program under test
 	nodePath   string // the pinned Node
+	workFolder string // what is built and made goes here, and with the tests
 )
 
 func TestMain(m *testing.M) {
@@ -37,22 +38,24 @@ func run(m *testing.M) (int, error) {
 		return 0, fmt.Errorf("making a folder for the program: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	if bridgePath, err = buildBridge(dir); err != nil {
+	workFolder = dir
+	if bridgePath, err = buildBridge(); err != nil {
 		return 0, err
 	}
 	return m.Run(), nil
 }
 
-// buildBridge builds the program into dir, unless E2E_BRIDGE names one that is built already.
-func buildBridge(dir string) (string, error) {
+// buildBridge builds the program, unless E2E_BRIDGE names one that is built already.
+func buildBridge() (string, error) {
 	if given := os.Getenv("E2E_BRIDGE"); given != "" {
 		return filepath.Abs(given)
 	}
-	return build(filepath.Join(dir, "trinity-bridge"), "../../cmd/trinity-bridge")
+	return build("trinity-bridge", "../../cmd/trinity-bridge")
 }
 
-// build builds a Go program.
-func build(path, pkg string) (string, error) {
+// build builds a Go program in the work folder.
+func build(name, pkg string) (string, error) {
+	path := filepath.Join(workFolder, name)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	if out, err := exec.CommandContext(ctx, "go", "build", "-o", path, pkg).CombinedOutput(); err != nil {

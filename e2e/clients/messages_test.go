@@ -71,7 +71,7 @@ func (m *messages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		w.Header().Set("Content-Type", "application/json")
 		answer, reason := m.answer(request)
-		json.NewEncoder(w).Encode(message(request.Model, []block{answer}, reason))
+		_ = json.NewEncoder(w).Encode(message(request.Model, []block{answer}, reason))
 	}
 }
 

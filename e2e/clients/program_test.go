@@ -88,10 +88,25 @@ func (h home) start(t *testing.T, name string, env []string, path string, args .
 	t.Cleanup(func() {
 		p.stop()
 		if t.Failed() {
-			t.Logf("output of %s:\n%s", p.name, p.output())
+			t.Logf("output of %s:\n%s", p.name, lastOf(p.output()))
 		}
 	})
 	return p
+}
+
+// lastOf shortens what a program printed to what can be read: the last lines, and not all of those that are very long.
+func lastOf(output string) string {
+	const most, longest = 300, 2000
+	lines := strings.Split(strings.TrimSuffix(output, "\n"), "\n")
+	if len(lines) > most {
+		lines = append([]string{"…"}, lines[len(lines)-most:]...)
+	}
+	for i, l := range lines {
+		if len(l) > longest {
+			lines[i] = l[:longest] + "…"
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // terminal is start for a program that wants a terminal.

@@ -9,15 +9,6 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 )
 
-// ParseKey reads a trinity_mcp_ key that an operator handed over. The error does not show it.
-func ParseKey(text string) (secret.Token, error) {
-	key := tokenOf(text, keyForm)
-	if key.IsZero() {
-		return secret.Token{}, errors.New("is not a trinity_mcp_ key")
-	}
-	return key, nil
-}
-
 // Adopt puts a key that was made elsewhere into grant: the account and principal Trinity says it
 // is, and the key itself, sealed. The grant gets no key id, so that its end leaves the key alone:
 // it is the operator's.

@@ -30,7 +30,6 @@ const (
 
 var (
 	jwtForm   = regexp.MustCompile(`^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$`)
-	keyForm   = regexp.MustCompile(`^trinity_mcp_[A-Za-z0-9_-]{20,}$`)
 	keyIDForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 	seconds   = regexp.MustCompile(`\b([0-9]{1,9}) seconds\b`)
 )

@@ -232,8 +232,9 @@ func (a *API) MintKey(ctx context.Context, session secret.Token, name, descripti
 	if !keyIDForm.MatchString(body.ID) {
 		return MintedKey{}, fmt.Errorf("%s: %w: no key id", doing, ErrUnavailable)
 	}
-	minted := MintedKey{ID: body.ID, Name: name, Key: tokenOf(body.Key, keyForm)}
-	if minted.Key.IsZero() || body.Scope != "user" {
+	key, err := secret.ParseTrinityKey(body.Key)
+	minted := MintedKey{ID: body.ID, Name: name, Key: key}
+	if err != nil || body.Scope != "user" {
 		return minted, fmt.Errorf("%s: %w: no key of the form and scope asked for", doing, ErrUnavailable)
 	}
 	return minted, nil

@@ -38,8 +38,8 @@ var grants = table[bridge.Grant]{
 		return keys
 	},
 	due: func(g *bridge.Grant) time.Time {
-		if g.Status != bridge.GrantEnded || g.Person.Source == bridge.SourceClient {
-			return time.Time{} // the id of a machine's grant comes again, and has to be found ended
+		if g.Status != bridge.GrantEnded || g.Started {
+			return time.Time{}
 		}
 		return g.EndedAt.Add(endedKept)
 	},

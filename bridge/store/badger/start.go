@@ -16,6 +16,7 @@ func (s *Store) StartGrant(ctx context.Context, grant bridge.Grant, now time.Tim
 	if grant.Status != bridge.GrantLive || grant.Refresh {
 		return bridge.Grant{}, fmt.Errorf("starting a grant: it is %q or comes with a refresh family", grant.Status)
 	}
+	grant.Started = true
 	seen, err := s.Grant(ctx, grant.ID)
 	switch {
 	case err != nil && !errors.Is(err, bridge.ErrNotFound):

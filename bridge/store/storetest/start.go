@@ -21,7 +21,7 @@ func (f *fixture) newMachine() bridge.Grant {
 	return bridge.Grant{
 		ID: f.name("machine"), Status: bridge.GrantLive, Person: bridge.Person{Source: bridge.SourceClient, Subject: "nightly"},
 		Account: bridge.Account{Username: "alice"}, ActingAs: bridge.ActingAs{Kind: bridge.ActAsUser},
-		ClientID: "nightly", ClientName: "Nightly", Resource: resourceURL, Scopes: bridge.BaselineScopes(), Asked: bridge.BaselineScopes(),
+		Started: true, ClientID: "nightly", ClientName: "Nightly", Resource: resourceURL, Scopes: bridge.BaselineScopes(), Asked: bridge.BaselineScopes(),
 		Credential: bridge.Credential{Sealed: []byte("sealed key")}, CreatedAt: f.now,
 	}
 }
@@ -36,7 +36,9 @@ func (f *fixture) wantStart(t testing.TB, grant, want bridge.Grant) {
 
 func startNew(t *testing.T, f *fixture) {
 	grant := f.newMachine()
-	f.wantStart(t, grant, grant)
+	unsaid := grant
+	unsaid.Started = false
+	f.wantStart(t, unsaid, grant)
 	f.reopen(t)
 	equal(t, "stored grant", f.wantGrant(t, grant.ID, bridge.GrantLive), grant)
 	page, err := f.Grants(t.Context(), grant.Person.ID(), "", "", 10)

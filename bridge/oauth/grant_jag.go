@@ -1,0 +1,123 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/audit"
+	"github.com/abilityai/trinity-bridge/bridge/clients"
+	"github.com/abilityai/trinity-bridge/bridge/secret"
+)
+
+// badAssertion is the one answer for an assertion that opens nothing (RFC 7521 §4.1, EX-13). Why is
+// for the log.
+func badAssertion(cause error) error {
+	return &bridge.Error{Code: "invalid_grant", Description: "The assertion is not valid for this request", Cause: cause}
+}
+
+// identity serves the identity assertion grant (RFC 7523 §2.1 with ID-JAG §4.4): a provider the
+// operator trusts says who asks, and the person was linked to a Trinity key beforehand. There is no
+// refresh token (EX-12). As with machine, one live grant stands behind all tokens of a client, a
+// person and a key.
+func (t *Token) identity(ctx context.Context, request *tokenRequest) (*tokenResponse, string, error) {
+	client := request.client
+	switch {
+	case client.Public():
+		return nil, "", unproven(errors.New("a public client brought an identity assertion")) // EX-06
+	case !slices.ContainsFunc(t.Providers, func(p clients.Provider) bool { return slices.Contains(p.Clients, client.ID) }):
+		return nil, "", errNotAllowed
+	}
+	compact := request.form.get("assertion")
+	if compact == "" {
+		return nil, "", bridge.Refuse(invalidRequest, "assertion is missing")
+	}
+	presented, provider, key, err := t.believe(ctx, client, compact)
+	if err != nil {
+		return nil, "", err
+	}
+	most := provider.Scopes
+	if len(client.Scopes) > 0 {
+		most = most.Intersect(client.Scopes)
+	}
+	scopes, err := jagScope(request.form.get("scope"), presented.claims.Scope, most)
+	if err != nil {
+		return nil, "", err
+	}
+	person := provider.Person(presented.claims.Subject)
+	grant, err := t.standingGrant(ctx, bridge.Grant{
+		ID: startedID("identity", key, client.ID+"\x00"+person.ID()), Person: person,
+		ClientID: client.ID, ClientName: client.Name, Scopes: most,
+	}, key)
+	if errors.Is(err, errEnded) {
+		return nil, grant.ID, badAssertion(err)
+	}
+	if err != nil {
+		return nil, grant.ID, err
+	}
+	// Last, so that only an assertion that gets a token is used up (EX-09).
+	first, err := t.Replays.UseOnce(ctx, "id-jag "+provider.Issuer, presented.claims.ID, timeOf(*presented.claims.ExpiresAt), t.Now())
+	if err != nil {
+		return nil, grant.ID, err
+	}
+	if !first {
+		return nil, grant.ID, badAssertion(errors.New("it was used before"))
+	}
+	answer, err := t.mint(grant, scopes, secret.Token{})
+	if err != nil {
+		return nil, grant.ID, err
+	}
+	t.Trail.Record(ctx, bridge.AuditEvent{
+		Kind: audit.TokenIssued, GrantID: grant.ID, ClientID: client.ID, PersonID: grant.Person.ID(), Detail: scopes.String(),
+	})
+	return answer, grant.ID, nil
+}
+
+// believe checks an assertion whole but for its use, and finds the key of the person it is about.
+func (t *Token) believe(ctx context.Context, client bridge.Client, compact string) (jag, clients.Provider, secret.Token, error) {
+	refuse := func(cause error) (jag, clients.Provider, secret.Token, error) {
+		return jag{}, clients.Provider{}, secret.Token{}, badAssertion(cause)
+	}
+	presented, err := readJAG(compact)
+	if err != nil {
+		return refuse(err)
+	}
+	at := slices.IndexFunc(t.Providers, presented.issuedBy)
+	if at < 0 || !slices.Contains(t.Providers[at].Clients, client.ID) {
+		return refuse(errors.New("its issuer is not trusted for this client")) // EX-04
+	}
+	provider := t.Providers[at]
+	if err := presented.check(t.Issuer, client.ID, t.Now()); err != nil {
+		return refuse(err)
+	}
+	if resource, err := canonicalResource(oneOrMore(presented.claims.Resource), t.Resource); err != nil || resource == "" {
+		return refuse(errors.New("it is for another resource")) // EX-07
+	}
+	err = presented.checkSignature(ctx, provider, t.ProviderKeys)
+	if errors.Is(err, errSignature) {
+		return refuse(err)
+	}
+	if err != nil {
+		return jag{}, clients.Provider{}, secret.Token{}, err
+	}
+	key, linked := provider.Key(presented.claims.Subject)
+	if !linked {
+		return refuse(errors.New("the person it is about is linked to no key"))
+	}
+	return presented, provider, key, nil
+}
+
+// jagScope is what was asked for, the assertion says and the operator lets (EX-10).
+func jagScope(parameter, said string, most bridge.Scopes) (bridge.Scopes, error) {
+	allowed, _ := bridge.ParseScopes(said)
+	allowed = allowed.Intersect(most)
+	asked, unknown := bridge.ParseScopes(parameter)
+	if len(asked) > 0 || unknown > 0 {
+		allowed = allowed.Intersect(asked)
+	}
+	if len(allowed) == 0 {
+		return nil, bridge.Refuse("invalid_scope", "None of the scopes is allowed for this assertion")
+	}
+	return allowed, nil
+}
