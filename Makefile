@@ -6,6 +6,9 @@ SHELL := /bin/bash -o pipefail
 GO       ?= go
 REQUESTS ?= 4000
 node_modules := e2e/node/node_modules/.package-lock.json
+client_libraries := e2e/clients/node/node_modules/.package-lock.json
+client_programs := e2e/clients/node/node_modules/.programs
+client_pythons := e2e/clients/python/venv-1/.installed e2e/clients/python/venv-2/.installed
 
 .PHONY: help
 help: ## Show what there is to make
@@ -27,9 +30,26 @@ test: ## Run every test that needs Go alone, with the race detector
 e2e: $(node_modules) ## Run foreign clients, a browser and a foreign server against the program
 	$(GO) test -tags e2e -count=1 -timeout 15m -v ./e2e ./e2e/foreign
 
+.PHONY: clients
+clients: $(node_modules) $(client_programs) $(client_pythons) ## Run Claude Code, Codex, Inspector, the SDKs and the conformance suite against it
+	$(GO) test -tags clients -count=1 -timeout 15m -v ./e2e/clients
+
 # The lock file decides; scripts of packages are never run.
 $(node_modules): e2e/node/package.json e2e/node/package-lock.json
 	cd e2e/node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(client_libraries): e2e/clients/node/package.json e2e/clients/node/package-lock.json
+	cd e2e/clients/node && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(client_programs): e2e/clients/node/package.json e2e/clients/node/package-lock.json
+	cd e2e/clients/node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $(client_libraries) $@
+
+e2e/clients/python/venv-%/.installed: e2e/clients/python/requirements-%.txt
+	python3 -m venv --clear $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --only-binary :all: --requirement $<
 	@touch $@
 
 .PHONY: load
@@ -43,7 +63,8 @@ bench: ## Measure the gateway beside a bare reverse proxy, in REQUESTS requests 
 .PHONY: lint
 lint: ## Read the code: vet, golangci-lint, format
 	$(GO) vet ./...
-	$(GO) vet -tags e2e ./e2e ./e2e/foreign
+	$(GO) vet -tags e2e ./e2e ./e2e/foreign ./e2e/clients
+	$(GO) vet -tags clients ./e2e/clients
 	$(GO) vet -tags load ./e2e/load
 	@tool=$$(.ci/tool golangci-lint) && "$$tool" config verify && "$$tool" run ./...
 
@@ -77,4 +98,4 @@ tools: ## Install the pinned tools
 
 .PHONY: clean
 clean: ## Remove what was built, installed and pictured here
-	rm -rf bin .tools e2e/artifacts e2e/node/node_modules
+	rm -rf bin .tools e2e/artifacts e2e/node/node_modules e2e/clients/node/node_modules e2e/clients/python/venv-*

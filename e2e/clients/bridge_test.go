@@ -31,7 +31,6 @@ type bridge struct {
 	origin    string // the issuer
 	connector string // what a person gives to their client
 	listen    string // its public address
-	operator  string // where the operator looks
 	data      string
 	nextCode  func(t *testing.T) string // the e-mail code that Trinity sends next
 }
@@ -45,7 +44,7 @@ var (
 func startDemo(t *testing.T, args ...string) *bridge {
 	t.Helper()
 	b := newBridge(t, "http")
-	args = append([]string{"demo", "--data", b.data, "--listen", b.listen, "--operator-listen", b.operator}, args...)
+	args = append([]string{"demo", "--data", b.data, "--listen", b.listen, "--operator-listen", "127.0.0.1:0"}, args...)
 	b.nextCode = func(t *testing.T) string {
 		t.Helper()
 		l := b.await(t, "a sign-in code for "+alice, func(l line) bool {
@@ -110,7 +109,7 @@ func (s trinity) serve(t *testing.T, scheme, mcpURL string, settings ...string) 
 	b.program = newHome(t).start(t, "trinity-bridge serve", append([]string{
 		"TRINITY_BRIDGE_PUBLIC_URL=" + b.origin,
 		"TRINITY_BRIDGE_LISTEN=" + b.listen,
-		"TRINITY_BRIDGE_OPERATOR_LISTEN=" + b.operator,
+		"TRINITY_BRIDGE_OPERATOR_LISTEN=127.0.0.1:0",
 		"TRINITY_BRIDGE_TRINITY_URL=" + s.BackendURL(),
 		"TRINITY_BRIDGE_MCP_URL=" + mcpURL,
 		"TRINITY_BRIDGE_DATA=" + b.data,
@@ -124,10 +123,7 @@ func newBridge(t *testing.T, scheme string) *bridge {
 	t.Helper()
 	listen := fmt.Sprintf("127.0.0.1:%d", bridgetest.FreePort(t))
 	origin := scheme + "://" + listen
-	return &bridge{
-		origin: origin, connector: origin + "/mcp", listen: listen, data: t.TempDir(),
-		operator: fmt.Sprintf("127.0.0.1:%d", bridgetest.FreePort(t)),
-	}
+	return &bridge{origin: origin, connector: origin + "/mcp", listen: listen, data: t.TempDir()}
 }
 
 // exampleID is the id of a client that has a document, and exampleDocument what that says.
@@ -270,7 +266,15 @@ var eventCount = regexp.MustCompile(`(?m)^trinity_bridge_events_total\{kind="([a
 // events counts what the program has audited, by kind.
 func (b *bridge) events(t *testing.T) map[string]int {
 	t.Helper()
-	response, err := httpClient.Get("http://" + b.operator + "/metrics")
+	var operator struct{ Address string }
+	told, err := os.ReadFile(filepath.Join(b.data, "operator.json"))
+	if err == nil {
+		err = json.Unmarshal(told, &operator)
+	}
+	if err != nil {
+		t.Fatalf("finding the operator's address: %v", err)
+	}
+	response, err := httpClient.Get("http://" + operator.Address + "/metrics")
 	if err != nil {
 		t.Fatalf("metrics: %v", err)
 	}

@@ -3,24 +3,34 @@
 package clients
 
 import (
+	"fmt"
+	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
+
+	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
 )
 
 // TestClaudeCode has Claude Code log in and call a tool, and then twice at the same time from two processes, with
 // tokens so short-lived that it refreshes before each request. The processes share their stored tokens, and none of
-// them may fall out over the other's refresh.
+// them may fall out over the other's refresh. It asks for more when a tool needs more, and to log in anew when its grant
+// was ended.
 func TestClaudeCode(t *testing.T) {
 	version := packageVersion(t, "@anthropic-ai/claude-code")
 	t.Run(version+"/DCR", func(t *testing.T) {
 		t.Parallel()
 		b := startDemo(t, "--access-token-lifetime", "1m")
 		c := newClaude(t, b)
-		id := c.login(t)
+		c.add(t)
+		id := c.login(t).Get("client_id")
 		c.wantCalls(t, 1)
 		c.wantCalls(t, 2)
 		b.wantCameIn(t, id, cameIn{registered: 1, signedIn: 1, refreshed: 3})
+		c.wantWiden(t)
+		c.wantSignedOut(t)
 	})
 	t.Run(version+"/CIMD", func(t *testing.T) {
 		t.Parallel()
@@ -32,12 +42,24 @@ func TestClaudeCode(t *testing.T) {
 			"token_endpoint_auth_method": "none",
 		}))
 		c := newClaude(t, b)
-		if got := c.login(t); got != id {
+		c.add(t)
+		if got := c.login(t).Get("client_id"); got != id {
 			t.Errorf("Claude Code is %q, want %q", got, id)
 		}
 		c.wantCalls(t, 1)
 		c.wantCalls(t, 2)
 		b.wantCameIn(t, id, cameIn{signedIn: 1, refreshed: 3})
+		c.wantWiden(t)
+		c.wantSignedOut(t)
+	})
+	t.Run(version+"/configured", func(t *testing.T) {
+		t.Parallel()
+		b := startServe(t, append(configured(t, "http://localhost/callback"), "TRINITY_BRIDGE_ACCESS_TOKEN_LIFETIME=1m")...)
+		c := newClaude(t, b)
+		c.add(t, "--client-id", configuredID, "--callback-port", fmt.Sprint(bridgetest.FreePort(t)))
+		c.login(t)
+		c.wantCalls(t, 1)
+		b.wantCameIn(t, configuredID, cameIn{signedIn: 1, refreshed: 1})
 	})
 }
 
@@ -70,23 +92,65 @@ func newClaude(t *testing.T, b *bridge) *claude {
 // The URL is printed as a terminal's link, between control characters.
 var authorizeLink = regexp.MustCompile(`(http://127\.0\.0\.1:[0-9]+/oauth/authorize\?[^\x07\x1b\s]+)`)
 
-// login gives back who Claude Code says it is.
-func (c *claude) login(t *testing.T) (clientID string) {
+// add makes the bridge known to Claude Code.
+func (c *claude) add(t *testing.T, options ...string) {
 	t.Helper()
-	c.run(t, "claude", c.env, c.program, "mcp", "add", "--transport", "http", "--scope", "user", "trinity", c.bridge.connector)
+	args := append([]string{"mcp", "add", "--transport", "http", "--scope", "user"}, options...)
+	c.run(t, "claude", c.env, c.program, append(args, "trinity", c.bridge.connector)...)
+}
+
+// login gives back what Claude Code asked for.
+func (c *claude) login(t *testing.T) url.Values {
+	t.Helper()
 	login := c.terminal(t, "claude mcp login", c.env, c.program, "mcp", "login", "--no-browser", "trinity")
 	asked := c.bridge.signIn(t, awaitMatch(t, login, authorizeLink)[1])
 	if code := login.exitCode(t); code != 0 {
 		t.Fatalf("claude mcp login ended with %d", code)
 	}
-	return asked.Get("client_id")
+	return asked
+}
+
+// start has the model work in a process of its own.
+func (c *claude) start(t *testing.T) *program {
+	t.Helper()
+	p := c.home.start(t, "claude", c.env, c.program, "-p", "Do what there is to do with the agent research.",
+		"--allowedTools", "mcp__trinity", "--output-format", "stream-json", "--verbose")
+	_ = p.stdin.Close()
+	return p
 }
 
 // wantCalls runs n processes at the same time, in each of which the model calls the tool once.
 func (c *claude) wantCalls(t *testing.T, n int) {
 	t.Helper()
-	wantCalls(t, n, c.model.answered, func() *program {
-		return c.start(t, "claude", c.env, c.program, "-p", "Show the agent research.",
-			"--allowedTools", c.model.tool, "--output-format", "stream-json", "--verbose")
-	})
+	wantCalls(t, n, "get_agent", c.model.answered, func() *program { return c.start(t) })
+}
+
+// wantWiden has the model call a tool that needs more than was granted. Claude Code says so, asks for that and for what
+// it has at the next login, and gives the narrow grant back.
+func (c *claude) wantWiden(t *testing.T) {
+	t.Helper()
+	c.model.call("mcp__trinity__delete_agent")
+	c.start(t).exitCode(t)
+	answers := c.model.answered()
+	const wider = `(scope: "trinity:read trinity:write trinity:admin")`
+	if last := answers[len(answers)-1]; !strings.Contains(last, wider) {
+		t.Fatalf("the tool answered %q, want a request for %s", last, wider)
+	}
+	if got := strings.Fields(c.login(t).Get("scope")); !slices.Contains(got, "trinity:admin") || !slices.Contains(got, "trinity:write") {
+		t.Errorf("Claude Code asks for %q", got)
+	}
+	wantCalls(t, 1, "delete_agent", c.model.answered, func() *program { return c.start(t) })
+	grants := c.bridge.grants(t)
+	if len(grants) != 2 || grants[0].Status != "live" || grants[1].Status != "ended" {
+		t.Errorf("the operator sees the grants %+v, want the wide one live and the narrow one ended", grants)
+	}
+}
+
+// wantSignedOut ends the grant and wants Claude Code to know that a person is needed.
+func (c *claude) wantSignedOut(t *testing.T) {
+	t.Helper()
+	newHome(t).run(t, "trinity-bridge", nil, bridgePath, "grants", "revoke", "--yes", "--data", c.bridge.data, c.bridge.grants(t)[0].ID)
+	if got := c.run(t, "claude", c.env, c.program, "mcp", "list"); !strings.Contains(got, "Needs authentication") {
+		t.Errorf("claude mcp list printed %q", got)
+	}
 }

@@ -41,6 +41,16 @@ func TestCodex(t *testing.T) {
 		c.wantCalls(t, 2)
 		b.wantCameIn(t, id, cameIn{signedIn: 1, refreshed: 1})
 	})
+	t.Run(version+"/configured", func(t *testing.T) {
+		t.Parallel()
+		b := startServe(t, configured(t, "http://127.0.0.1/callback")...)
+		c := newCodex(t, b)
+		c.login(t, "--oauth-client-id", configuredID)
+		c.wantCalls(t, 1)
+		c.expire(t)
+		c.wantCalls(t, 1)
+		b.wantCameIn(t, configuredID, cameIn{signedIn: 1, refreshed: 1})
+	})
 }
 
 // A codex is one person's Codex, whose model is a stub.
@@ -52,15 +62,8 @@ type codex struct {
 	env     []string
 }
 
-func newCodex(t *testing.T, b *bridge) *codex {
-	t.Helper()
-	c := &codex{
-		newHome(t), b, startResponses(t, "mcp__trinity", "get_agent", callArguments),
-		mustInstalled(t, "node/node_modules/@openai/codex-linux-*/vendor/*/bin/codex"), nil,
-	}
-	folder := filepath.Join(c.dir, "codex")
-	c.env = []string{"CODEX_HOME=" + folder}
-	config := fmt.Sprintf(`
+// codexConfig names the stub's address, and switches off what asks the internet.
+const codexConfig = `
 model = "stub"
 model_provider = "stub"
 approval_policy = "never"
@@ -70,13 +73,28 @@ check_for_update_on_startup = false
 analytics.enabled = false
 feedback.enabled = false
 
+[features]
+apps = false
+plugins = false
+remote_plugin = false
+
 [model_providers.stub]
 name = "stub"
 base_url = "%s/v1"
 wire_api = "responses"
 request_max_retries = 0
 stream_max_retries = 0
-`, c.model.URL)
+`
+
+func newCodex(t *testing.T, b *bridge) *codex {
+	t.Helper()
+	c := &codex{
+		newHome(t), b, startResponses(t, "mcp__trinity", "get_agent", callArguments),
+		mustInstalled(t, "node/node_modules/@openai/codex-linux-*/vendor/*/bin/codex"), nil,
+	}
+	folder := filepath.Join(c.dir, "codex")
+	c.env = []string{"CODEX_HOME=" + folder}
+	config := fmt.Sprintf(codexConfig, c.model.URL)
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -86,9 +104,11 @@ stream_max_retries = 0
 	return c
 }
 
-func (c *codex) login(t *testing.T) (clientID string) {
+// login gives back who Codex says it is.
+func (c *codex) login(t *testing.T, options ...string) (clientID string) {
 	t.Helper()
-	login := c.start(t, "codex mcp add", c.env, c.program, "mcp", "add", "trinity", "--url", c.bridge.connector)
+	args := append([]string{"mcp", "add", "trinity", "--url", c.bridge.connector}, options...)
+	login := c.start(t, "codex mcp add", c.env, c.program, args...)
 	asked := c.bridge.signIn(t, awaitMatch(t, login, authorizeURL)[1])
 	if code := login.exitCode(t); code != 0 {
 		t.Fatalf("codex mcp add ended with %d", code)
@@ -99,8 +119,10 @@ func (c *codex) login(t *testing.T) (clientID string) {
 // wantCalls runs n processes at the same time, in each of which the model calls the tool once.
 func (c *codex) wantCalls(t *testing.T, n int) {
 	t.Helper()
-	wantCalls(t, n, c.model.answered, func() *program {
-		return c.start(t, "codex", c.env, c.program, "exec", "--skip-git-repo-check", "--json", "Show the agent research.")
+	wantCalls(t, n, "get_agent", c.model.answered, func() *program {
+		p := c.start(t, "codex", c.env, c.program, "exec", "--skip-git-repo-check", "--json", "Show the agent research.")
+		_ = p.stdin.Close()
+		return p
 	})
 }
 

@@ -19,22 +19,17 @@ import (
 // http on loopback and over https with an authority of the test's own. The suite takes a client with a secret for one
 // without wherever "none" is advertised, so the SDKs show those.
 func TestConformanceAuthorization(t *testing.T) {
-	const configured = "conformance-suite"
-	const config = `clients:
-  - id: ` + configured + `
-    name: Conformance suite
-    redirect_uris: ["http://127.0.0.1/callback"]
-`
+	const redirect = "http://127.0.0.1/callback"
 	tests := []struct{ name, scheme, id string }{
-		{"configured", "http", configured},
+		{"configured", "http", configuredID},
 		{"CIMD", "http", exampleID},
-		{"configured over https", "https", configured},
+		{"configured over https", "https", configuredID},
 		{"CIMD over https", "https", exampleID},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			settings := []string{configFile(t, config), pinned(t, exampleDocument("http://127.0.0.1/callback"))}
+			settings := append(configured(t, redirect), pinned(t, exampleDocument(redirect)))
 			var env []string
 			if tt.scheme == "https" {
 				cert, key := certificate(t)
@@ -61,16 +56,6 @@ func TestConformanceAuthorization(t *testing.T) {
 			b.wantCameIn(t, tt.id, cameIn{signedIn: 1})
 		})
 	}
-}
-
-// configFile is the setting that has the program read a configuration file of that text.
-func configFile(t *testing.T, text string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "bridge.yaml")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return "TRINITY_BRIDGE_CONFIG=" + path
 }
 
 // A suite is a run of the conformance suite, which leaves its results in a folder.

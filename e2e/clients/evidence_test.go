@@ -77,14 +77,13 @@ func (b *bridge) wantCameIn(t *testing.T, clientID string, want cameIn) {
 }
 
 // wantCalls runs n processes at the same time, in each of which a stubbed model calls the tool once; answered is what
-// the tool has answered those so far.
-func wantCalls(t *testing.T, n int, answered func() []string, start func() *program) {
+// models have been answered so far.
+func wantCalls(t *testing.T, n int, tool string, answered func() []string, start func() *program) {
 	t.Helper()
 	before := len(answered())
 	running := make([]*program, n)
 	for i := range running {
 		running[i] = start()
-		_ = running[i].stdin.Close()
 	}
 	for _, p := range running {
 		if code := p.exitCode(t); code != 0 {
@@ -96,6 +95,6 @@ func wantCalls(t *testing.T, n int, answered func() []string, start func() *prog
 		t.Fatalf("the tool was called %d times, want %d", len(answers), n)
 	}
 	for _, answer := range answers {
-		wantRanAsAlice(t, "get_agent", answer)
+		wantRanAsAlice(t, tool, answer)
 	}
 }

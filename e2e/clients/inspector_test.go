@@ -26,6 +26,11 @@ func TestInspector(t *testing.T) {
 		b := startServe(t, pinned(t, document))
 		newInspector(t, b, "--client-metadata-url", exampleID, "--protocol-era", "auto").walk(t, exampleID)
 	})
+	t.Run(version+"/configured", func(t *testing.T) {
+		t.Parallel()
+		b := startServe(t, configured(t, "http://127.0.0.1/oauth/callback")...)
+		newInspector(t, b, "--client-id", configuredID).walk(t, configuredID)
+	})
 }
 
 // An inspector is one person's Inspector. Each run is a process of its own over what the last one stored.

@@ -18,10 +18,10 @@ import (
 // once it has the answer. https://platform.claude.com/docs/en/api/messages
 type messages struct {
 	*httptest.Server
-	tool      string
 	arguments map[string]any
 
 	mu      sync.Mutex
+	tool    string
 	answers []string // of the tool
 }
 
@@ -94,6 +94,13 @@ func (m *messages) answer(request messagesRequest) (answer block, stopReason str
 	}
 	id := fmt.Sprintf("toolu_%d", len(m.answers)+1)
 	return block{Type: "tool_use", ID: id, Name: m.tool, Input: m.arguments}, "tool_use"
+}
+
+// call has the model call another tool from now on.
+func (m *messages) call(tool string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.tool = tool
 }
 
 // answered is what the tool has answered the model.
