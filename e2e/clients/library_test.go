@@ -5,6 +5,7 @@ package clients
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -24,19 +25,61 @@ type library struct {
 	argument      map[string]any
 }
 
-// TestPythonSDK has both lines of the Python SDK connect. Hosted Claude is Python and httpx.
+// TestPythonSDK has both lines of the Python SDK connect.
 func TestPythonSDK(t *testing.T) {
+	for _, l := range pythonSDKs(t) {
+		testLibrary(t, l)
+	}
+}
+
+// TestHostedClaude has the Python SDK, which hosted Claude is built on, connect as hosted Claude does: by its document,
+// or registered with a secret that it posts. Nobody here can answer at its redirect URI, so the SDK is told what the
+// browser would have brought there.
+func TestHostedClaude(t *testing.T) {
+	const (
+		id       = "https://claude.ai/oauth/mcp-oauth-client-metadata"
+		redirect = "https://claude.ai/api/mcp/auth_callback"
+	)
+	for _, l := range pythonSDKs(t) {
+		l.argument = map[string]any{"redirect_url": redirect, "client_name": "Claude"}
+		t.Run(l.version+"/DCR client_secret_post", func(t *testing.T) {
+			t.Parallel()
+			b := startDemo(t)
+			s := l.start(t, b, map[string]any{"auth_method": "client_secret_post"})
+			s.walk(t, b)
+			s.wantOrderlyDiscovery(t, "POST /oauth/register 201")
+			b.wantCameIn(t, s.registered(t).ClientID, cameIn{registered: 1, signedIn: 2, refreshed: 2})
+		})
+		t.Run(l.version+"/CIMD", func(t *testing.T) {
+			t.Parallel()
+			b := startServe(t, pinned(t, map[string]any{
+				"client_id": id, "client_name": "Claude", "client_uri": "https://claude.ai", "redirect_uris": []string{redirect},
+				"grant_types": []string{"authorization_code", "refresh_token"}, "response_types": []string{"code"},
+				"token_endpoint_auth_method": "none",
+			}))
+			s := l.start(t, b, map[string]any{"client_metadata_url": id})
+			s.walk(t, b)
+			s.wantOrderlyDiscovery(t)
+			b.wantCameIn(t, id, cameIn{signedIn: 2, refreshed: 2})
+		})
+	}
+}
+
+func pythonSDKs(t *testing.T) []library {
+	t.Helper()
+	var lines []library
 	for _, line := range []string{"1", "2"} {
 		requirements, err := os.ReadFile("python/requirements-" + line + ".txt")
 		if err != nil {
 			t.Fatal(err)
 		}
-		testLibrary(t, library{
+		lines = append(lines, library{
 			name:    "Python SDK",
 			version: regexp.MustCompile(`(?m)^mcp==(\S+)$`).FindStringSubmatch(string(requirements))[1],
 			command: []string{mustInstalled(t, "python/venv-"+line+"/bin/python"), mustInstalled(t, "python/client.py")},
 		})
 	}
+	return lines
 }
 
 // TestTypeScriptSDK has the second line of the TypeScript SDK connect, as it is by default and as it is when it looks
@@ -76,11 +119,11 @@ func testLibrary(t *testing.T, l library) {
 			s := l.start(t, b, map[string]any{"auth_method": orNull(method)})
 			s.walk(t, b)
 			s.wantOrderlyDiscovery(t, "POST /oauth/register 201")
-			registered := eventsSoFar[registration](t, s.program, "registered")
-			if len(registered) != 1 || method != "" && registered[0].AuthMethod != method {
-				t.Errorf("registered as %+v, asked for %q", registered, method)
+			registered := s.registered(t)
+			if method != "" && registered.AuthMethod != method {
+				t.Errorf("registered with the method %q, asked for %q", registered.AuthMethod, method)
 			}
-			b.wantCameIn(t, registered[0].ClientID, cameIn{registered: 1, signedIn: 2, refreshed: 2})
+			b.wantCameIn(t, registered.ClientID, cameIn{registered: 1, signedIn: 2, refreshed: 2})
 		})
 	}
 	t.Run(l.version+"/CIMD", func(t *testing.T) {
@@ -109,7 +152,8 @@ type script struct {
 func (l library) start(t *testing.T, b *bridge, more map[string]any) *script {
 	t.Helper()
 	argument := map[string]any{
-		"server_url": b.connector, "callback_port": bridgetest.FreePort(t), "client_metadata_url": nil, "auth_method": nil,
+		"server_url": b.connector, "redirect_url": fmt.Sprintf("http://127.0.0.1:%d/callback", bridgetest.FreePort(t)),
+		"client_name": l.name + " client", "client_metadata_url": nil, "auth_method": nil,
 		"tool": "get_agent", "admin_tool": "delete_agent", "arguments": callArguments,
 		"steps": []string{"refresh", "restart", "widen"},
 	}
@@ -186,7 +230,25 @@ func (s *script) walk(t *testing.T, b *bridge) {
 // signIn is the person's part. It gives back the scope that the client asked for.
 func (s *script) signIn(t *testing.T, b *bridge) string {
 	t.Helper()
-	return b.signIn(t, awaitEvent[struct{ URL string }](t, s.program, "authorize").URL).Get("scope")
+	authorize := awaitEvent[struct{ URL string }](t, s.program, "authorize").URL
+	if at, err := url.Parse(authorize); err == nil && strings.HasPrefix(at.Query().Get("redirect_uri"), "http://127.0.0.1") {
+		return b.signIn(t, authorize).Get("scope")
+	}
+	onward, asked := b.allow(t, authorize)
+	if _, err := fmt.Fprintln(s.stdin, onward); err != nil {
+		t.Fatalf("telling %s where the browser was sent: %v", s.program.name, err)
+	}
+	return asked.Get("scope")
+}
+
+// registered is how the SDK was registered, once.
+func (s *script) registered(t *testing.T) registration {
+	t.Helper()
+	all := eventsSoFar[registration](t, s.program, "registered")
+	if len(all) != 1 {
+		t.Fatalf("%s registered %d times", s.program.name, len(all))
+	}
+	return all[0]
 }
 
 func (s *script) awaitStep(t *testing.T, want string) {

@@ -2,7 +2,8 @@
 //
 // Argument: one JSON object
 //   server_url            the MCP endpoint
-//   callback_port         loopback port of the redirect URI
+//   redirect_url          where the answer comes to, on loopback
+//   client_name           what registration says
 //   client_metadata_url   the client's id where the server takes documents, or null
 //   auth_method           what registration asks for, or null to leave it out
 //   negotiation           "legacy" or "auto": how the protocol version is found
@@ -19,7 +20,7 @@ import { randomUUID } from 'node:crypto';
 import { Client, StreamableHTTPClientTransport, UnauthorizedError } from '@modelcontextprotocol/client';
 
 const told = JSON.parse(process.argv[2]);
-const redirectUrl = `http://127.0.0.1:${told.callback_port}/callback`;
+const redirectUrl = told.redirect_url;
 const say = (event, more = {}) => process.stdout.write(`${JSON.stringify({ event, ...more })}\n`);
 
 // Nothing here takes long by itself; what waits for a person is bounded by the test.
@@ -34,13 +35,13 @@ class Callback {
   #server = http.createServer((request, response) => {
     const url = new URL(request.url, redirectUrl);
     response.end('Signed in.');
-    if (url.pathname === '/callback') this.#arrived?.(url.searchParams);
+    if (url.pathname === new URL(redirectUrl).pathname) this.#arrived?.(url.searchParams);
   });
 
   listen() {
     return new Promise((resolve, reject) => {
       this.#server.on('error', reject);
-      this.#server.listen(told.callback_port, '127.0.0.1', resolve);
+      this.#server.listen(new URL(redirectUrl).port, '127.0.0.1', resolve);
     });
   }
 
@@ -63,7 +64,7 @@ class Provider {
 
   get clientMetadata() {
     return {
-      client_name: 'TypeScript SDK client',
+      client_name: told.client_name,
       redirect_uris: [redirectUrl],
       grant_types: ['authorization_code', 'refresh_token'],
       response_types: ['code'],

@@ -2,7 +2,9 @@
 
 Argument: one JSON object
   server_url            the MCP endpoint
-  callback_port         loopback port of the redirect URI
+  redirect_url          where the answer comes to: listened at when it is on loopback; of another one the URL with the
+                        answer is read from standard input
+  client_name           what registration says
   client_metadata_url   the client's id where the server takes documents, or null
   auth_method           what registration asks for, or null to leave it out
   tool, arguments       what to call each time
@@ -38,7 +40,8 @@ else:
     from mcp import ClientSession
 
 told = json.loads(sys.argv[1])
-redirect_url = f"http://127.0.0.1:{told['callback_port']}/callback"
+redirect_url = told["redirect_url"]
+loopback = urlsplit(redirect_url).hostname == "127.0.0.1"
 patience_seconds = 180
 
 
@@ -69,17 +72,20 @@ class MemoryStorage:
 
 
 class Callback:
-    """Waits for the browser at the redirect URI."""
+    """Waits for the browser at the redirect URI, or to be told where the browser was sent."""
 
     def __init__(self):
         self.answer = None
+        self.server = None
 
     async def __aenter__(self):
-        self.server = await asyncio.start_server(self.serve, "127.0.0.1", told["callback_port"])
+        if loopback:
+            self.server = await asyncio.start_server(self.serve, "127.0.0.1", urlsplit(redirect_url).port)
         return self
 
     async def __aexit__(self, *_):
-        self.server.close()
+        if self.server:
+            self.server.close()
 
     async def serve(self, reader, writer):
         request = await reader.readuntil(b"\r\n\r\n")
@@ -87,15 +93,19 @@ class Callback:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\nSigned in.")
         await writer.drain()
         writer.close()
-        if target.path == "/callback" and self.answer and not self.answer.done():
-            self.answer.set_result({name: values[0] for name, values in parse_qs(target.query).items()})
+        if target.path == urlsplit(redirect_url).path and self.answer and not self.answer.done():
+            self.answer.set_result(target)
 
     async def redirect(self, url):
         self.answer = asyncio.get_running_loop().create_future()
         say("authorize", url=url)
+        if not loopback:
+            line = await asyncio.to_thread(sys.stdin.readline)
+            self.answer.set_result(urlsplit(line.strip()))
 
     async def wait(self):
-        answer = await self.answer
+        target = await self.answer
+        answer = {name: values[0] for name, values in parse_qs(target.query).items()}
         say("callback", error=answer.get("error"), iss=answer.get("iss"))
         if not SECOND_LINE:
             return answer.get("code", ""), answer.get("state")
@@ -104,7 +114,7 @@ class Callback:
 
 def new_provider(storage, callback):
     metadata = {
-        "client_name": "Python SDK client",
+        "client_name": told["client_name"],
         "redirect_uris": [redirect_url],
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
