@@ -18,7 +18,7 @@ type caller struct {
 	access   token.Access
 	scopes   bridge.Scopes // what token and grant both allow
 	key      *upstreamKey
-	// binding is what a session is bound to: the grant or the key, never the token's bytes, so
+	// binding is what a session is bound to: the principal or the key, never the token's bytes, so
 	// that a session outlives a refresh (RS-27).
 	binding string
 	// refund gives back the guess that a key nobody has vouched for was counted as; nil when none was.
@@ -118,7 +118,7 @@ func (x *exchange) identifyToken(presented secret.Token) *refusal {
 	if err != nil {
 		return unavailable("The bridge cannot read its store at the moment", err)
 	}
-	x.who = caller{grant: grant, access: access, scopes: access.Scopes.Intersect(grant.Scopes), binding: "grant " + grant.ID}
+	x.who = caller{grant: grant, access: access, scopes: access.Scopes.Intersect(grant.Scopes), binding: principal(grant)}
 	if why := grant.Mismatch(access.Use(), now); why != "" {
 		return g.invalidToken("invalid_token", why)
 	}

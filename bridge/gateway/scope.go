@@ -24,10 +24,7 @@ func (x *exchange) checkScope() *refusal {
 	for _, m := range x.body.Messages {
 		scope, known := x.g.needs(m)
 		if !known {
-			return &refusal{
-				status: http.StatusForbidden, code: jsonrpc.CodeMethodNotFound, message: "The method is not one the bridge lets through",
-				outcome: "unknown_method",
-			}
+			return x.unknownMethod()
 		}
 		if !x.who.scopes.Allows(scope) {
 			subject = x.g.subject(m)
@@ -42,6 +39,20 @@ func (x *exchange) checkScope() *refusal {
 		}
 	}
 	return nil
+}
+
+// unknownMethod refuses what has no rule (RS-40), in the words for a method that does not exist:
+// 2026-07-28 has 404 for it (GW-21). In the revisions before, 404 means that the session is gone, and
+// clients would begin a new one.
+func (x *exchange) unknownMethod() *refusal {
+	no := &refusal{
+		status: http.StatusForbidden, code: jsonrpc.CodeMethodNotFound, message: "The method is not one the bridge lets through",
+		outcome: "unknown_method",
+	}
+	if x.modern() {
+		no.status = http.StatusNotFound
+	}
+	return no
 }
 
 // needs is the scope of one message. An answer to a request of the server goes on with a call that

@@ -133,6 +133,19 @@ func TestScope_RS40_unknownMethods(t *testing.T) {
 	w.upstream.wantUntouched(t)
 }
 
+// TestScope_GW21: where the revision has a status for unknown methods, it is the answer; it is refused all the same.
+func TestScope_GW21_unknownMethodsOfTheModernRevision(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	body, headers := modern("tools/delete", "")
+	got := w.call(w.connect("alice"), body, headers).want(t, http.StatusNotFound)
+	if code, id := got.rpcError(t); code != jsonrpc.CodeMethodNotFound || id != "9" {
+		t.Errorf("code %d id %s", code, id)
+	}
+	w.wantAudit(t, "call_refused unknown_method")
+	w.upstream.wantUntouched(t)
+}
+
 func TestScope_auditNamesKnownToolsOnly(t *testing.T) {
 	t.Parallel()
 	w := start(t)

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -47,16 +48,17 @@ func TestSession_RS25_foreign(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	alice, bob := w.connect("alice"), w.connect("bob")
-	again := alice.grant
-	again.ID = "grant-alice-again"
-	w.grants.put(again)
-	w.trinity.set(again.ID, staticKey("again"))
+	client := w.again(alice, "client", func(g *bridge.Grant) { g.ClientID = "client-2" })
+	account := w.again(alice, "account", func(g *bridge.Grant) { g.Account.Username = "bob" })
+	agent := w.again(alice, "agent", func(g *bridge.Grant) { g.ActingAs = bridge.ActingAs{Kind: bridge.ActAsAgent, Agent: "helper"} })
 	key := staticKey("static")
 	ofAlice, ofKey := w.openSession(alice.token), w.openSession(key)
 	other := w.otherRing(t, alice.grant.ID)
 	tests := []struct{ id, name, credential, session string }{
 		{"RS-25", "another person's", bob.token, ofAlice},
-		{"RS-25", "the person's other grant", w.mint(again, again.Scopes, time.Hour), ofAlice},
+		{"RS-25", "the person's, with another client", client.token, ofAlice},
+		{"RS-25", "the person's, in another account", account.token, ofAlice},
+		{"RS-25", "the person's, as an agent", agent.token, ofAlice},
 		{"RS-26", "a static key's, with a token", alice.token, ofKey},
 		{"RS-26", "a grant's, with a static key", key, ofAlice},
 		{"RS-26", "another static key's", staticKey("other"), ofKey},
@@ -88,6 +90,51 @@ func TestSession_RS25_foreign(t *testing.T) {
 	}
 	w.send("POST", "/mcp", ping, bearer(alice.token), header{"Mcp-Session-Id": {ofAlice, ofAlice}}).want(t, http.StatusBadRequest)
 	w.call(alice, ping, session(ofAlice)).want(t, http.StatusOK) // its owner's is unharmed
+}
+
+// again is another grant of c's person to its client, changed by edit.
+func (w *world) again(c connection, id string, edit func(*bridge.Grant)) connection {
+	w.t.Helper()
+	g := c.grant
+	g.ID += "-" + id
+	edit(&g)
+	w.grants.put(g)
+	key := staticKey(id)
+	w.trinity.set(g.ID, key)
+	return connection{grant: g, key: key, token: w.mint(g, g.Scopes, time.Hour)}
+}
+
+// TestSession_RS27: after step-up a client goes on in its session with the wider grant, whose own key
+// goes upstream. When the grant that opened the session has ended, the session has too.
+func TestSession_RS27_goesOnAfterStepUp(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	narrow := w.connect("alice", readOnly)
+	id := w.openSession(narrow.token)
+	w.call(narrow, toolCall("delete_agent"), session(id)).want(t, http.StatusForbidden)
+	wide := w.again(narrow, "wide", func(g *bridge.Grant) { g.Scopes = bridge.AllScopes() })
+	w.call(wide, toolCall("delete_agent"), session(id)).want(t, http.StatusOK)
+	if seen := w.upstream.last(t).header; seen.Get("Mcp-Session-Id") != "upstream-session" || seen.Get("Authorization") != "Bearer "+wide.key {
+		t.Errorf("the upstream got %v", seen)
+	}
+	w.call(narrow, toolCall("delete_agent"), session(id)).want(t, http.StatusForbidden) // the session lends no scope
+	before := len(w.upstream.requests())
+	w.grants.fail(errors.New("disk on fire"))
+	w.call(wide, ping, session(id)).want(t, http.StatusServiceUnavailable)
+	w.grants.fail(nil)
+	w.grants.change(narrow.grant.ID, func(g *bridge.Grant) { g.Status = bridge.GrantEnded })
+	for _, method := range []string{"POST", "GET", "DELETE"} {
+		got := w.send(method, "/mcp", ping, bearer(wide.token), session(id)).want(t, http.StatusNotFound)
+		if code, _ := got.rpcError(t); code != jsonrpc.CodeNoSession {
+			t.Errorf("%s: code %d", method, code)
+		}
+	}
+	w.grants.drop(narrow.grant.ID)
+	w.call(wide, ping, session(id)).want(t, http.StatusNotFound)
+	if got := len(w.upstream.requests()); got != before {
+		t.Errorf("the upstream was asked %d times", got-before)
+	}
+	w.call(wide, ping, session(w.openSession(wide.token))).want(t, http.StatusOK)
 }
 
 // otherRing seals a session for the same grant under another master secret.

@@ -15,6 +15,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/gateway"
+	"github.com/abilityai/trinity-bridge/bridge/jsonrpc"
 	"github.com/abilityai/trinity-bridge/bridge/outbound"
 	"github.com/abilityai/trinity-bridge/bridge/store/badger"
 	"github.com/abilityai/trinity-bridge/federation/trinity"
@@ -63,7 +64,12 @@ func deploy(t *testing.T, switches trinitytest.Switches) *deployment {
 // allow makes a person's live grant with a key of its own.
 func (d *deployment) allow(t *testing.T, username string) connection {
 	t.Helper()
-	now, id := d.clock.Now(), "grant-"+username
+	return d.allowAs(t, "grant-"+username, username)
+}
+
+func (d *deployment) allowAs(t *testing.T, id, username string) connection {
+	t.Helper()
+	now := d.clock.Now()
 	key, err := d.trinity.MintKey(username, "bridge:client:"+id, "user", "")
 	if err != nil {
 		t.Fatal(err)
@@ -174,6 +180,33 @@ func TestTrinity_foreignClient(t *testing.T) {
 			}
 			d.wantNoToken(t, c.token)
 			d.wantAudit(t)
+		})
+	}
+}
+
+// TestTrinity_RS27_stepUp: with every generation of the upstream a session goes on under the next grant of the same
+// person and client, and gives a clean 404 once the grant that opened it has ended, whose key Trinity takes no more.
+func TestTrinity_RS27_stepUp(t *testing.T) {
+	t.Parallel()
+	for _, generation := range generations() {
+		t.Run(string(generation), func(t *testing.T) {
+			t.Parallel()
+			d := deploy(t, trinitytest.Switches{Generation: generation})
+			first := d.allow(t, "alice@example.com")
+			id := d.openSession(first.token)
+			second := d.allowAs(t, "grant-wider", "alice@example.com")
+			got := d.call(second, toolCall("delete_agent"), session(id)).want(t, http.StatusOK)
+			if !strings.Contains(got.body, `alice@example.com`) || strings.Contains(got.body, `"error"`) {
+				t.Errorf("the call in the older session answered %s", got.body)
+			}
+			if _, _, err := d.store.EndGrant(t.Context(), first.grant.ID, bridge.EndRevokedByClient, d.clock.Now()); err != nil {
+				t.Fatal(err)
+			}
+			gone := d.call(second, toolCall("delete_agent"), session(id)).want(t, http.StatusNotFound)
+			if code, _ := gone.rpcError(t); code != jsonrpc.CodeNoSession {
+				t.Errorf("code %d", code)
+			}
+			d.call(second, toolCall("delete_agent"), session(d.openSession(second.token))).want(t, http.StatusOK)
 		})
 	}
 }

@@ -86,14 +86,16 @@ func (x *exchange) checkForm() *refusal {
 const maxToolName = 128 // bytes; the longest that MCP allows
 
 // checkVersion compares the version of the header with that of the body (GW-09, GW-10). Requests of
-// 2026-07-28 carry both; where a body names one, it is that of the header in every revision.
+// 2026-07-28 carry both, and one missing in the body is a missing parameter; where a body names one,
+// it is that of the header in every revision.
 func (x *exchange) checkVersion(m jsonrpc.Message) *refusal {
 	switch {
 	case x.modern() && m.Kind == jsonrpc.Response:
 		return malformed(jsonrpc.CodeInvalidRequest, "This protocol version has no posted responses")
-	case m.Version != "" && (m.Version != x.version || x.r.Header[headerVersion] == nil),
-		m.Version == "" && x.modern() && m.Kind == jsonrpc.Request:
+	case m.Version != "" && (m.Version != x.version || x.r.Header[headerVersion] == nil):
 		return mismatch20("MCP-Protocol-Version and the body's protocol version differ")
+	case m.Version == "" && x.modern() && m.Kind == jsonrpc.Request:
+		return malformed(jsonrpc.CodeInvalidParams, "params._meta has no protocol version")
 	}
 	return nil
 }

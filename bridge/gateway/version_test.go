@@ -43,7 +43,8 @@ func TestHeaders_modern(t *testing.T) {
 	}{
 		{"GW-09", "all agree", list, listHeaders, ok},
 		{"GW-09", "older version in the body", strings.Replace(list, "2026-07-28", "2025-11-25", 1), listHeaders, mismatch},
-		{"GW-09", "no version in the body", `{"jsonrpc":"2.0","id":9,"method":"tools/list"}`, listHeaders, mismatch},
+		{"GW-09", "no version in the body", `{"jsonrpc":"2.0","id":9,"method":"tools/list"}`, listHeaders, jsonrpc.CodeInvalidParams},
+		{"GW-09", "no version in _meta", `{"jsonrpc":"2.0","id":9,"method":"tools/list","params":{"_meta":{}}}`, listHeaders, jsonrpc.CodeInvalidParams},
 		{"GW-09", "older version in the header", list, merge(listHeaders, version("2025-11-25")), mismatch},
 		{"GW-10", "no version in the header", list, merge(listHeaders, header{"Mcp-Protocol-Version": nil}), mismatch},
 		{"GW-10", "a version in the body alone", strings.Replace(list, "2026-07-28", "2025-03-26", 1), nil, mismatch},
