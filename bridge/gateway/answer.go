@@ -88,6 +88,8 @@ func (x *exchange) pass(res *http.Response) *refusal {
 		return x.upstreamFailed(errors.New("the upstream encoded its answer unasked"))
 	case !empty && !events && (x.r.Method != http.MethodPost || !isMedia(contentType, mediaJSON)):
 		return x.upstreamFailed(errors.New("the upstream's answer is neither JSON nor a stream of events"))
+	case !events && res.ContentLength > x.g.Limits.MessageBytes:
+		return x.upstreamFailed(errOversized)
 	}
 	h := x.w.Header()
 	if no := x.sessionHeader(h, res); no != nil {

@@ -38,14 +38,17 @@ func (x *exchange) copyAnswer(from io.Reader, to sink) {
 	defer x.g.buffers.Put(buf)
 	r := redactor{secret: x.who.key.bytes}
 	defer func() { x.reportEcho(r.found) }()
-	gone := false
+	gone, unread := false, int64(0)
 	for {
 		n, err := from.Read(buf[r.held:])
 		chunk := r.clean(buf[:r.held+n], err != nil)
 		if !gone && len(chunk) > 0 {
 			gone = to.send(chunk, err != nil) != nil
 		}
-		if gone && x.endsWithClient() {
+		if gone {
+			unread += int64(n)
+		}
+		if gone && (x.endsWithClient() || unread > x.g.Limits.UnreadBytes) {
 			return
 		}
 		r.keep(buf[:])
@@ -63,7 +66,10 @@ func (x *exchange) copyAnswer(from io.Reader, to sink) {
 func (x *exchange) brokenOff(err error, gone bool) {
 	level, cause := slog.LevelWarn, x.ended()
 	if cause != nil {
-		level, err = slog.LevelDebug, cause
+		err = cause
+	}
+	if cause != nil && !errors.Is(cause, errStuck) {
+		level = slog.LevelDebug
 	}
 	x.g.Log.LogAttrs(x.r.Context(), level, "an answer was broken off", slog.String("request_id", x.reference), slog.Any("error", err))
 	if cause != nil && x.listens() { // such a stream may end at any time

@@ -142,6 +142,7 @@ var (
 	errGrantEnded   = errors.New("the grant has ended")
 	errTokenExpired = errors.New("the token of a listening stream has expired")
 	errImpatient    = errors.New("the upstream took too long to begin its answer")
+	errStuck        = errors.New("the upstream stopped in the middle of its answer")
 	errLingered     = errors.New("the client left long ago")
 	errDraining     = errors.New("the bridge is shutting down")
 )

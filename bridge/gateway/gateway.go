@@ -84,6 +84,9 @@ type Limits struct {
 	CallWithin   time.Duration // the same for what may work for long; default 65 min
 	Linger       time.Duration // how long a call goes on for a client that has left; default 10 min
 	Recheck      time.Duration // how often a grant is read again while an answer lasts; default 15 s
+	MessageBytes int64         // of an event or a document of the upstream; default 8 MiB
+	StuckWithin  time.Duration // how long the upstream may leave a line or a document unfinished; default 5 min
+	UnreadBytes  int64         // how much is read of an answer whose client has left; default 64 MiB
 	ReaderStall  time.Duration // how long a client may take nothing of an answer; default 1 min
 	Prime        time.Duration // silence after which a new stream gets its first comment; default 100 ms
 	KeepAlive    time.Duration // silence after which a stream gets another comment; default 20 s
@@ -93,6 +96,12 @@ type Limits struct {
 func (l Limits) withDefaults() Limits {
 	if l.BodyBytes == 0 {
 		l.BodyBytes = 32 << 20
+	}
+	if l.MessageBytes == 0 {
+		l.MessageBytes = 8 << 20
+	}
+	if l.UnreadBytes == 0 {
+		l.UnreadBytes = 64 << 20
 	}
 	for _, d := range []struct {
 		field    *time.Duration
@@ -104,6 +113,7 @@ func (l Limits) withDefaults() Limits {
 		{&l.CallWithin, 65 * time.Minute},
 		{&l.Linger, 10 * time.Minute},
 		{&l.Recheck, 15 * time.Second},
+		{&l.StuckWithin, 5 * time.Minute},
 		{&l.ReaderStall, time.Minute},
 		{&l.Prime, 100 * time.Millisecond},
 		{&l.KeepAlive, 20 * time.Second},

@@ -40,7 +40,10 @@ func (x *exchange) forward() *refusal {
 	}
 	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode == http.StatusOK { // a failure is waited for to its end
-		watch.begun()
+		events := isMedia(res.Header.Get("Content-Type"), mediaEvents)
+		answer := &messages{ReadCloser: res.Body, events: events, limit: x.g.Limits.MessageBytes}
+		res.Body = answer
+		watch.begun(answer)
 	}
 	return x.relay(res)
 }

@@ -21,12 +21,12 @@ type vigil struct {
 	cancel context.CancelCauseFunc
 	since  time.Time
 
-	mu       sync.Mutex
-	timer    *time.Timer
-	over     bool
-	answered bool
-	left     time.Time // when the client was first seen to be gone
-	blind    int
+	mu     sync.Mutex
+	timer  *time.Timer
+	over   bool
+	answer *messages // what the upstream answers, once it does
+	left   time.Time // when the client was first seen to be gone
+	blind  int
 }
 
 func (x *exchange) watch(cancel context.CancelCauseFunc) *vigil {
@@ -38,10 +38,10 @@ func (x *exchange) watch(cancel context.CancelCauseFunc) *vigil {
 }
 
 // begun notes that the upstream has begun to answer.
-func (v *vigil) begun() {
+func (v *vigil) begun(answer *messages) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.answered = true
+	v.answer = answer
 }
 
 // end stops the vigil. A look that is under way finishes, and changes nothing any more.
@@ -87,8 +87,11 @@ func (v *vigil) judge(grantErr error) error {
 	if x.quick() {
 		patience = limits.AnswerWithin
 	}
-	if !v.answered && now.Sub(v.since) > patience {
+	if v.answer == nil && now.Sub(v.since) > patience {
 		return errImpatient
+	}
+	if v.answer != nil && v.answer.stuckFor(now) > limits.StuckWithin {
+		return errStuck
 	}
 	if x.r.Method == http.MethodPost && x.r.Context().Err() != nil {
 		if v.left.IsZero() {
