@@ -4,6 +4,7 @@
 //
 //	client asks → Flow → person signs in → Consent → Grant (pending) + Code
 //	code redeemed → Grant (live) + refresh Family → access tokens → calls with the grant's Credential
+//	person of a provider → IdentitySession, Link to a Trinity account → Grants with the link's key
 //	revoked, expired or refused → Grant (ended) → KeyRevocation until Trinity confirms
 //
 // It imports nothing of ours. Every other package imports it; the stores under bridge/store

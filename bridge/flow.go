@@ -7,6 +7,9 @@ type Step string
 
 // The steps of a flow. The dispatcher in bridge/flow knows which page serves which.
 const (
+	StepChoose       Step = "choose"        // the person has to choose an identity source
+	StepAway         Step = "away"          // the browser is at an OIDC provider
+	StepLink         Step = "link"          // the provider knows the person, Trinity does not yet
 	StepSignIn       Step = "sign-in"       // the person has to name a mailbox
 	StepCode         Step = "code"          // a code was asked for
 	StepSecondFactor Step = "second-factor" // Trinity wants a second factor
@@ -35,6 +38,8 @@ type AuthorizationRequest struct {
 
 // SignIn is what the sign-in step keeps in the flow. Sealed values are bound to the flow's id.
 type SignIn struct {
+	Source     string    `json:"source,omitzero"`  // the identity source chosen, by the name the configuration gives it
+	Trip       []byte    `json:"trip,omitzero"`    // sealed state, nonce and verifier of the way to the provider and back, good once
 	Mailbox    string    `json:"mailbox,omitzero"` // canonical form of the address asked for; server-side state only (OT-08)
 	CodeSentAt time.Time `json:"code_sent_at,omitzero"`
 	Tries      int       `json:"tries,omitzero"`       // wrong codes typed for the newest code
@@ -44,7 +49,15 @@ type SignIn struct {
 	Person     Person    `json:"person,omitzero"`
 	Account    Account   `json:"account,omitzero"`
 	At         time.Time `json:"at,omitzero"` // when the sign-in was complete
+	// Identity is the session at the provider, stored for itself when the person consents; its sealed
+	// values are bound to its own id. Nil for Trinity's e-mail code.
+	Identity *IdentitySession `json:"identity,omitzero"`
+	Link     string           `json:"link,omitzero"` // the link the grant will come through
 }
+
+// Linking reports whether the e-mail code proves the Trinity account of a person whom a provider
+// has signed in already. The mailbox is the provider's then, and nobody's to change.
+func (s *SignIn) Linking() bool { return s.Identity != nil && s.Link == "" }
 
 // Flow is one authorization request on its way from /oauth/authorize to its code. It belongs to
 // one browser: whoever acts on it must show the cookie whose hash is Browser.

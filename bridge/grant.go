@@ -25,11 +25,15 @@ const (
 	EndExpired           EndReason = "expired"
 	EndCredentialDead    EndReason = "credential_dead" // Trinity no longer takes the key
 	EndAccountChanged    EndReason = "account_changed" // the key answers for somebody else
+	EndUnlinked          EndReason = "unlinked"        // the link it came through has ended
+	EndNotAdmitted       EndReason = "not_admitted"    // the rules of the identity source no longer let the person in
+	EndSignedOut         EndReason = "signed_out"      // the identity provider says that the session is over
+	EndGrantsOver        EndReason = "grants_over"     // of an identity session: the last grant of it has ended
 )
 
-// Credential is the trinity_mcp_ key of a grant. Sealed is bound to the grant's id.
+// Credential is the trinity_mcp_ key of a grant or link. Sealed is bound to its id.
 type Credential struct {
-	KeyID   string `json:"key_id"`   // Trinity's id of the key
+	KeyID   string `json:"key_id"`   // Trinity's id of the key; "" where the key is not this row's to revoke
 	KeyName string `json:"key_name"` // what Trinity's own audit shows
 	Sealed  []byte `json:"sealed,omitzero"`
 }
@@ -48,6 +52,10 @@ type Grant struct {
 	Asked      Scopes      `json:"asked"`            // what the client asked for; the person may have allowed less
 	Refresh    bool        `json:"refresh,omitzero"` // it has a refresh family
 	Credential Credential  `json:"credential"`
+	Link       string      `json:"link,omitzero"`     // the link it came through; "" with a key of its own
+	Identity   string      `json:"identity,omitzero"` // the identity session it came from; "" without a provider
+	Ceiling    Scopes      `json:"ceiling,omitzero"`  // the most the person may have; empty means all
+	Profiles   []string    `json:"profiles,omitzero"` // the profiles the person may use; empty means all
 	CreatedAt  time.Time   `json:"created_at"`
 	LastUsedAt time.Time   `json:"last_used_at,omitzero"`
 	EndedAt    time.Time   `json:"ended_at,omitzero"`
@@ -103,7 +111,7 @@ type Consent struct {
 // KeyRevocation is a Trinity key that must still be revoked at Trinity. It outlives its grant and
 // is removed only when Trinity has confirmed.
 type KeyRevocation struct {
-	GrantID     string     `json:"grant_id"`
+	GrantID     string     `json:"grant_id"` // or the id of the link whose key it was
 	PersonID    string     `json:"person_id"`
 	Credential  Credential `json:"credential"`
 	Tries       int        `json:"tries"`

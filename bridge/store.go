@@ -49,6 +49,8 @@ type Issue struct {
 	Grant   Grant // Status GrantPending, Lapses set
 	Code    Code
 	Exit    []byte // sealed redirect for the flow
+	// Identity is the session at the provider the grant came from; nil for Trinity's e-mail code.
+	Identity *IdentitySession
 }
 
 // IssueOutcome is what IssueCode came to.
@@ -59,20 +61,22 @@ const (
 	CodeIssued  IssueOutcome = "issued"
 	FlowUsed    IssueOutcome = "flow_used"    // decided before, or not at the decision; nothing stored
 	FlowExpired IssueOutcome = "flow_expired" // or unknown; nothing stored
+	LinkEnded   IssueOutcome = "link_ended"   // the grant's link has ended since; nothing stored
 )
 
 // GrantStore keeps consents, grants, codes and refresh families, and is where every security
 // transition is one call.
 type GrantStore interface {
-	// IssueCode stores consent, pending grant and code, and moves the flow from StepConsent to
-	// StepDecided with its exit and without its sealed session, all in one transaction. ErrConflict
-	// when grant or code exist.
+	// IssueCode stores consent, pending grant, identity session and code, and moves the flow from
+	// StepConsent to StepDecided with its exit and without its sealed session, all in one transaction.
+	// A grant with a link needs it to be live and the same person's. ErrConflict when grant or code exist.
 	IssueCode(ctx context.Context, issue Issue, now time.Time) (IssueOutcome, error)
 
 	// StartGrant stores a grant that is live at once: no code, no refresh family, nobody who
 	// consented. It sets Started. If its id is stored already, an ended grant is returned as it is and stays ended; a
 	// live one takes over ClientName, Resource, Scopes and Asked, for they are the operator's, and
-	// keeps the rest. ErrConflict when the id belongs to another client or person.
+	// keeps the rest. ErrConflict when the id belongs to another client or person, ErrNotFound when its
+	// link has ended.
 	StartGrant(ctx context.Context, grant Grant, now time.Time) (Grant, error)
 
 	// RedeemCode spends an authorization code (Code.Judge) in one transaction:
@@ -114,13 +118,53 @@ type GrantStore interface {
 	LapsedGrants(ctx context.Context, now time.Time, limit int) ([]Grant, error)
 }
 
+// LinkStore keeps who is linked to which Trinity account.
+type LinkStore interface {
+	// CreateLink stores a live link. A person has one at a time:
+	//
+	//  1. LinkMade: it is stored and returned.
+	//  2. LinkExists: nothing is stored; the person's live link is returned.
+	//
+	// ErrConflict when the id exists.
+	CreateLink(ctx context.Context, link Link, now time.Time) (LinkOutcome, Link, error)
+	// Link returns a link in any state.
+	Link(ctx context.Context, id string) (Link, error)
+	// LinkOf returns the live link of a person.
+	LinkOf(ctx context.Context, personID string) (Link, error)
+	// Links lists links newest first, ended ones too. after is the id of the last link of the page
+	// before; ErrNotFound when there is no such link.
+	Links(ctx context.Context, after string, limit int) ([]Link, error)
+	// EndLink ends a link and every grant that came through it, and queues the link's key for
+	// revocation, in one transaction. It returns the link and the grants this call ended; ending an
+	// ended link changes nothing and is reported as false.
+	EndLink(ctx context.Context, id string, reason EndReason, now time.Time) (Link, []Grant, bool, error)
+}
+
+// IdentityStore keeps the sessions people have at OIDC providers, from IssueCode until they end:
+// by EndIdentity, or with the last grant that came from them.
+type IdentityStore interface {
+	// Identity returns an identity session in any state.
+	Identity(ctx context.Context, id string) (IdentitySession, error)
+	// OpenIdentities returns the sessions that have not ended of one subject at an issuer
+	// (Person.Source), narrowed by sid when that is not empty; without a subject, all of the sid.
+	OpenIdentities(ctx context.Context, issuer, subject, sid string) ([]IdentitySession, error)
+	// UpdateIdentity applies change to a session that has not ended. In the same transaction its grants
+	// are cut down to the new admission (Grant.Narrow), and those of which nothing is left end with
+	// EndNotAdmitted and are returned. ErrNotFound when the session has ended. When change returns an
+	// error nothing is stored and that error is returned as it is.
+	UpdateIdentity(ctx context.Context, id string, now time.Time, change func(*IdentitySession) error) (IdentitySession, []Grant, error)
+	// EndIdentity ends a session and its grants in one transaction and returns the grants this call
+	// ended. Ending an ended session changes nothing and is reported as false.
+	EndIdentity(ctx context.Context, id string, reason EndReason, now time.Time) (IdentitySession, []Grant, bool, error)
+}
+
 // RevocationStore is the queue of Trinity keys still to be revoked.
 type RevocationStore interface {
 	// DueKeyRevocations returns up to limit entries with DueAt not after now, oldest first.
 	DueKeyRevocations(ctx context.Context, now time.Time, limit int) ([]KeyRevocation, error)
 	// KeyRevocationsOf returns the entries of one person.
 	KeyRevocationsOf(ctx context.Context, personID string) ([]KeyRevocation, error)
-	// QueueKeyRevocation stores or replaces the entry of a grant.
+	// QueueKeyRevocation stores or replaces the entry of a grant or link.
 	QueueKeyRevocation(ctx context.Context, revocation KeyRevocation) error
 	// FinishKeyRevocation removes an entry: Trinity has confirmed.
 	FinishKeyRevocation(ctx context.Context, grantID string) error
@@ -178,6 +222,8 @@ type Store interface {
 	ClientStore
 	FlowStore
 	GrantStore
+	LinkStore
+	IdentityStore
 	RevocationStore
 	SigningKeyStore
 	CounterStore
@@ -189,8 +235,9 @@ type Store interface {
 	SaveDeployment(ctx context.Context, deployment Deployment) error
 	// Sweep deletes up to limit rows that are past their time for good and reports how many: flows and
 	// counters at their end, codes a day after theirs, refresh tokens a day after their family's
-	// absolute end, clients past UnusedUntil, audit events after 90 days, ended grants after a year
-	// but for those of StartGrant, which would start again, consents 13 months after they were given last.
+	// absolute end, clients past UnusedUntil, audit events after 90 days, ended links and grants after a
+	// year but for grants of StartGrant, which would start again, ended identity sessions after a day,
+	// consents 13 months after they were given last.
 	Sweep(ctx context.Context, now time.Time, limit int) (int, error)
 	// Ping reports whether the store takes writes.
 	Ping(ctx context.Context) error

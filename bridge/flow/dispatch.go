@@ -8,6 +8,8 @@ import (
 
 // The paths of the pages a flow goes through.
 const (
+	PathChoose       = "/signin/choose"
+	PathLink         = "/signin/link"
 	PathSignIn       = "/signin"
 	PathCode         = "/signin/code"
 	PathSecondFactor = "/signin/second-factor"
@@ -20,6 +22,10 @@ const (
 func URL(flow bridge.Flow) string {
 	path := PathSignIn
 	switch flow.Step {
+	case bridge.StepChoose, bridge.StepAway: // whoever comes back without the provider's answer chooses again
+		path = PathChoose
+	case bridge.StepLink:
+		path = PathLink
 	case bridge.StepSignIn:
 	case bridge.StepCode:
 		path = PathCode

@@ -34,6 +34,9 @@ func (s *Store) IssueCode(ctx context.Context, issue bridge.Issue, now time.Time
 		case flow.Step != bridge.StepConsent:
 			return bridge.FlowUsed, nil
 		}
+		if live, err := linkLive(t, &issue.Grant); err != nil || !live {
+			return bridge.LinkEnded, err
+		}
 		if err := unissued(t, issue); err != nil {
 			return "", err
 		}
@@ -46,6 +49,9 @@ func (s *Store) IssueCode(ctx context.Context, issue bridge.Issue, now time.Time
 			return "", err
 		}
 		if err := grants.put(t, issue.Grant.ID, nil, &issue.Grant, now); err != nil {
+			return "", err
+		}
+		if err := putIdentity(t, issue.Identity, now); err != nil {
 			return "", err
 		}
 		return bridge.CodeIssued, codes.put(t, issue.Code.Hash.String(), nil, &issue.Code, now)
@@ -67,7 +73,7 @@ func checkIssue(issue bridge.Issue) error {
 	case grant.Lapses.IsZero():
 		return errors.New("issuing a code: its grant would never lapse")
 	}
-	return nil
+	return checkIssuedIdentity(grant, issue.Identity)
 }
 
 // unissued returns bridge.ErrConflict when the grant or the code is there already.

@@ -35,6 +35,12 @@ var grants = table[bridge.Grant]{
 		if !g.Lapses.IsZero() {
 			keys = append(keys, indexLapses+oldestFirst(g.Lapses)+id)
 		}
+		if g.Link != "" {
+			keys = append(keys, indexLinkGrants+foreign(g.Link)+id)
+		}
+		if g.Identity != "" {
+			keys = append(keys, indexIdentGrants+foreign(g.Identity)+id)
+		}
 		return keys
 	},
 	due: func(g *bridge.Grant) time.Time {
@@ -108,7 +114,8 @@ func (s *Store) EndGrant(ctx context.Context, id string, reason bridge.EndReason
 }
 
 // endGrant is the one way a grant ends: the grant forgets its sealed key, the key goes to the
-// queue, the family is marked. An ended grant stays as it is.
+// queue, the family is marked, and so is the identity session nobody needs now. An ended grant
+// stays as it is.
 func endGrant(t *tx, grant bridge.Grant, reason bridge.EndReason, now time.Time) (bridge.Grant, error) {
 	if grant.Status == bridge.GrantEnded {
 		return grant, nil
@@ -127,7 +134,10 @@ func endGrant(t *tx, grant bridge.Grant, reason bridge.EndReason, now time.Time)
 	if err := endFamily(t, grant.ID, now); err != nil {
 		return bridge.Grant{}, err
 	}
-	return after, grants.put(t, grant.ID, &grant, &after, now)
+	if err := grants.put(t, grant.ID, &grant, &after, now); err != nil {
+		return bridge.Grant{}, err
+	}
+	return after, endUnusedIdentity(t, grant.Identity, now)
 }
 
 // RevokeToken marks one access token of a live grant as revoked until it expires. Tokens of a grant

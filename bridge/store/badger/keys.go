@@ -23,6 +23,12 @@ const (
 	indexClientGrants = "index/grants-of-client/" // client, newest first, grant
 	indexOpenGrants   = "index/open-grants/"      // client, grant: those that have not ended
 	indexLapses       = "index/lapses/"           // when, grant
+	indexLinkGrants   = "index/grants-of-link/"   // link, grant: those that have not ended
+	indexIdentGrants  = "index/grants-of-ident/"  // identity session, grant: those that have not ended
+	indexLinks        = "index/links/"            // newest first, link
+	indexPersonLink   = "index/link-of/"          // person, link: the live one
+	indexSubjects     = "index/ident-subjects/"   // issuer, subject, identity session: those that have not ended
+	indexSIDs         = "index/ident-sids/"       // issuer, sid, identity session: those that have not ended
 	indexSessions     = "index/flow-sessions/"    // expiry, flow: those that hold a Trinity session
 	indexRevocations  = "index/revocations/"      // when due, grant
 	indexPersonKeys   = "index/revocations-of/"   // person, grant

@@ -32,6 +32,13 @@ func (s *Store) StartGrant(ctx context.Context, grant bridge.Grant, now time.Tim
 			return bridge.Grant{}, err
 		}
 		if !found {
+			live, err := linkLive(t, &grant)
+			if err != nil {
+				return bridge.Grant{}, err
+			}
+			if !live {
+				return bridge.Grant{}, fmt.Errorf("starting a grant: its link has ended: %w", bridge.ErrNotFound)
+			}
 			return grant, grants.put(t, grant.ID, nil, &grant, now)
 		}
 		after, fresh, err := restart(before, grant)

@@ -67,6 +67,10 @@ func sweepRow(t *tx, row string, now time.Time) (bool, error) {
 		return sweepOne(t, clients, row, id, now, sweepClient)
 	case grants.kind:
 		return sweepOne(t, grants, row, id, now, sweepGrant)
+	case links.kind:
+		return sweepOne(t, links, row, id, now, nil)
+	case identities.kind:
+		return sweepOne(t, identities, row, id, now, nil)
 	case flows.kind:
 		return sweepOne(t, flows, row, id, now, nil)
 	case codes.kind:

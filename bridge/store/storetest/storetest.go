@@ -30,6 +30,8 @@ func Run(t *testing.T, fresh Fresh) {
 		{"RotateRefresh", refreshTests},
 		{"Grants", grantTests},
 		{"StartGrant", startTests},
+		{"Links", linkTests},
+		{"Identities", identityTests},
 		{"Lists", listTests},
 		{"KeyRevocations", revocationTests},
 		{"SigningKeys", signingKeyTests},

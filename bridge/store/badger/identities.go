@@ -1,0 +1,193 @@
+package badger
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+)
+
+// identityKept is how long an ended identity session stays to say so.
+const identityKept = 24 * time.Hour
+
+var identities = table[bridge.IdentitySession]{
+	kind: "identity",
+	index: func(id string, i *bridge.IdentitySession) []string {
+		if !i.EndedAt.IsZero() {
+			return nil
+		}
+		issuer := foreign(i.Person.Source)
+		keys := []string{indexSubjects + issuer + foreign(i.Person.Subject) + id}
+		if i.SID != "" {
+			keys = append(keys, indexSIDs+issuer+foreign(i.SID)+id)
+		}
+		return keys
+	},
+	due: func(i *bridge.IdentitySession) time.Time {
+		if i.EndedAt.IsZero() {
+			return time.Time{}
+		}
+		return i.EndedAt.Add(identityKept)
+	},
+}
+
+// checkIssuedIdentity refuses a grant and an identity session that do not belong together.
+func checkIssuedIdentity(grant *bridge.Grant, identity *bridge.IdentitySession) error {
+	switch {
+	case identity == nil && grant.Identity == "":
+		return nil
+	case identity == nil || identity.ID == "" || grant.Identity != identity.ID:
+		return errors.New("issuing a code: its grant came from another identity session")
+	case identity.Person != grant.Person:
+		return errors.New("issuing a code: its identity session is another person's")
+	case !identity.EndedAt.IsZero():
+		return errors.New("issuing a code: its identity session is over")
+	}
+	return nil
+}
+
+// putIdentity stores the session a grant comes from. Its id is of one sign-in and never comes twice.
+func putIdentity(t *tx, identity *bridge.IdentitySession, now time.Time) error {
+	if identity == nil {
+		return nil
+	}
+	_, exists, err := identities.get(t, identity.ID)
+	if err != nil {
+		return err
+	}
+	if exists {
+		return bridge.ErrConflict
+	}
+	return identities.put(t, identity.ID, nil, identity, now)
+}
+
+// Identity returns an identity session in any state.
+func (s *Store) Identity(ctx context.Context, id string) (bridge.IdentitySession, error) {
+	return read(ctx, s, func(t *tx) (bridge.IdentitySession, error) { return mustIdentity(t, id) })
+}
+
+func mustIdentity(t *tx, id string) (bridge.IdentitySession, error) {
+	identity, found, err := identities.get(t, id)
+	if err == nil && !found {
+		err = bridge.ErrNotFound
+	}
+	return identity, err
+}
+
+// OpenIdentities returns the sessions of a subject, or of a sid where no subject is named.
+func (s *Store) OpenIdentities(ctx context.Context, issuer, subject, sid string) ([]bridge.IdentitySession, error) {
+	return read(ctx, s, func(t *tx) ([]bridge.IdentitySession, error) {
+		index := indexSubjects + foreign(issuer) + foreign(subject)
+		if subject == "" {
+			index = indexSIDs + foreign(issuer) + foreign(sid)
+		}
+		var open []bridge.IdentitySession
+		for id := range t.suffixes(index, "") {
+			identity, err := mustIdentity(t, id)
+			if err != nil {
+				return nil, err
+			}
+			if sid == "" || identity.SID == sid {
+				open = append(open, identity)
+			}
+		}
+		return open, nil
+	})
+}
+
+// UpdateIdentity applies change to an open session and cuts its grants down to its admission.
+func (s *Store) UpdateIdentity(
+	ctx context.Context, id string, now time.Time, change func(*bridge.IdentitySession) error,
+) (bridge.IdentitySession, []bridge.Grant, error) {
+	result, err := write(ctx, s, func(t *tx) (severed[bridge.IdentitySession], error) {
+		before, err := mustIdentity(t, id)
+		if err == nil && !before.EndedAt.IsZero() {
+			err = bridge.ErrNotFound
+		}
+		if err != nil {
+			return severed[bridge.IdentitySession]{}, err
+		}
+		after := before
+		if err := change(&after); err != nil {
+			return severed[bridge.IdentitySession]{}, err
+		}
+		if err := before.CheckUpdate(&after); err != nil {
+			return severed[bridge.IdentitySession]{}, err
+		}
+		if err := identities.put(t, id, &before, &after, now); err != nil {
+			return severed[bridge.IdentitySession]{}, err
+		}
+		over, err := narrowGrants(t, after, now)
+		if err != nil {
+			return severed[bridge.IdentitySession]{}, err
+		}
+		after, err = mustIdentity(t, id) // the end of its last grant ends it
+		return severed[bridge.IdentitySession]{what: after, grants: over}, err
+	})
+	return result.what, result.grants, err
+}
+
+// narrowGrants cuts the grants of a session down to its admission and returns those that ended by it.
+func narrowGrants(t *tx, identity bridge.IdentitySession, now time.Time) ([]bridge.Grant, error) {
+	var over []bridge.Grant
+	for _, id := range slices.Collect(t.suffixes(indexIdentGrants+foreign(identity.ID), "")) {
+		grant, err := mustGrant(t, id)
+		if err != nil {
+			return nil, err
+		}
+		narrowed := grant
+		if narrowed.Narrow(identity.Admission) {
+			if err := grants.put(t, id, &grant, &narrowed, now); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		ended, err := endGrant(t, grant, bridge.EndNotAdmitted, now)
+		if err != nil {
+			return nil, err
+		}
+		over = append(over, ended)
+	}
+	return over, nil
+}
+
+// EndIdentity ends a session with its grants.
+func (s *Store) EndIdentity(
+	ctx context.Context, id string, reason bridge.EndReason, now time.Time,
+) (bridge.IdentitySession, []bridge.Grant, bool, error) {
+	result, err := write(ctx, s, func(t *tx) (severed[bridge.IdentitySession], error) {
+		before, err := mustIdentity(t, id)
+		if err != nil || !before.EndedAt.IsZero() {
+			return severed[bridge.IdentitySession]{what: before}, err
+		}
+		after := before.End(reason, now) // before its grants, so that the last of them finds it over
+		if err := identities.put(t, id, &before, &after, now); err != nil {
+			return severed[bridge.IdentitySession]{}, err
+		}
+		over, err := endGrantsOf(t, indexIdentGrants+foreign(id), reason, now)
+		return severed[bridge.IdentitySession]{after, over, true}, err
+	})
+	return result.what, result.grants, result.now, err
+}
+
+// endUnusedIdentity ends the session of a grant that has just ended unless another grant came from
+// it as well: nobody is to hold a provider's refresh token for nothing.
+func endUnusedIdentity(t *tx, id string, now time.Time) error {
+	if id == "" {
+		return nil
+	}
+	for of := range t.suffixes(indexIdentGrants+foreign(id), "") {
+		grant, err := mustGrant(t, of)
+		if err != nil || grant.Status != bridge.GrantEnded { // the scan does not see what this write has ended
+			return err
+		}
+	}
+	before, found, err := identities.get(t, id)
+	if err != nil || !found || !before.EndedAt.IsZero() {
+		return err
+	}
+	after := before.End(bridge.EndGrantsOver, now)
+	return identities.put(t, id, &before, &after, now)
+}
