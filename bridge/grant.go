@@ -29,6 +29,9 @@ const (
 	EndNotAdmitted       EndReason = "not_admitted"    // the rules of the identity source no longer let the person in
 	EndSignedOut         EndReason = "signed_out"      // the identity provider says that the session is over
 	EndGrantsOver        EndReason = "grants_over"     // of an identity session: the last grant of it has ended
+	EndScopeChanged      EndReason = "scope_changed"   // the key resolves to another principal
+	EndRoleLowered       EndReason = "role_lowered"
+	EndOwnerSuspended    EndReason = "owner_suspended"
 )
 
 // Credential is the trinity_mcp_ key of a grant or link. Sealed is bound to its id.

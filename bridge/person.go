@@ -3,6 +3,7 @@ package bridge
 import (
 	"crypto/sha256"
 	"encoding/base32"
+	"slices"
 	"strings"
 )
 
@@ -47,6 +48,17 @@ const (
 	RoleAdmin    Role = "admin"
 )
 
+// AtLeast reports whether the role reaches as far as another. Roles that are not in the list reach
+// no further than themselves; any role reaches as far as none.
+func (r Role) AtLeast(other Role) bool {
+	if r == other || other == "" {
+		return true
+	}
+	ranks := []Role{RoleUser, RoleOperator, RoleCreator, RoleAdmin}
+	least := slices.Index(ranks, other)
+	return least >= 0 && slices.Index(ranks, r) >= least
+}
+
 // Account is the Trinity account the calls of a grant run as. Username is the handle; Email is
 // shown, never looked up.
 type Account struct {
@@ -71,14 +83,36 @@ type ActingAs struct {
 	Agent string     `json:"agent,omitzero"` // the agent's name, for ActAsAgent
 }
 
-// Standing is what Trinity says of a credential at the moment.
+// Standing is what is known of a grant's credential at the moment.
 type Standing string
 
-// The standings of a credential. Only StandingDead and StandingChanged end a grant: a Trinity
-// that cannot be asked throws nobody out.
+// The standings of a credential. Those that Ends names a reason for are Trinity's definite word. A
+// Trinity that cannot be asked throws nobody out, and lets in nobody for long.
 const (
-	StandingGood    Standing = "good"
-	StandingDead    Standing = "dead"    // Trinity refuses the key: revoked, or its owner suspended
-	StandingChanged Standing = "changed" // the key answers for another account than the grant's
-	StandingUnknown Standing = "unknown" // Trinity could not be asked
+	StandingGood      Standing = "good"
+	StandingDead      Standing = "dead"      // Trinity refuses the key
+	StandingSuspended Standing = "suspended" // the key is active, and its owner is refused
+	StandingChanged   Standing = "changed"   // the key answers for another account than the grant's
+	StandingRescoped  Standing = "rescoped"  // the key is of another scope or agent than the grant's
+	StandingLowered   Standing = "lowered"   // the account's role is lower than when the person agreed
+	StandingUnknown   Standing = "unknown"   // Trinity could not be asked
+	StandingOverdue   Standing = "overdue"   // Trinity could not be asked for longer than the grace
 )
+
+// Ends is why a grant whose credential stands so has to end, or "".
+func (s Standing) Ends() EndReason {
+	switch s {
+	case StandingDead:
+		return EndCredentialDead
+	case StandingSuspended:
+		return EndOwnerSuspended
+	case StandingChanged:
+		return EndAccountChanged
+	case StandingRescoped:
+		return EndScopeChanged
+	case StandingLowered:
+		return EndRoleLowered
+	case StandingGood, StandingUnknown, StandingOverdue:
+	}
+	return ""
+}

@@ -64,6 +64,7 @@ func (b *Bridge) build(ctx context.Context) error {
 	api := trinity.NewAPI(b.config.TrinityURL)
 	credentials := trinity.NewCredentials(trinity.CredentialsOptions{
 		API: api, Ring: b.ring, Revocations: b.store, Trail: b.trail, Log: b.log, Now: b.now,
+		Grace: b.config.OutageGrace,
 	})
 	b.custodian = trinity.NewCustodian(trinity.CustodianOptions{
 		API: api, Ring: b.ring, Store: b.store, Trail: b.trail, Log: b.log, Now: b.now,

@@ -30,6 +30,7 @@ type Config struct {
 	KeyRotation      time.Duration // 0 is off
 	RefreshIdle      time.Duration
 	RefreshMax       time.Duration
+	OutageGrace      time.Duration
 	Registration     bool
 	StaticKeys       bool
 	AllowedOrigins   []string
@@ -76,6 +77,7 @@ func check(f Flags, declared declarations, m *Mistakes) *Config {
 	}
 	c.RefreshIdle = duration("--refresh-idle", f.RefreshIdle, 30*24*time.Hour, time.Minute, 400*24*time.Hour, m)
 	c.RefreshMax = duration("--refresh-max", f.RefreshMax, 180*24*time.Hour, time.Minute, 800*24*time.Hour, m)
+	c.OutageGrace = duration("--outage-grace", f.OutageGrace, time.Hour, time.Minute, 24*time.Hour, m)
 	c.Registration = onOff("--registration", f.Registration, m)
 	c.Documents = checkDocuments(f, m)
 	c.StaticKeys = onOff("--static-keys", f.StaticKeys, m)

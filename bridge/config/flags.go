@@ -23,6 +23,7 @@ type Flags struct {
 	KeyRotation          string `name:"key-rotation" placeholder:"DURATION|off" help:"How often the signing key is replaced, 24h to 17520h, or off (default 2160h)."`
 	RefreshIdle          string `name:"refresh-idle" placeholder:"DURATION" help:"A connection unused for so long ends (default 720h)."`
 	RefreshMax           string `name:"refresh-max" placeholder:"DURATION" help:"A connection ends after so long at the latest (default 4320h)."`
+	OutageGrace          string `name:"outage-grace" placeholder:"DURATION" help:"For how long nobody is kept out because Trinity or an identity provider does not answer, 1m to 24h (default 1h)."`
 	Registration         string `name:"registration" placeholder:"on|off" help:"Dynamic client registration (default on)."`
 	DocumentPolicy       string `name:"document-policy" placeholder:"open|ask|allow-list|off" help:"Whose client ID metadata documents are taken: everybody's, those on the list with a page that names the host to allow, those on the list, or nobody's (default open)."`
 	DocumentHosts        string `name:"document-hosts" placeholder:"HOSTS" help:"The list: host names, *.names and whole client ids whose documents are taken, comma separated."`

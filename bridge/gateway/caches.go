@@ -61,6 +61,8 @@ type upstreamKey struct {
 	bytes         []byte   // what is looked for on the way back
 	sealed        []byte   // what it was opened from
 	touched       atomic.Int64
+	word          atomic.Pointer[word] // what was last said of the grant
+	asking        atomic.Bool
 }
 
 func newUpstreamKey(key secret.Token, sealed []byte) *upstreamKey {

@@ -81,10 +81,11 @@ func (x *exchange) identifyKey(presented secret.Token) *refusal {
 		}
 		x.who.refund = refund
 	}
-	switch g.Credentials.StandingOfKey(x.r.Context(), presented) {
-	case bridge.StandingDead, bridge.StandingChanged:
+	standing := g.Credentials.StandingOfKey(x.r.Context(), presented)
+	if standing.Ends() != "" {
 		return x.refuseKey()
-	case bridge.StandingGood:
+	}
+	if standing == bridge.StandingGood {
 		g.guesses.accepted(hash, now)
 	}
 	return nil
@@ -128,5 +129,5 @@ func (x *exchange) identifyToken(presented secret.Token) *refusal {
 	if x.who.key, err = g.keys.open(g.Credentials, grant); err != nil {
 		return unavailable("The bridge cannot open the key of this connection", err)
 	}
-	return nil
+	return x.checkStanding()
 }

@@ -104,6 +104,16 @@ type keyring struct {
 	standing bridge.Standing            // of whatever is not in of
 	opened   int
 	asked    int
+	held     chan struct{} // answers wait for it
+}
+
+// hold keeps answers back until release is called.
+func (c *keyring) hold() (release func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	held := make(chan struct{})
+	c.held = held
+	return func() { close(held) }
 }
 
 func (c *keyring) set(grant, key string) {
@@ -148,6 +158,12 @@ func (c *keyring) StandingOfKey(_ context.Context, key secret.Token) bridge.Stan
 }
 
 func (c *keyring) worth(what string) bridge.Standing {
+	c.mu.Lock()
+	held := c.held
+	c.mu.Unlock()
+	if held != nil {
+		<-held
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.asked++

@@ -37,7 +37,7 @@ type Grants interface {
 	EndGrant(ctx context.Context, id string, reason bridge.EndReason, now time.Time) (bridge.Grant, bool, error)
 }
 
-// Credentials opens the key of a grant and asks Trinity what a key is worth now.
+// Credentials opens the key of a grant and asks what a grant or key is worth now.
 type Credentials interface {
 	Open(grant bridge.Grant) (secret.Token, error)
 	Standing(ctx context.Context, grant bridge.Grant) bridge.Standing
@@ -137,6 +137,7 @@ type Gateway struct {
 	guesses    *guesses
 	buffers    sync.Pool // of *[bufferBytes]byte
 	readers    sync.Pool // of *jsonrpc.Reader
+	asking     sync.WaitGroup
 
 	// life ends with Close; listening, its child, ends with Drain too.
 	life, listening      context.Context
@@ -197,8 +198,12 @@ func (g *Gateway) Mount(r *mux.Router) {
 // Drain ends the streams that only listen, and refuses new ones; calls go on.
 func (g *Gateway) Drain() { g.endListener(errDraining) }
 
-// Close ends everything that goes on, and whatever comes later.
-func (g *Gateway) Close() { g.endLife(errDraining) }
+// Close ends everything that goes on, and whatever comes later. When it returns, nobody is being
+// asked behind a call any more.
+func (g *Gateway) Close() {
+	g.endLife(errDraining)
+	g.asking.Wait()
+}
 
 // ServeHTTP serves one request. Host and request id are the business of whoever stands in front.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -80,6 +80,7 @@ func TestStaticKey_ST03_guessesPerNetwork(t *testing.T) {
 	good := staticKey("good")
 	w.trinity.say("", bridge.StandingDead)
 	w.trinity.say(good, bridge.StandingGood)
+	w.trinity.say("grant-alice", bridge.StandingGood)
 	w.send("POST", "/mcp", ping, bearer(good)).want(t, http.StatusOK)
 	limited := 0
 	for i := range 40 {

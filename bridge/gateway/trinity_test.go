@@ -30,11 +30,11 @@ type deployment struct {
 	probe   *gateway.Probe
 }
 
-func deploy(t *testing.T, switches trinitytest.Switches) *deployment {
+func deploy(t *testing.T, switches trinitytest.Switches, more ...trinitytest.Person) *deployment {
 	t.Helper()
 	d := &deployment{}
 	var err error
-	if d.trinity, err = trinitytest.Start(trinitytest.Options{Switches: switches}); err != nil {
+	if d.trinity, err = trinitytest.Start(trinitytest.Options{Switches: switches, People: append(trinitytest.DefaultPeople(), more...)}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = d.trinity.Close() })
@@ -64,10 +64,10 @@ func deploy(t *testing.T, switches trinitytest.Switches) *deployment {
 // allow makes a person's live grant with a key of its own.
 func (d *deployment) allow(t *testing.T, username string) connection {
 	t.Helper()
-	return d.allowAs(t, "grant-"+username, username)
+	return d.allowAs(t, "grant-"+username, username, bridge.RoleUser)
 }
 
-func (d *deployment) allowAs(t *testing.T, id, username string) connection {
+func (d *deployment) allowAs(t *testing.T, id, username string, role bridge.Role) connection {
 	t.Helper()
 	now := d.clock.Now()
 	key, err := d.trinity.MintKey(username, "bridge:client:"+id, "user", "")
@@ -81,7 +81,7 @@ func (d *deployment) allowAs(t *testing.T, id, username string) connection {
 		}
 	}
 	live := keepGrant(t, d.store, bridge.Grant{
-		ID: id, Person: bridge.Person{Source: bridge.SourceTrinity, Subject: username}, Account: bridge.Account{Username: username, Role: bridge.RoleUser},
+		ID: id, Person: bridge.Person{Source: bridge.SourceTrinity, Subject: username}, Account: bridge.Account{Username: username, Role: role},
 		ActingAs: bridge.ActingAs{Kind: bridge.ActAsUser}, ClientID: "client-1", Resource: resource, Scopes: bridge.AllScopes(),
 		Credential: sealed.grant.Credential, CreatedAt: now,
 	})
@@ -194,7 +194,7 @@ func TestTrinity_RS27_stepUp(t *testing.T) {
 			d := deploy(t, trinitytest.Switches{Generation: generation})
 			first := d.allow(t, "alice@example.com")
 			id := d.openSession(first.token)
-			second := d.allowAs(t, "grant-wider", "alice@example.com")
+			second := d.allowAs(t, "grant-wider", "alice@example.com", bridge.RoleUser)
 			got := d.call(second, toolCall("delete_agent"), session(id)).want(t, http.StatusOK)
 			if !strings.Contains(got.body, `alice@example.com`) || strings.Contains(got.body, `"error"`) {
 				t.Errorf("the call in the older session answered %s", got.body)

@@ -9,7 +9,6 @@ import (
 	"net/http"
 
 	"github.com/abilityai/trinity-bridge/bridge"
-	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/jsonrpc"
 )
 
@@ -131,20 +130,22 @@ func (x *exchange) keyRefused() *refusal {
 	defer cancel()
 	var standing bridge.Standing
 	if x.who.static {
-		standing = x.g.Credentials.StandingOfKey(ctx, x.who.key.token)
-	} else {
-		standing = x.g.Credentials.Standing(ctx, x.who.grant)
-	}
-	switch standing {
-	case bridge.StandingDead, bridge.StandingChanged:
-		return x.endCredential(ctx, standing)
-	case bridge.StandingGood:
-		if x.session == "" && !x.initializes() {
-			return x.sessionMissing()
+		if standing = x.g.Credentials.StandingOfKey(ctx, x.who.key.token); standing.Ends() != "" {
+			return x.refuseKey()
 		}
-		return x.upstreamFailed(errors.New("the upstream refuses a key that Trinity calls good"))
+	} else {
+		standing = x.g.ask(ctx, x.who.grant, x.who.key)
+		if no := x.heed(standing); no != nil {
+			return no
+		}
 	}
-	return unavailable("Trinity cannot say at the moment whether this connection is good", nil)
+	if standing != bridge.StandingGood {
+		return unavailable("Trinity cannot say at the moment whether this connection is good", nil)
+	}
+	if x.session == "" && !x.initializes() {
+		return x.sessionMissing()
+	}
+	return x.upstreamFailed(errors.New("the upstream refuses a key that Trinity calls good"))
 }
 
 // sessionMissing is what 2025-era servers answer to a request outside a session. Clients that
@@ -153,25 +154,4 @@ func (x *exchange) sessionMissing() *refusal {
 	return &refusal{
 		status: http.StatusBadRequest, code: jsonrpc.CodeServer, message: "Bad Request: No valid session ID provided",
 	}
-}
-
-func (x *exchange) endCredential(ctx context.Context, standing bridge.Standing) *refusal {
-	if x.who.static {
-		return x.refuseKey()
-	}
-	reason := bridge.EndCredentialDead
-	if standing == bridge.StandingChanged {
-		reason = bridge.EndAccountChanged
-	}
-	_, ended, err := x.g.Grants.EndGrant(ctx, x.who.grant.ID, reason, x.g.Now())
-	if err != nil {
-		return unavailable("The bridge cannot write to its store at the moment", err)
-	}
-	if ended {
-		x.record(ctx, audit.GrantEnded, string(reason), "")
-		if x.g.Ended != nil {
-			x.g.Ended()
-		}
-	}
-	return x.g.invalidToken(string(reason), "")
 }

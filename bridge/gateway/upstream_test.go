@@ -259,8 +259,8 @@ func TestKeyRefused_storeDownWhileEnding(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	c := w.connect("alice")
-	w.trinity.say("", bridge.StandingDead)
 	w.upstream.answer(func(rw http.ResponseWriter, r *http.Request, body string) {
+		w.trinity.say("", bridge.StandingDead)
 		w.grants.fail(errors.New("disk"))
 		status(401, "application/json", "{}")(rw, r, body)
 	})

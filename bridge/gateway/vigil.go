@@ -122,5 +122,8 @@ func (v *vigil) checkGrant() error {
 	if grant.Mismatch(x.who.access.Use(), x.g.Now()) != "" {
 		return errGrantEnded
 	}
+	if x.listens() {
+		x.askForStream()
+	}
 	return nil
 }

@@ -13,6 +13,9 @@ import (
 // on exactly this and are stuck on anything else (AS-063).
 var errDeadRefresh = bridge.Refuse("invalid_grant", "The refresh token is not valid")
 
+// errOverdue is our own trouble to the client: try again, nothing is lost.
+var errOverdue = errors.New("whether the person may still come in could not be found out for longer than the grace")
+
 // refresh serves the refresh grant (OAuth 2.1 §4.3). Everything is validated before anything
 // changes, so that a bad request burns nothing (B64).
 func (t *Token) refresh(ctx context.Context, request *tokenRequest) (*tokenResponse, string, error) {
@@ -44,20 +47,20 @@ func (t *Token) refresh(ctx context.Context, request *tokenRequest) (*tokenRespo
 	return t.rotate(ctx, request, presented, scopes)
 }
 
-// recheck asks Trinity whether the person may still come in, before every refresh (TK-21). A
-// Trinity that cannot be asked throws nobody out.
+// recheck asks whether the person may still come in, before every refresh (TK-21). Who cannot be
+// asked throws nobody out; after the grace there is no refresh until they answer, and the token is
+// as good as before.
 func (t *Token) recheck(ctx context.Context, grant bridge.Grant) error {
 	if !grant.Live() {
 		return nil // the rule decides; nothing to ask Trinity about
 	}
-	var reason bridge.EndReason
-	switch t.Standing.Standing(ctx, grant) {
-	case bridge.StandingGood, bridge.StandingUnknown:
+	standing := t.Standing.Standing(ctx, grant)
+	if standing == bridge.StandingOverdue {
+		return errOverdue
+	}
+	reason := standing.Ends()
+	if reason == "" {
 		return nil
-	case bridge.StandingChanged:
-		reason = bridge.EndAccountChanged
-	case bridge.StandingDead:
-		reason = bridge.EndCredentialDead
 	}
 	if err := t.end(ctx, grant, reason); err != nil {
 		return err

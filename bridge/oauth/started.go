@@ -39,8 +39,10 @@ func (t *Token) standingGrant(ctx context.Context, wanted bridge.Grant, key secr
 	wanted.Status, wanted.Resource, wanted.Asked, wanted.CreatedAt = bridge.GrantLive, t.Resource, wanted.Scopes, now
 	adopted, err := t.Adopter.Adopt(ctx, wanted, key)
 	reason := bridge.EndCredentialDead
-	if err == nil && !isNew && adopted.Account.Username != stored.Account.Username {
-		reason, err = bridge.EndAccountChanged, bridge.ErrNotFound
+	if err == nil && !isNew {
+		if differs := differs(stored, adopted); differs != "" {
+			reason, err = differs, bridge.ErrNotFound
+		}
 	}
 	if errors.Is(err, bridge.ErrNotFound) {
 		if !isNew {
@@ -67,6 +69,19 @@ func (t *Token) standingGrant(ctx context.Context, wanted bridge.Grant, key secr
 		})
 	}
 	return grant, nil
+}
+
+// differs is why a grant must end whose key is now worth what adopted says, or "".
+func differs(stored, adopted bridge.Grant) bridge.EndReason {
+	switch {
+	case adopted.Account.Username != stored.Account.Username:
+		return bridge.EndAccountChanged
+	case adopted.ActingAs != stored.ActingAs:
+		return bridge.EndScopeChanged
+	case !adopted.Account.Role.AtLeast(stored.Account.Role):
+		return bridge.EndRoleLowered
+	}
+	return ""
 }
 
 // startedID is the same for the same holder and key, so that an ended grant is found again, and

@@ -450,7 +450,7 @@ func TestToken_TK21_recheck(t *testing.T) {
 	wire{400, "invalid_grant"}.check(t, b.PostForm(t, "/oauth/token", b.RefreshForm(client, tokens.Refresh)))
 	suspend(t, b, false)
 	wire{400, "invalid_grant"}.check(t, b.PostForm(t, "/oauth/token", b.RefreshForm(client, tokens.Refresh)))
-	if b.Audited("grant_ended", "credential_dead") != 1 {
+	if b.Audited("grant_ended", "owner_suspended") != 1 {
 		t.Error("the audit does not tell")
 	}
 }

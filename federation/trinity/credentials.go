@@ -34,22 +34,29 @@ type CredentialsOptions struct {
 	Trail       *audit.Trail
 	Log         *slog.Logger
 	Now         func() time.Time
+	// Grace is how long Trinity may say nothing of a key before that speaks against it; 0 means 1 h.
+	Grace time.Duration
 }
 
 // Credentials makes the Trinity key of a grant out of a sign-in, takes it back, and tells what it
 // is still worth. Use NewCredentials.
 type Credentials struct {
-	api   *API
-	ring  *secret.Keyring
-	queue *revoker
-	log   *slog.Logger
-	asked singleflight.Group
+	api    *API
+	ring   *secret.Keyring
+	queue  *revoker
+	log    *slog.Logger
+	now    func() time.Time
+	asked  singleflight.Group
+	doubts *doubts
 }
 
 // NewCredentials makes Credentials.
 func NewCredentials(o CredentialsOptions) *Credentials {
+	if o.Grace == 0 {
+		o.Grace = time.Hour
+	}
 	return &Credentials{
-		api: o.API, ring: o.Ring, log: o.Log,
+		api: o.API, ring: o.Ring, log: o.Log, now: o.Now, doubts: newDoubts(o.Grace),
 		queue: &revoker{api: o.API, ring: o.Ring, store: o.Revocations, trail: o.Trail, log: o.Log, now: o.Now},
 	}
 }

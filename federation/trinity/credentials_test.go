@@ -52,7 +52,7 @@ func (b *bench) mintFor(f bridge.Flow, grantID string) bridge.Credential {
 func (b *bench) grant(f bridge.Flow, credential bridge.Credential) bridge.Grant {
 	return bridge.Grant{
 		ID: grantID, Status: bridge.GrantLive, Person: f.SignIn.Person, Account: f.SignIn.Account,
-		ClientID: "client-1", Credential: credential, CreatedAt: b.clock.Now(),
+		ActingAs: bridge.ActingAs{Kind: bridge.ActAsUser}, ClientID: "client-1", Credential: credential, CreatedAt: b.clock.Now(),
 	}
 }
 

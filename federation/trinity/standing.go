@@ -13,33 +13,75 @@ import (
 // standingTimeout bounds how long a call or refresh waits for Trinity's word on a key.
 const standingTimeout = 5 * time.Second
 
-// Standing asks Trinity what the key of a grant is worth now. Only Trinity's definite word makes
-// it dead or changed; whatever else goes wrong is StandingUnknown. Questions about one grant at
-// the same moment are one question.
+// Standing asks Trinity what the key of a grant is worth now: is it active, and would Trinity build
+// exactly the principal the grant says (contract 3.4, 4.2), with the role it had at least. Only
+// Trinity's definite word speaks against a grant; whatever else goes wrong is StandingUnknown, and
+// StandingOverdue once it has gone on for longer than the grace. Questions about one grant at the
+// same moment are one question.
 func (c *Credentials) Standing(ctx context.Context, grant bridge.Grant) bridge.Standing {
 	key, err := c.Open(grant)
 	if err != nil {
 		c.log.ErrorContext(ctx, "the key of a grant cannot be opened", "grant_id", grant.ID, "error", err)
 		return bridge.StandingUnknown
 	}
-	return c.once(ctx, "grant "+grant.ID, func(ctx context.Context) (bridge.Standing, error) {
-		account, err := c.api.Me(ctx, key)
-		if err == nil && account.Username != grant.Account.Username {
-			return bridge.StandingChanged, nil
-		}
-		return standingOf(err), err
+	about := "grant " + grant.ID
+	return c.once(ctx, about, func(ctx context.Context) (bridge.Standing, error) {
+		standing, err := c.compare(ctx, key, grant)
+		return c.doubts.judge(about, standing, c.now()), err
 	})
 }
 
-// StandingOfKey asks Trinity what a key somebody presented is worth now. A key whose scope is
-// fenced off asking for itself is judged by its being active.
+// compare asks both routes that know something of a key: users/me applies every check but does not
+// tell the key's scope, validate tells it but does not see a suspended owner.
+func (c *Credentials) compare(ctx context.Context, key secret.Token, grant bridge.Grant) (bridge.Standing, error) {
+	account, refused := c.api.Me(ctx, key)
+	fenced := errors.Is(refused, ErrForbidden) && grant.Account.Role == "" // it may not ask for itself, and never could
+	if refused != nil && !errors.Is(refused, ErrUnauthorized) && !fenced {
+		return bridge.StandingUnknown, refused
+	}
+	principal, err := c.api.Validate(ctx, key)
+	acting, unfit := actingAs(principal)
+	switch {
+	case errors.Is(err, ErrUnauthorized):
+		return bridge.StandingDead, nil
+	case errors.Is(refused, ErrUnauthorized) && err != nil:
+		return bridge.StandingDead, nil // that much is definite
+	case err != nil:
+		return bridge.StandingUnknown, err
+	case errors.Is(refused, ErrUnauthorized):
+		return bridge.StandingSuspended, nil
+	case principal.Username != grant.Account.Username || !fenced && account.Username != grant.Account.Username:
+		return bridge.StandingChanged, nil
+	case unfit != nil || acting != grant.ActingAs:
+		return bridge.StandingRescoped, nil
+	case fenced:
+		return bridge.StandingGood, nil
+	case account.Role == "" && grant.Account.Role != "":
+		return bridge.StandingUnknown, errNoRole
+	case !account.Role.AtLeast(grant.Account.Role):
+		return bridge.StandingLowered, nil
+	}
+	return bridge.StandingGood, nil
+}
+
+var errNoRole = errors.New("no role in the account's answer")
+
+// StandingOfKey asks Trinity what a key somebody presented is worth now. One of a scope that no
+// calls are made with is worth nothing here, however active it is.
 func (c *Credentials) StandingOfKey(ctx context.Context, key secret.Token) bridge.Standing {
 	return c.once(ctx, "key "+key.Hash().String(), func(ctx context.Context) (bridge.Standing, error) {
 		_, err := c.api.Me(ctx, key)
-		if errors.Is(err, ErrForbidden) {
-			_, err = c.api.Validate(ctx, key)
+		if err != nil && !errors.Is(err, ErrForbidden) {
+			return standingOf(err)
 		}
-		return standingOf(err), err
+		principal, err := c.api.Validate(ctx, key)
+		if err != nil {
+			return standingOf(err)
+		}
+		if _, err := actingAs(principal); err != nil {
+			return bridge.StandingRescoped, nil
+		}
+		return bridge.StandingGood, nil
 	})
 }
 
@@ -50,7 +92,7 @@ func (c *Credentials) once(ctx context.Context, what string, ask func(context.Co
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), standingTimeout)
 		defer cancel()
 		standing, err := ask(ctx)
-		if standing == bridge.StandingUnknown {
+		if err != nil {
 			c.log.WarnContext(ctx, "Trinity did not say whether a key is good", "request_id", audit.RequestID(ctx), "error", err)
 		}
 		return standing, nil
@@ -65,12 +107,10 @@ func (c *Credentials) once(ctx context.Context, what string, ask func(context.Co
 	return bridge.StandingUnknown
 }
 
-func standingOf(err error) bridge.Standing {
-	switch {
-	case err == nil:
-		return bridge.StandingGood
-	case errors.Is(err, ErrUnauthorized):
-		return bridge.StandingDead
+// standingOf is what a refusal says of a key. The error comes back where it says nothing.
+func standingOf(err error) (bridge.Standing, error) {
+	if errors.Is(err, ErrUnauthorized) {
+		return bridge.StandingDead, nil
 	}
-	return bridge.StandingUnknown
+	return bridge.StandingUnknown, err
 }
