@@ -27,11 +27,15 @@ test: ## Run every test that needs Go alone, with the race detector
 	$(GO) test -race -timeout 15m ./...
 
 .PHONY: e2e
-e2e: $(node_modules) ## Run foreign clients, a browser and a foreign server against the program
-	$(GO) test -tags e2e -count=1 -timeout 15m -v ./e2e ./e2e/foreign
+e2e: $(node_modules) $(client_libraries) $(client_pythons) ## Run foreign clients, the official suite, a browser and a foreign server against the program
+	$(GO) test -tags e2e -count=1 -timeout 15m -v ./e2e ./e2e/foreign ./e2e/clients
+
+.PHONY: official
+official: $(node_modules) $(client_libraries) ## Run the official conformance suite alone
+	$(GO) test -tags e2e -run Conformance -count=1 -timeout 15m -v ./e2e/clients
 
 .PHONY: clients
-clients: $(node_modules) $(client_programs) $(client_pythons) ## Run Claude Code, Codex, Inspector, the SDKs and the conformance suite against it
+clients: $(node_modules) $(client_programs) $(client_pythons) ## Run Claude Code, Codex and Inspector against it, and the libraries and the suite of e2e
 	$(GO) test -tags clients -count=1 -timeout 15m -v ./e2e/clients
 
 # The lock file decides; scripts of packages are never run.
@@ -63,7 +67,7 @@ bench: ## Measure the gateway beside a bare reverse proxy, in REQUESTS requests 
 .PHONY: lint
 lint: ## Read the code: vet, golangci-lint, format
 	$(GO) vet ./...
-	$(GO) vet -tags e2e ./e2e ./e2e/foreign ./e2e/clients
+	$(GO) vet -tags e2e ./e2e/...
 	$(GO) vet -tags clients ./e2e/clients
 	$(GO) vet -tags load ./e2e/load
 	@tool=$$(.ci/tool golangci-lint) && "$$tool" config verify && "$$tool" run ./...

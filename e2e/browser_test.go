@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/abilityai/trinity-bridge/e2e/programtest"
 )
 
 // A browser fills in HTML forms without a script engine: cookies, redirects, meta refresh, and the request headers
@@ -50,7 +52,7 @@ func newBrowser(t *testing.T) *browser {
 	if err != nil {
 		t.Fatalf("cookie jar: %v", err)
 	}
-	return &browser{client: &http.Client{Jar: jar, Timeout: httpClient.Timeout, CheckRedirect: httpClient.CheckRedirect}}
+	return &browser{client: &http.Client{Jar: jar, Timeout: programtest.HTTPClient.Timeout, CheckRedirect: programtest.HTTPClient.CheckRedirect}}
 }
 
 // open goes to a URL as from the address bar or, once a page is shown, as from that page.

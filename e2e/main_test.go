@@ -3,89 +3,49 @@
 package e2e
 
 import (
-	"context"
-	"fmt"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
+
+	"github.com/abilityai/trinity-bridge/e2e/programtest"
 )
 
-// What the tests start. Set once by TestMain before any test runs.
-var (
-	bridgePath   string // the program under test
-	nodePath     string // the pinned Node
-	chromiumPath string
-)
+// machine is set by TestMain before any test runs.
+var machine programtest.Machine
 
 // screenshotDir is where the pictures of a run are left, outside version control.
 const screenshotDir = "artifacts"
 
-func TestMain(m *testing.M) {
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "e2e:", err)
-		os.Exit(1)
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { programtest.Main(m, &machine, "..") }
 
-func run(m *testing.M) (int, error) {
-	var err error
-	if nodePath, err = pinnedNode(); err != nil {
-		return 0, err
-	}
-	if chromiumPath, err = findChromium(); err != nil {
-		return 0, err
-	}
-	dir, err := os.MkdirTemp("", "trinity-bridge-e2e-")
-	if err != nil {
-		return 0, fmt.Errorf("making a folder for the program: %w", err)
-	}
-	defer os.RemoveAll(dir)
-	if bridgePath, err = buildBridge(dir); err != nil {
-		return 0, err
-	}
-	return m.Run(), nil
-}
-
-// buildBridge builds the program into dir, unless E2E_BRIDGE names one that is built already.
-func buildBridge(dir string) (string, error) {
-	if given := os.Getenv("E2E_BRIDGE"); given != "" {
-		return filepath.Abs(given)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-	defer cancel()
-	path := filepath.Join(dir, "trinity-bridge")
-	build := exec.CommandContext(ctx, "go", "build", "-o", path, "../cmd/trinity-bridge")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building ../cmd/trinity-bridge: %w\n%s", err, out)
-	}
-	return path, nil
-}
-
-// pinnedNode finds the Node that the npm packages of node/package.json carry.
-func pinnedNode() (string, error) {
-	found, err := filepath.Glob("node/node_modules/node-*/bin/node")
-	if err != nil {
-		return "", err
-	}
-	if len(found) == 0 {
-		return "", fmt.Errorf("node/node_modules holds no Node: run `make e2e`, which installs it")
-	}
-	return filepath.Abs(found[0])
-}
-
-// findChromium takes CHROMIUM from the environment or the first Chromium on the path.
-func findChromium() (string, error) {
+// chromium takes CHROMIUM from the environment or the first Chromium on the path.
+func chromium(t *testing.T) string {
+	t.Helper()
+	names := []string{"chromium", "chromium-browser", "google-chrome"}
 	if given := os.Getenv("CHROMIUM"); given != "" {
-		return exec.LookPath(given)
+		names = []string{given}
 	}
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+	for _, name := range names {
 		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
+			return path
 		}
 	}
-	return "", fmt.Errorf("no Chromium on the path: install it or name it in CHROMIUM")
+	t.Fatal("no Chromium on the path: install it or name it in CHROMIUM")
+	return ""
+}
+
+// startNode runs one of the scripts in node/ with its one JSON argument.
+func startNode(t *testing.T, script string, env []string, argument any) *programtest.Program {
+	t.Helper()
+	args := []string{programtest.MustInstalled(t, filepath.Join("node", script))}
+	if argument != nil {
+		text, err := json.Marshal(argument)
+		if err != nil {
+			t.Fatalf("argument of %s: %v", script, err)
+		}
+		args = append(args, string(text))
+	}
+	return machine.NewHome(t).Start(t, script, env, machine.Node, args...)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
+	"github.com/abilityai/trinity-bridge/e2e/programtest"
 )
 
 // TestMCPRemote has mcp-remote sign in, be stopped, and come back after its access token died and the bridge
@@ -28,21 +29,21 @@ func TestMCPRemote(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := startBridge(t)
 			secrets := canaries{}
-			home := mcpRemoteHome{t.TempDir(), bridgetest.FreePort(t)}
+			home := mcpRemoteHome{machine.NewHome(t), bridgetest.FreePort(t)}
 
 			first := home.start(t, b)
 			authorize, redirect := first.awaitAuthorizeURL(t, b)
 			home.addVerifier(t, secrets)
 			signIn(t, b, authorize, redirect, secrets)
 			first.wantWorking(t)
-			first.stop()
+			first.Stop()
 
 			before := home.addTokens(t, secrets)
 			home.expire(t, before)
 			b.crash(t)
 			second := home.start(t, b)
 			second.wantWorking(t)
-			if out := second.output(); authorizeLine.MatchString(out) || !strings.Contains(out, "Refreshed the access token") {
+			if out := second.Output(); authorizeLine.MatchString(out) || !strings.Contains(out, "Refreshed the access token") {
 				t.Error("mcp-remote did not simply refresh its token")
 			}
 			after := home.addTokens(t, secrets)
@@ -51,37 +52,34 @@ func TestMCPRemote(t *testing.T) {
 			}
 			b.revokeOnlyGrant(t)
 			second.wantSignedOut(t, b)
-			second.stop()
+			second.Stop()
 			if b.upstream != nil {
 				b.upstream.wantNothingLeft(t)
 			}
-			b.wantDiscreet(t, secrets, first.program, second.program)
+			b.wantDiscreet(t, secrets, first.Program, second.Program)
 		})
 	}
 }
 
 // An mcpRemoteHome is one person's installation of mcp-remote: where it keeps its tokens, and its callback port.
 type mcpRemoteHome struct {
-	dir  string
+	programtest.Home
 	port int
 }
 
 // An mcpRemote speaks JSON-RPC on its standard input and output for a server that it reaches over HTTP.
 type mcpRemote struct {
-	*program
+	*programtest.Program
 	redirectURL string
 	id          int
 }
 
 func (h mcpRemoteHome) start(t *testing.T, b *bridge) *mcpRemote {
 	t.Helper()
-	env := []string{
-		"MCP_REMOTE_CONFIG_DIR=" + h.dir,
-		"BROWSER=true", // what it opens ends at once: the test is the browser
-	}
-	script := filepath.Join("node", "node_modules", "mcp-remote", "dist", "proxy.js")
+	env := []string{"MCP_REMOTE_CONFIG_DIR=" + h.Dir}
+	script := programtest.MustInstalled(t, "node/node_modules/mcp-remote/dist/proxy.js")
 	return &mcpRemote{
-		program:     start(t, "mcp-remote", env, nodePath, script, b.connector, fmt.Sprint(h.port), "--auth-timeout", "120"),
+		Program:     h.Start(t, "mcp-remote", env, machine.Node, script, b.Connector, fmt.Sprint(h.port), "--auth-timeout", "120"),
 		redirectURL: fmt.Sprintf("http://localhost:%d/oauth/callback", h.port),
 	}
 }
@@ -91,18 +89,18 @@ var authorizeLine = regexp.MustCompile(`(?m)^https?://\S+[?&]response_type=code\
 // awaitAuthorizeURL waits for what a person would open, and checks whom and what it asks for.
 func (m *mcpRemote) awaitAuthorizeURL(t *testing.T, b *bridge) (authorize, redirect string) {
 	t.Helper()
-	l := m.await(t, "an authorization URL", func(l line) bool { return authorizeLine.MatchString(l.text) })
-	at, err := url.Parse(l.text)
+	l := m.Await(t, "an authorization URL", func(l programtest.Line) bool { return authorizeLine.MatchString(l.Text) })
+	at, err := url.Parse(l.Text)
 	if err != nil {
 		t.Fatalf("authorization URL: %v", err)
 	}
 	q := at.Query()
-	want := []string{b.origin, b.connector, "S256", m.redirectURL}
+	want := []string{b.Origin, b.Connector, "S256", m.redirectURL}
 	got := []string{at.Scheme + "://" + at.Host, q.Get("resource"), q.Get("code_challenge_method"), q.Get("redirect_uri")}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Fatalf("issuer, resource, challenge method and redirect of the request (-want +got):\n%s", diff)
 	}
-	return l.text, m.redirectURL
+	return l.Text, m.redirectURL
 }
 
 // wantWorking opens a session and calls a tool.
@@ -118,24 +116,24 @@ func (m *mcpRemote) wantWorking(t *testing.T) {
 	if hello.ProtocolVersion == "" || hello.ServerInfo.Name == "" {
 		t.Errorf("initialize answered %+v", hello)
 	}
-	m.writeLine(t, `{"jsonrpc":"2.0","method":"notifications/initialized"}`)
-	request[toolList](t, m, "tools/list", map[string]any{}).wantTrinitys(t)
+	m.WriteLine(t, `{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+	request[programtest.ToolList](t, m, "tools/list", map[string]any{}).WantTrinitys(t)
 	result := request[struct {
 		IsError bool
 		Content []struct{ Text string }
-	}](t, m, "tools/call", map[string]any{"name": "get_agent", "arguments": callArguments})
+	}](t, m, "tools/call", map[string]any{"name": "get_agent", "arguments": programtest.CallArguments})
 	if result.IsError || len(result.Content) != 1 {
 		t.Fatalf("the tool answered %+v", result)
 	}
-	wantRanAsAlice(t, result.Content[0].Text)
+	programtest.WantRanAsAlice(t, "get_agent", result.Content[0].Text)
 }
 
 // wantSignedOut wants the very next call to have mcp-remote ask for a new sign-in.
 func (m *mcpRemote) wantSignedOut(t *testing.T, b *bridge) {
 	t.Helper()
-	m.writeLine(t, `{"jsonrpc":"2.0","id":99,"method":"tools/call","params":{"name":"get_agent","arguments":{}}}`)
+	m.WriteLine(t, `{"jsonrpc":"2.0","id":99,"method":"tools/call","params":{"name":"get_agent","arguments":{}}}`)
 	m.awaitAuthorizeURL(t, b)
-	if strings.Contains(m.output(), `"id":99,"result"`) {
+	if strings.Contains(m.Output(), `"id":99,"result"`) {
 		t.Error("a call went through after the grant was revoked")
 	}
 }
@@ -148,19 +146,19 @@ func request[T any](t *testing.T, m *mcpRemote, method string, params any) T {
 	if err != nil {
 		t.Fatalf("%s: %v", method, err)
 	}
-	m.writeLine(t, string(text))
+	m.WriteLine(t, string(text))
 
 	var response struct {
 		ID     int
 		Result *T
 		Error  json.RawMessage
 	}
-	l := m.await(t, "the response to "+method, func(l line) bool {
+	l := m.Await(t, "the response to "+method, func(l programtest.Line) bool {
 		response.ID, response.Result, response.Error = 0, nil, nil
-		return !l.stderr && json.Unmarshal([]byte(l.text), &response) == nil && response.ID == m.id
+		return !l.Stderr && json.Unmarshal([]byte(l.Text), &response) == nil && response.ID == m.id
 	})
 	if response.Result == nil {
-		t.Fatalf("%s answered %s", method, l.text)
+		t.Fatalf("%s answered %s", method, l.Text)
 	}
 	return *response.Result
 }
@@ -214,7 +212,7 @@ func (h mcpRemoteHome) expire(t *testing.T, stored map[string]any) {
 // file finds the one stored file whose name holds part.
 func (h mcpRemoteHome) file(t *testing.T, part string) string {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(h.dir, "*", "*"+part+"*"))
+	found, err := filepath.Glob(filepath.Join(h.Dir, "*", "*"+part+"*"))
 	if err != nil || len(found) != 1 {
 		t.Fatalf("mcp-remote stores %d files %s (%v), want one", len(found), part, err)
 	}

@@ -7,17 +7,14 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
+	"github.com/abilityai/trinity-bridge/e2e/programtest"
 )
-
-// callArguments go through the bridge unchanged.
-var callArguments = map[string]any{"name": "research"}
 
 // TestTypeScriptSDK_simulated is a newcomer's first quarter of an hour: demo mode, a real browser, and the SDK that
 // most clients are made from. At the end they take their grant back.
@@ -33,7 +30,7 @@ func TestTypeScriptSDK_simulated(t *testing.T) {
 	client.wantCall(t)
 	client.wantRefused(t)
 	client.wantOrderlyDiscovery(t, b)
-	b.wantDiscreet(t, secrets, client.program)
+	b.wantDiscreet(t, secrets, client.Program)
 }
 
 // TestTypeScriptSDK_fastMCP has a foreign server behind the bridge, which dies in the middle and comes back: tokens
@@ -50,7 +47,7 @@ func TestTypeScriptSDK_fastMCP(t *testing.T) {
 	before := client.wantCall(t)
 	client.awaitStep(t, "pause")
 	b.crash(t)
-	client.writeLine(t, "go on")
+	client.WriteLine(t, "go on")
 	after := client.wantCall(t)
 	if diff := cmp.Diff(before, after); diff != "" {
 		t.Errorf("the same session answers differently after the crash:\n%s", diff)
@@ -59,7 +56,7 @@ func TestTypeScriptSDK_fastMCP(t *testing.T) {
 	client.wantCall(t)
 	client.wantRefused(t)
 	b.upstream.wantNothingLeft(t)
-	b.wantDiscreet(t, secrets, client.program)
+	b.wantDiscreet(t, secrets, client.Program)
 }
 
 // TestTypeScriptSDK_codeOverCrashes has the program die before a code's first use and before its second. The first
@@ -75,14 +72,14 @@ func TestTypeScriptSDK_codeOverCrashes(t *testing.T) {
 	client.wantCall(t)
 	client.awaitStep(t, "pause")
 	b.crash(t)
-	client.writeLine(t, "go on")
+	client.WriteLine(t, "go on")
 	client.wantCall(t)
 	client.awaitStep(t, "pause")
 	client.wantCodeRefused(t, b, sent.Code)
-	client.writeLine(t, "go on")
+	client.WriteLine(t, "go on")
 	client.wantRefused(t)
 	b.upstream.wantNothingLeft(t)
-	b.wantDiscreet(t, secrets, client.program)
+	b.wantDiscreet(t, secrets, client.Program)
 }
 
 // TestTypeScriptSDK_denied is a person who says no: the client hears so, by the error redirect of RFC 6749 §4.1.2.1.
@@ -91,8 +88,8 @@ func TestTypeScriptSDK_denied(t *testing.T) {
 	secrets := canaries{}
 	client := startTypeScript(t, b)
 	signInWithChromium(t, b, client.authorizeURL, client.redirectURL, "deny", "", secrets)
-	got := awaitEvent[callback](t, client.program, "callback")
-	want := callback{Iss: b.origin, Error: "access_denied", StateMatches: true}
+	got := programtest.AwaitEvent[callback](t, client.Program, "callback")
+	want := callback{Iss: b.Origin, Error: "access_denied", StateMatches: true}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("callback (-want +got):\n%s", diff)
 	}
@@ -101,7 +98,7 @@ func TestTypeScriptSDK_denied(t *testing.T) {
 
 // A typeScript is the SDK's client, waiting for its browser to come back.
 type typeScript struct {
-	*program
+	*programtest.Program
 	authorizeURL, redirectURL string
 }
 
@@ -125,33 +122,23 @@ type (
 		ProtocolVersion string
 		Session         string
 	}
-	toolList struct {
-		Tools []struct{ Name string }
-	}
-	// called is what a tool answers: who it ran as.
-	called struct {
-		Tool      string         `json:"tool"`
-		Arguments map[string]any `json:"arguments"`
-		Username  string         `json:"username"`
-		KeyName   string         `json:"key_name"`
-	}
 )
 
 func startTypeScript(t *testing.T, b *bridge, steps ...string) *typeScript {
 	t.Helper()
 	port := bridgetest.FreePort(t)
 	c := &typeScript{redirectURL: fmt.Sprintf("http://127.0.0.1:%d/callback", port)}
-	c.program = startNode(t, "typescript-client.mjs", nil, map[string]any{
-		"serverUrl": b.connector, "callbackPort": port, "tool": "get_agent", "args": callArguments,
+	c.Program = startNode(t, "typescript-client.mjs", nil, map[string]any{
+		"serverUrl": b.Connector, "callbackPort": port, "tool": "get_agent", "args": programtest.CallArguments,
 		"steps": append([]string{}, steps...),
 	})
-	c.authorizeURL = awaitEvent[struct{ URL string }](t, c.program, "authorize").URL
+	c.authorizeURL = programtest.AwaitEvent[struct{ URL string }](t, c.Program, "authorize").URL
 	return c
 }
 
 func (c *typeScript) awaitStep(t *testing.T, want string) {
 	t.Helper()
-	if got := awaitEvent[struct{ Step string }](t, c.program, "step").Step; got != want {
+	if got := programtest.AwaitEvent[struct{ Step string }](t, c.Program, "step").Step; got != want {
 		t.Fatalf("the client is at the step %q, want %q", got, want)
 	}
 }
@@ -159,28 +146,28 @@ func (c *typeScript) awaitStep(t *testing.T, want string) {
 // wantConnected follows the client from the callback, which it returns, to its list of tools.
 func (c *typeScript) wantConnected(t *testing.T, b *bridge, secrets canaries) callback {
 	t.Helper()
-	verifiers := eventsSoFar[struct{ Verifier string }](t, c.program, "verifier")
+	verifiers := programtest.EventsSoFar[struct{ Verifier string }](t, c.Program, "verifier")
 	for _, v := range verifiers {
 		secrets.add(t, "code verifier", v.Verifier)
 	}
-	got := awaitEvent[callback](t, c.program, "callback")
+	got := programtest.AwaitEvent[callback](t, c.Program, "callback")
 	secrets.add(t, "authorization code", got.Code)
-	if !got.StateMatches || got.Iss != b.origin {
-		t.Errorf("callback: state matches %v, iss %q, want %q", got.StateMatches, got.Iss, b.origin)
+	if !got.StateMatches || got.Iss != b.Origin {
+		t.Errorf("callback: state matches %v, iss %q, want %q", got.StateMatches, got.Iss, b.Origin)
 	}
 	c.wantTokens(t, secrets)
-	hello := awaitEvent[initialized](t, c.program, "initialized")
+	hello := programtest.AwaitEvent[initialized](t, c.Program, "initialized")
 	if hello.Server.Name == "" || hello.ProtocolVersion == "" || hello.Session == "" {
 		t.Errorf("initialize answered %+v", hello)
 	}
-	awaitEvent[toolList](t, c.program, "tools").wantTrinitys(t)
+	programtest.AwaitEvent[programtest.ToolList](t, c.Program, "tools").WantTrinitys(t)
 	return got
 }
 
 // wantTokens checks a token response (RFC 6749 §5.1).
 func (c *typeScript) wantTokens(t *testing.T, secrets canaries) tokens {
 	t.Helper()
-	got := awaitEvent[tokens](t, c.program, "tokens")
+	got := programtest.AwaitEvent[tokens](t, c.Program, "tokens")
 	secrets.add(t, "access token", got.Tokens.AccessToken)
 	secrets.add(t, "refresh token", got.Tokens.RefreshToken)
 	if !strings.EqualFold(got.Tokens.TokenType, "Bearer") || got.Tokens.ExpiresIn <= 0 {
@@ -195,7 +182,7 @@ func (c *typeScript) wantTokens(t *testing.T, secrets canaries) tokens {
 // wantRefreshed wants a second pair of tokens, both new.
 func (c *typeScript) wantRefreshed(t *testing.T, secrets canaries) {
 	t.Helper()
-	first := eventsSoFar[tokens](t, c.program, "tokens")[0].Tokens
+	first := programtest.EventsSoFar[tokens](t, c.Program, "tokens")[0].Tokens
 	second := c.wantTokens(t, secrets).Tokens
 	if second.AccessToken == first.AccessToken || second.RefreshToken == first.RefreshToken {
 		t.Error("the refresh gave an old token again")
@@ -203,28 +190,28 @@ func (c *typeScript) wantRefreshed(t *testing.T, secrets canaries) {
 }
 
 // wantCall waits for the answer of the next tool call.
-func (c *typeScript) wantCall(t *testing.T) called {
+func (c *typeScript) wantCall(t *testing.T) programtest.Called {
 	t.Helper()
-	result := awaitEvent[struct {
+	result := programtest.AwaitEvent[struct {
 		IsError bool
 		Text    string
-	}](t, c.program, "called")
+	}](t, c.Program, "called")
 	if result.IsError {
 		t.Fatalf("the tool failed: %s", result.Text)
 	}
-	return wantRanAsAlice(t, result.Text)
+	return programtest.WantRanAsAlice(t, "get_agent", result.Text)
 }
 
 // wantCodeRefused uses the code again with all that belongs to it, from another connection.
 func (c *typeScript) wantCodeRefused(t *testing.T, b *bridge, code string) {
 	t.Helper()
-	verifiers := eventsSoFar[struct{ Verifier string }](t, c.program, "verifier")
-	registered := awaitLast[struct {
+	verifiers := programtest.EventsSoFar[struct{ Verifier string }](t, c.Program, "verifier")
+	registered := programtest.TheEvent[struct {
 		ClientID string `json:"client_id"`
-	}](t, c.program, "registered")
-	response, err := httpClient.PostForm(b.origin+"/oauth/token", url.Values{
+	}](t, c.Program, "registered")
+	response, err := programtest.HTTPClient.PostForm(b.Origin+"/oauth/token", url.Values{
 		"grant_type": {"authorization_code"}, "code": {code}, "client_id": {registered.ClientID},
-		"redirect_uri": {c.redirectURL}, "code_verifier": {verifiers[0].Verifier}, "resource": {b.connector},
+		"redirect_uri": {c.redirectURL}, "code_verifier": {verifiers[0].Verifier}, "resource": {b.Connector},
 	})
 	if err != nil {
 		t.Fatalf("using the code again: %v", err)
@@ -242,9 +229,9 @@ func (c *typeScript) wantCodeRefused(t *testing.T, b *bridge, code string) {
 // wantRefused wants the first call after the grant's end to have failed, with no token left that works.
 func (c *typeScript) wantRefused(t *testing.T) {
 	t.Helper()
-	awaitEvent[struct{ Error string }](t, c.program, "refused")
-	awaitEvent[struct{}](t, c.program, "done")
-	if code := c.exitCode(t); code != 0 {
+	programtest.AwaitEvent[struct{ Error string }](t, c.Program, "refused")
+	programtest.AwaitEvent[struct{}](t, c.Program, "done")
+	if code := c.ExitCode(t); code != 0 {
 		t.Errorf("the client ended with %d", code)
 	}
 }
@@ -257,8 +244,8 @@ func (c *typeScript) wantOrderlyDiscovery(t *testing.T, b *bridge) {
 		Status       int
 		Challenge    string
 	}
-	all := eventsSoFar[exchange](t, c.program, "http")
-	metadata := fmt.Sprintf(`resource_metadata="%s/.well-known/oauth-protected-resource/mcp"`, b.origin)
+	all := programtest.EventsSoFar[exchange](t, c.Program, "http")
+	metadata := fmt.Sprintf(`resource_metadata="%s/.well-known/oauth-protected-resource/mcp"`, b.Origin)
 	if !strings.Contains(all[0].Challenge, metadata) || !strings.Contains(all[0].Challenge, `scope="`) {
 		t.Errorf("first challenge: %s", all[0].Challenge)
 	}
@@ -278,32 +265,5 @@ func (c *typeScript) wantOrderlyDiscovery(t *testing.T, b *bridge) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("exchanges up to the first token (-want +got):\n%s", diff)
-	}
-}
-
-// wantRanAsAlice checks what a tool said about its call.
-func wantRanAsAlice(t *testing.T, text string) called {
-	t.Helper()
-	var got called
-	if err := json.Unmarshal([]byte(text), &got); err != nil {
-		t.Fatalf("the tool answered %q: %v", text, err)
-	}
-	if got.KeyName == "" {
-		t.Error("the call ran without a key of its own")
-	}
-	want := called{Tool: "get_agent", Arguments: callArguments, Username: alice, KeyName: got.KeyName}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the call (-want +got):\n%s", diff)
-	}
-	return got
-}
-
-// wantTrinitys checks that what is offered is Trinity's.
-func (l toolList) wantTrinitys(t *testing.T) {
-	t.Helper()
-	for _, name := range []string{"list_agents", "get_agent", "chat_with_agent"} {
-		if !slices.ContainsFunc(l.Tools, func(tool struct{ Name string }) bool { return tool.Name == name }) {
-			t.Errorf("the tool %s is not offered", name)
-		}
 	}
 }

@@ -9,47 +9,26 @@ import (
 	"time"
 
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
+	"github.com/abilityai/trinity-bridge/e2e/programtest"
 	"github.com/abilityai/trinity-bridge/federation/trinity/trinitytest"
 )
 
 // An upstream is a real FastMCP server that checks keys against a simulated Trinity backend.
 type upstream struct {
-	*program
-	trinity  *trinitytest.Server
+	*programtest.Program
+	trinity  programtest.Trinity
 	endpoint string
-	codes    chan string
 }
 
 func startUpstream(t *testing.T) *upstream {
 	t.Helper()
-	u := &upstream{codes: make(chan string, 16)}
-	var err error
-	u.trinity, err = trinitytest.Start(trinitytest.Options{Codes: func(email, code string) {
-		if email == alice {
-			u.codes <- code
-		}
-	}})
-	if err != nil {
-		t.Fatalf("simulated Trinity: %v", err)
-	}
-	t.Cleanup(func() { u.trinity.Close() })
-	u.program = startNode(t, "fastmcp-server.mjs", []string{
+	u := &upstream{trinity: programtest.StartTrinity(t)}
+	u.Program = startNode(t, "fastmcp-server.mjs", []string{
 		fmt.Sprintf("PORT=%d", bridgetest.FreePort(t)),
 		"TRINITY_API_URL=" + u.trinity.BackendURL(),
 	}, nil)
-	u.endpoint = awaitEvent[struct{ URL string }](t, u.program, "listening").URL
+	u.endpoint = programtest.AwaitEvent[struct{ URL string }](t, u.Program, "listening").URL
 	return u
-}
-
-func (u *upstream) nextCode(t *testing.T) string {
-	t.Helper()
-	select {
-	case code := <-u.codes:
-		return code
-	case <-time.After(patience):
-		t.Fatalf("Trinity sent no code to %s within %v", alice, patience)
-		return ""
-	}
 }
 
 // wantKeysOnly checks what reached the upstream: nothing at all without alice's one Trinity key but the bridge's own
@@ -61,12 +40,12 @@ func (u *upstream) wantKeysOnly(t *testing.T, secrets canaries) {
 		Headers              map[string]string
 	}
 	keys := map[string]bool{}
-	for _, r := range eventsSoFar[request](t, u.program, "request") {
+	for _, r := range programtest.EventsSoFar[request](t, u.Program, "request") {
 		authorization, given := r.Headers["authorization"]
 		switch {
 		case r.Account == "" && r.Headers["mcp-session-id"] == "" && (!given || staticKey.MatchString(authorization)):
 			// the probe whether the upstream refuses calls without a good key (OP-34)
-		case r.Account != alice:
+		case r.Account != programtest.Alice:
 			t.Errorf("%s %s reached the upstream as %q", r.Method, r.URL, r.Account)
 		default:
 			keys[authorization] = true
@@ -75,7 +54,7 @@ func (u *upstream) wantKeysOnly(t *testing.T, secrets canaries) {
 	if len(keys) != 1 {
 		t.Errorf("the calls came with %d keys, want the grant's one", len(keys))
 	}
-	for _, kind := range secrets.foundIn([]byte(u.output())) {
+	for _, kind := range secrets.foundIn([]byte(u.Output())) {
 		t.Errorf("the upstream saw the %s", kind)
 	}
 	for _, r := range u.trinity.Requests() {
@@ -92,7 +71,7 @@ func (u *upstream) wantKeysOnly(t *testing.T, secrets canaries) {
 // kind that could make more.
 func (u *upstream) wantNothingLeft(t *testing.T) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(programtest.Patience); ; time.Sleep(50 * time.Millisecond) {
 		keys := slices.DeleteFunc(u.trinity.Keys(), func(k trinitytest.KeyInfo) bool { return !k.Active })
 		signIns := u.trinity.LiveJWTs()
 		if len(keys) == 0 && signIns == 0 {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/abilityai/trinity-bridge/e2e/programtest"
 )
 
 // signIn takes a person through sign-in and consent with forms alone and ends at the client's redirect URI. It gives
@@ -24,8 +26,8 @@ func allow(t *testing.T, b *bridge, authorizeURL, redirectURL string, secrets ca
 	t.Helper()
 	web = newBrowser(t)
 	mailbox := web.open(t, authorizeURL)
-	asksCode := web.submit(t, mailbox.form(t, "email"), url.Values{"email": {alice}}, button{})
-	code := b.nextCode(t)
+	asksCode := web.submit(t, mailbox.form(t, "email"), url.Values{"email": {programtest.Alice}}, button{})
+	code := b.NextCode(t)
 	secrets.add(t, emailCode, code)
 	consent := web.submit(t, asksCode.form(t, "code"), url.Values{"code": {code}}, button{})
 	sendsOn := web.submit(t, consent.form(t, "decision"), nil, button{"decision", "approve"})
@@ -49,8 +51,8 @@ func arrive(t *testing.T, b *bridge, web *browser, onward string, secrets canari
 	}
 	sent := back.url.Query()
 	secrets.add(t, "authorization code", sent.Get("code"))
-	if got := sent.Get("iss"); got != b.origin {
-		t.Errorf("iss = %q, want %q (RFC 9207)", got, b.origin)
+	if got := sent.Get("iss"); got != b.Origin {
+		t.Errorf("iss = %q, want %q (RFC 9207)", got, b.Origin)
 	}
 	return sent
 }
@@ -58,7 +60,7 @@ func arrive(t *testing.T, b *bridge, web *browser, onward string, secrets canari
 // wantSafePage checks what every page a person sees must carry (AS-050, AS-051, AZ-47).
 func wantSafePage(t *testing.T, b *bridge, p page) {
 	t.Helper()
-	if got := p.url.Scheme + "://" + p.url.Host; got != b.origin || p.status != http.StatusOK {
+	if got := p.url.Scheme + "://" + p.url.Host; got != b.Origin || p.status != http.StatusOK {
 		t.Errorf("page %s%s answered %d", got, p.url.Path, p.status)
 	}
 	for name, want := range map[string]string{
@@ -83,17 +85,17 @@ func signInWithChromium(t *testing.T, b *bridge, authorizeURL, redirectURL, deci
 		t.Fatal(err)
 	}
 	web := startNode(t, "chromium.mjs", nil, map[string]string{
-		"executable": chromiumPath, "url": authorizeURL, "email": alice, "decision": decision,
+		"executable": chromium(t), "url": authorizeURL, "email": programtest.Alice, "decision": decision,
 		"redirectUrl": redirectURL, "screenshots": pictures, "prefix": prefix,
 	})
-	awaitEvent[struct{}](t, web, "code_wanted")
-	code := b.nextCode(t)
+	programtest.AwaitEvent[struct{}](t, web, "code_wanted")
+	code := b.NextCode(t)
 	secrets.add(t, emailCode, code)
-	web.writeLine(t, code)
-	awaitEvent[struct{}](t, web, "done")
+	web.WriteLine(t, code)
+	programtest.AwaitEvent[struct{}](t, web, "done")
 
 	wantGoodPages(t, web, secrets)
-	wantOwnOriginOnly(t, web, b.origin, redirectURL)
+	wantOwnOriginOnly(t, web, b.Origin, redirectURL)
 	wantGuardedCookies(t, web)
 	if prefix != "" {
 		wantPictures(t, filepath.Join(pictures, prefix))
@@ -113,14 +115,14 @@ func wantPictures(t *testing.T, prefix string) {
 }
 
 // wantGoodPages checks what Chromium read off the pages.
-func wantGoodPages(t *testing.T, web *program, secrets canaries) {
+func wantGoodPages(t *testing.T, web *programtest.Program, secrets canaries) {
 	t.Helper()
 	type shown struct {
 		Name, Title, Lang, Text, HTML string
 		Overflow                      int
 		Unlabelled                    []string
 	}
-	pages := eventsSoFar[shown](t, web, "page")
+	pages := programtest.EventsSoFar[shown](t, web, "page")
 	if len(pages) != 3 {
 		t.Errorf("Chromium saw %d pages, want sign-in, code and consent", len(pages))
 	}
@@ -136,14 +138,14 @@ func wantGoodPages(t *testing.T, web *program, secrets canaries) {
 		}
 		secrets.wantAbsent(t, "the "+p.Name+" page", []byte(p.Text+p.HTML))
 	}
-	for _, complaint := range eventsSoFar[struct{ Type, Text string }](t, web, "console") {
+	for _, complaint := range programtest.EventsSoFar[struct{ Type, Text string }](t, web, "console") {
 		t.Errorf("Chromium's console: %s: %s", complaint.Type, complaint.Text)
 	}
 }
 
 // wantOwnOriginOnly checks that pages loaded nothing from elsewhere and that the way out was one 200 page of our own
 // (a redirect straight from the form would need a wider form-action).
-func wantOwnOriginOnly(t *testing.T, web *program, origin, redirectURL string) {
+func wantOwnOriginOnly(t *testing.T, web *programtest.Program, origin, redirectURL string) {
 	t.Helper()
 	type response struct {
 		Method, Origin, Path string
@@ -151,7 +153,7 @@ func wantOwnOriginOnly(t *testing.T, web *program, origin, redirectURL string) {
 		Document             bool
 	}
 	var before response // the document shown last
-	for _, r := range eventsSoFar[response](t, web, "response") {
+	for _, r := range programtest.EventsSoFar[response](t, web, "response") {
 		client := r.Document && strings.HasPrefix(redirectURL, r.Origin+r.Path)
 		switch {
 		case r.Origin != origin && !client:
@@ -172,7 +174,7 @@ func wantOwnOriginOnly(t *testing.T, web *program, origin, redirectURL string) {
 }
 
 // wantGuardedCookies checks that no script and no other site can use the browser's cookies.
-func wantGuardedCookies(t *testing.T, web *program) {
+func wantGuardedCookies(t *testing.T, web *programtest.Program) {
 	t.Helper()
 	type cookies struct {
 		Cookies []struct {
@@ -180,7 +182,7 @@ func wantGuardedCookies(t *testing.T, web *program) {
 			HTTPOnly       bool
 		}
 	}
-	seen := awaitLast[cookies](t, web, "cookies")
+	seen := programtest.TheEvent[cookies](t, web, "cookies")
 	if len(seen.Cookies) == 0 {
 		t.Error("the flow is not bound to the browser: there is no cookie")
 	}
@@ -189,14 +191,4 @@ func wantGuardedCookies(t *testing.T, web *program) {
 			t.Errorf("cookie %s: HttpOnly %v, SameSite %q", c.Name, c.HTTPOnly, c.SameSite)
 		}
 	}
-}
-
-// awaitLast is the one event of its name in a program that has ended.
-func awaitLast[T any](t *testing.T, p *program, name string) T {
-	t.Helper()
-	all := eventsSoFar[T](t, p, name)
-	if len(all) != 1 {
-		t.Fatalf("%s told %d events %s, want one", p.name, len(all), name)
-	}
-	return all[0]
 }

@@ -1,4 +1,4 @@
-//go:build clients
+//go:build e2e || clients
 
 package clients
 
@@ -50,7 +50,7 @@ var authority = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	folder := filepath.Join(workFolder, "authority")
+	folder := filepath.Join(machine.Folder, "authority")
 	write := func(name, kind string, der []byte) error {
 		return os.WriteFile(filepath.Join(folder, name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600)
 	}

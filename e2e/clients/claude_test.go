@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
+	"github.com/abilityai/trinity-bridge/e2e/programtest"
 )
 
 // TestClaudeCode has Claude Code log in and call a tool, and then twice at the same time from two processes, with
@@ -65,7 +66,7 @@ func TestClaudeCode(t *testing.T) {
 
 // A claude is one person's Claude Code, whose model is a stub.
 type claude struct {
-	home
+	programtest.Home
 	bridge  *bridge
 	model   *messages
 	program string
@@ -74,11 +75,11 @@ type claude struct {
 
 func newClaude(t *testing.T, b *bridge) *claude {
 	t.Helper()
-	h, model := newHome(t), startMessages(t, "mcp__trinity__get_agent", callArguments)
+	h, model := machine.NewHome(t), startMessages(t, "mcp__trinity__get_agent", programtest.CallArguments)
 	return &claude{
-		h, b, model, mustInstalled(t, "node/node_modules/@anthropic-ai/claude-code-linux-*/claude"),
+		h, b, model, programtest.MustInstalled(t, "node/node_modules/@anthropic-ai/claude-code-linux-*/claude"),
 		[]string{
-			"CLAUDE_CONFIG_DIR=" + filepath.Join(h.dir, "claude"),
+			"CLAUDE_CONFIG_DIR=" + filepath.Join(h.Dir, "claude"),
 			"ANTHROPIC_BASE_URL=" + model.URL,
 			"ANTHROPIC_API_KEY=sk-ant-of-no-account",
 			"ENABLE_TOOL_SEARCH=false",         // the model is offered every tool at once,
@@ -96,33 +97,33 @@ var authorizeLink = regexp.MustCompile(`(http://127\.0\.0\.1:[0-9]+/oauth/author
 func (c *claude) add(t *testing.T, options ...string) {
 	t.Helper()
 	args := append([]string{"mcp", "add", "--transport", "http", "--scope", "user"}, options...)
-	c.run(t, "claude", c.env, c.program, append(args, "trinity", c.bridge.connector)...)
+	c.Run(t, "claude", c.env, c.program, append(args, "trinity", c.bridge.Connector)...)
 }
 
 // login gives back what Claude Code asked for.
 func (c *claude) login(t *testing.T) url.Values {
 	t.Helper()
-	login := c.terminal(t, "claude mcp login", c.env, c.program, "mcp", "login", "--no-browser", "trinity")
-	asked := c.bridge.signIn(t, awaitMatch(t, login, authorizeLink)[1])
-	if code := login.exitCode(t); code != 0 {
+	login := c.Terminal(t, "claude mcp login", c.env, c.program, "mcp", "login", "--no-browser", "trinity")
+	asked := c.bridge.signIn(t, login.AwaitMatch(t, authorizeLink)[1])
+	if code := login.ExitCode(t); code != 0 {
 		t.Fatalf("claude mcp login ended with %d", code)
 	}
 	return asked
 }
 
 // start has the model work in a process of its own.
-func (c *claude) start(t *testing.T) *program {
+func (c *claude) start(t *testing.T) *programtest.Program {
 	t.Helper()
-	p := c.home.start(t, "claude", c.env, c.program, "-p", "Do what there is to do with the agent research.",
+	p := c.Start(t, "claude", c.env, c.program, "-p", "Do what there is to do with the agent research.",
 		"--allowedTools", "mcp__trinity", "--output-format", "stream-json", "--verbose")
-	_ = p.stdin.Close()
+	_ = p.Stdin.Close()
 	return p
 }
 
 // wantCalls runs n processes at the same time, in each of which the model calls the tool once.
 func (c *claude) wantCalls(t *testing.T, n int) {
 	t.Helper()
-	wantCalls(t, n, "get_agent", c.model.answered, func() *program { return c.start(t) })
+	wantCalls(t, n, "get_agent", c.model.answered, func() *programtest.Program { return c.start(t) })
 }
 
 // wantWiden has the model call a tool that needs more than was granted. Claude Code says so, asks for that and for what
@@ -130,7 +131,7 @@ func (c *claude) wantCalls(t *testing.T, n int) {
 func (c *claude) wantWiden(t *testing.T) {
 	t.Helper()
 	c.model.call("mcp__trinity__delete_agent")
-	c.start(t).exitCode(t)
+	c.start(t).ExitCode(t)
 	answers := c.model.answered()
 	const wider = `(scope: "trinity:read trinity:write trinity:admin")`
 	if last := answers[len(answers)-1]; !strings.Contains(last, wider) {
@@ -139,8 +140,8 @@ func (c *claude) wantWiden(t *testing.T) {
 	if got := strings.Fields(c.login(t).Get("scope")); !slices.Contains(got, "trinity:admin") || !slices.Contains(got, "trinity:write") {
 		t.Errorf("Claude Code asks for %q", got)
 	}
-	wantCalls(t, 1, "delete_agent", c.model.answered, func() *program { return c.start(t) })
-	grants := c.bridge.grants(t)
+	wantCalls(t, 1, "delete_agent", c.model.answered, func() *programtest.Program { return c.start(t) })
+	grants := c.bridge.Grants(t)
 	if len(grants) != 2 || grants[0].Status != "live" || grants[1].Status != "ended" {
 		t.Errorf("the operator sees the grants %+v, want the wide one live and the narrow one ended", grants)
 	}
@@ -149,8 +150,8 @@ func (c *claude) wantWiden(t *testing.T) {
 // wantSignedOut ends the grant and wants Claude Code to know that a person is needed.
 func (c *claude) wantSignedOut(t *testing.T) {
 	t.Helper()
-	newHome(t).run(t, "trinity-bridge", nil, bridgePath, "grants", "revoke", "--yes", "--data", c.bridge.data, c.bridge.grants(t)[0].ID)
-	if got := c.run(t, "claude", c.env, c.program, "mcp", "list"); !strings.Contains(got, "Needs authentication") {
+	c.bridge.Revoke(t, c.bridge.Grants(t)[0])
+	if got := c.Run(t, "claude", c.env, c.program, "mcp", "list"); !strings.Contains(got, "Needs authentication") {
 		t.Errorf("claude mcp list printed %q", got)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/abilityai/trinity-bridge/e2e/programtest"
 )
 
 // TestCodex has Codex log in and call a tool, and then twice at the same time from two processes, once its stored
@@ -55,7 +57,7 @@ func TestCodex(t *testing.T) {
 
 // A codex is one person's Codex, whose model is a stub.
 type codex struct {
-	home
+	programtest.Home
 	bridge  *bridge
 	model   *responses
 	program string
@@ -89,10 +91,10 @@ stream_max_retries = 0
 func newCodex(t *testing.T, b *bridge) *codex {
 	t.Helper()
 	c := &codex{
-		newHome(t), b, startResponses(t, "mcp__trinity", "get_agent", callArguments),
-		mustInstalled(t, "node/node_modules/@openai/codex-linux-*/vendor/*/bin/codex"), nil,
+		machine.NewHome(t), b, startResponses(t, "mcp__trinity", "get_agent", programtest.CallArguments),
+		programtest.MustInstalled(t, "node/node_modules/@openai/codex-linux-*/vendor/*/bin/codex"), nil,
 	}
-	folder := filepath.Join(c.dir, "codex")
+	folder := filepath.Join(c.Dir, "codex")
 	c.env = []string{"CODEX_HOME=" + folder}
 	config := fmt.Sprintf(codexConfig, c.model.URL)
 	if err := os.Mkdir(folder, 0o700); err != nil {
@@ -107,10 +109,10 @@ func newCodex(t *testing.T, b *bridge) *codex {
 // login gives back who Codex says it is.
 func (c *codex) login(t *testing.T, options ...string) (clientID string) {
 	t.Helper()
-	args := append([]string{"mcp", "add", "trinity", "--url", c.bridge.connector}, options...)
-	login := c.start(t, "codex mcp add", c.env, c.program, args...)
-	asked := c.bridge.signIn(t, awaitMatch(t, login, authorizeURL)[1])
-	if code := login.exitCode(t); code != 0 {
+	args := append([]string{"mcp", "add", "trinity", "--url", c.bridge.Connector}, options...)
+	login := c.Start(t, "codex mcp add", c.env, c.program, args...)
+	asked := c.bridge.signIn(t, login.AwaitMatch(t, authorizeURL)[1])
+	if code := login.ExitCode(t); code != 0 {
 		t.Fatalf("codex mcp add ended with %d", code)
 	}
 	return asked.Get("client_id")
@@ -119,9 +121,9 @@ func (c *codex) login(t *testing.T, options ...string) (clientID string) {
 // wantCalls runs n processes at the same time, in each of which the model calls the tool once.
 func (c *codex) wantCalls(t *testing.T, n int) {
 	t.Helper()
-	wantCalls(t, n, "get_agent", c.model.answered, func() *program {
-		p := c.start(t, "codex", c.env, c.program, "exec", "--skip-git-repo-check", "--json", "Show the agent research.")
-		_ = p.stdin.Close()
+	wantCalls(t, n, "get_agent", c.model.answered, func() *programtest.Program {
+		p := c.Start(t, "codex", c.env, c.program, "exec", "--skip-git-repo-check", "--json", "Show the agent research.")
+		_ = p.Stdin.Close()
 		return p
 	})
 }
@@ -129,7 +131,7 @@ func (c *codex) wantCalls(t *testing.T, n int) {
 // expire makes the stored access token one that ran out, and one that the bridge cannot have issued.
 func (c *codex) expire(t *testing.T) {
 	t.Helper()
-	path := filepath.Join(c.dir, "codex", ".credentials.json")
-	replaceIn(t, path, `("expires_at":)[0-9]+`, "${1}1000")
-	replaceIn(t, path, `("access_token":")[^"]+`, "${1}spoiled-access-token")
+	const file = "codex/.credentials.json"
+	c.Replace(t, file, `("expires_at":)[0-9]+`, "${1}1000")
+	c.Replace(t, file, `("access_token":")[^"]+`, "${1}spoiled-access-token")
 }

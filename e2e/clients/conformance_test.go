@@ -1,4 +1,4 @@
-//go:build clients
+//go:build e2e || clients
 
 package clients
 
@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
+	"github.com/abilityai/trinity-bridge/e2e/programtest"
 )
 
 // TestConformanceAuthorization has the official suite examine the authorization server as each kind of client, over
@@ -36,12 +37,12 @@ func TestConformanceAuthorization(t *testing.T) {
 				settings = append(settings, "TRINITY_BRIDGE_TLS_CERT="+cert, "TRINITY_BRIDGE_TLS_KEY="+key)
 				env = append(env, "NODE_EXTRA_CA_CERTS="+cert)
 			}
-			simulated := startTrinity(t)
-			b := simulated.serve(t, tt.scheme, simulated.MCPURL(), settings...)
-			suite := startSuite(t, env, "authorization", "--url", b.origin, "--resource", b.connector,
+			simulated := programtest.StartTrinity(t)
+			b := &bridge{machine.StartServe(t, tt.scheme, simulated, simulated.MCPURL(), settings...)}
+			suite := startSuite(t, env, "authorization", "--url", b.Origin, "--resource", b.Connector,
 				"--client-id", tt.id, "--port", fmt.Sprint(bridgetest.FreePort(t)))
-			b.signIn(t, awaitMatch(t, suite.program, authorizeURL)[1])
-			if code := suite.exitCode(t); code != 0 {
+			b.signIn(t, suite.AwaitMatch(t, authorizeURL)[1])
+			if code := suite.ExitCode(t); code != 0 {
 				t.Errorf("the suite ended with %d", code)
 			}
 			passed := check{Status: "SUCCESS"}
@@ -60,16 +61,16 @@ func TestConformanceAuthorization(t *testing.T) {
 
 // A suite is a run of the conformance suite, which leaves its results in a folder.
 type suite struct {
-	*program
+	*programtest.Program
 	folder string
 }
 
 func startSuite(t *testing.T, env []string, args ...string) suite {
 	t.Helper()
 	folder := t.TempDir()
-	path := mustInstalled(t, "node/node_modules/@modelcontextprotocol/conformance/dist/index.js")
+	path := programtest.MustInstalled(t, "node/node_modules/@modelcontextprotocol/conformance/dist/index.js")
 	args = append(append([]string{path}, args...), "--output-dir", folder)
-	return suite{newHome(t).start(t, "conformance "+args[1], env, nodePath, args...), folder}
+	return suite{machine.NewHome(t).Start(t, "conformance "+args[1], env, machine.Node, args...), folder}
 }
 
 // A check is one thing that the suite looked at.

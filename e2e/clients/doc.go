@@ -8,9 +8,9 @@
 // the tool because a stub of their model's API on loopback tells them to. What the bridge's operator sees, its
 // grants and counted events, is the proof of how each of them came in.
 //
-// Two build tags: e2e has the libraries only, which `make e2e` runs; clients has all of them, `make clients`. Both
+// Two build tags: e2e has the libraries and the suite, which `make e2e` runs; clients has all of them, `make clients`. Both
 // install what node/package-lock.json and python/requirements-*.txt pin, and nothing needs the internet after that.
 //
-// Neighbours: bridgetest lends its browser; package e2e has the first line of the TypeScript SDK, mcp-remote and
+// Neighbours: programtest runs the programs, bridgetest lends its browser; package e2e has the first line of the TypeScript SDK, mcp-remote and
 // Chromium, package foreign the clients that need Go alone.
 package clients

@@ -1,4 +1,4 @@
-//go:build clients
+//go:build e2e || clients
 
 package clients
 
@@ -14,12 +14,13 @@ import (
 	"testing"
 
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
+	"github.com/abilityai/trinity-bridge/e2e/programtest"
 )
 
 // TestConformanceServer runs the official suite straight at go-sdk's everything-server and then through the gateway:
 // nothing that a client sees may differ. The server has sessions for 2025-11-25 and none for 2026-07-28.
 func TestConformanceServer(t *testing.T) {
-	everything, err := build("everything-server", "github.com/modelcontextprotocol/go-sdk/conformance/everything-server")
+	everything, err := machine.Build("everything-server", "github.com/modelcontextprotocol/go-sdk/conformance/everything-server")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +28,7 @@ func TestConformanceServer(t *testing.T) {
 		t.Run(revision, func(t *testing.T) {
 			t.Parallel()
 			address := fmt.Sprintf("127.0.0.1:%d", bridgetest.FreePort(t))
-			newHome(t).start(t, "everything-server", nil, everything, "-http", address, fmt.Sprintf("-stateless=%t", stateless))
+			machine.NewHome(t).Start(t, "everything-server", nil, everything, "-http", address, fmt.Sprintf("-stateless=%t", stateless))
 			awaitListening(t, address)
 			straight := examine(t, "http://"+address+"/mcp", revision)
 			through := examine(t, startShim(t, "http://"+address), revision)
@@ -41,7 +42,7 @@ func TestConformanceServer(t *testing.T) {
 func examine(t *testing.T, url, revision string) map[string]check {
 	t.Helper()
 	s := startSuite(t, nil, "server", "--url", url, "--requirements", revision)
-	s.exitCode(t)
+	s.ExitCode(t)
 	return s.checks(t)
 }
 
@@ -71,17 +72,17 @@ func wantSame(t *testing.T, revision string, straight, through map[string]check)
 // leaves Host and Origin as they come. It gives the shim's endpoint.
 func startShim(t *testing.T, upstream string) string {
 	t.Helper()
-	simulated := startTrinity(t)
+	simulated := programtest.StartTrinity(t)
 	guard := httptest.NewServer(requireKey(simulated.BackendURL(), forward(t, upstream, nil)))
 	t.Cleanup(guard.Close)
 
 	var gateway http.Handler // which needs to know the shim's address
 	shim := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { gateway.ServeHTTP(w, r) }))
 	t.Cleanup(shim.Close)
-	b := simulated.serve(t, "http", guard.URL+"/mcp",
+	b := machine.StartServe(t, "http", simulated, guard.URL+"/mcp",
 		"TRINITY_BRIDGE_ALLOWED_HOSTS="+strings.TrimPrefix(shim.URL, "http://"), "TRINITY_BRIDGE_ALLOWED_ORIGINS="+shim.URL)
 	token := accessToken(t, b, simulated)
-	gateway = forward(t, b.origin, func(r *httputil.ProxyRequest) {
+	gateway = forward(t, b.Origin, func(r *httputil.ProxyRequest) {
 		r.Out.Host = r.In.Host
 		r.Out.Header.Set("Authorization", "Bearer "+token)
 	})
@@ -90,13 +91,13 @@ func startShim(t *testing.T, upstream string) string {
 
 // accessToken has alice connect a client of the test's own that may do everything: the catalogue does not know the
 // tools of other servers, and what it does not know needs the strongest scope.
-func accessToken(t *testing.T, b *bridge, simulated trinity) string {
+func accessToken(t *testing.T, b *programtest.Bridge, simulated programtest.Trinity) string {
 	t.Helper()
-	web := &bridgetest.Bridge{URL: b.origin, MCP: b.connector, Trinity: simulated.Server}
+	web := &bridgetest.Bridge{URL: b.Origin, MCP: b.Connector, Trinity: simulated.Server}
 	client := web.Register(t)
 	query := web.Query(client)
 	query.Set("scope", "trinity:read trinity:write trinity:admin")
-	return web.Token(t, web.RedeemForm(client, web.CodeFor(t, query, alice))).Access
+	return web.Token(t, web.RedeemForm(client, web.CodeFor(t, query, programtest.Alice))).Access
 }
 
 // requireKey lets through what comes with a key that the backend vouches for, as Trinity's MCP server does.
@@ -108,7 +109,7 @@ func requireKey(backendURL string, next http.Handler) http.Handler {
 			return
 		}
 		request.Header.Set("Authorization", r.Header.Get("Authorization"))
-		response, err := httpClient.Do(request)
+		response, err := programtest.HTTPClient.Do(request)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 			return

@@ -5,11 +5,11 @@ package clients
 import (
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"regexp"
 	"testing"
 
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
+	"github.com/abilityai/trinity-bridge/e2e/programtest"
 )
 
 // TestInspector has the command line of MCP Inspector list and call, and call again after its stored access token died.
@@ -35,7 +35,7 @@ func TestInspector(t *testing.T) {
 
 // An inspector is one person's Inspector. Each run is a process of its own over what the last one stored.
 type inspector struct {
-	home
+	programtest.Home
 	bridge  *bridge
 	program string
 	args    []string
@@ -44,35 +44,35 @@ type inspector struct {
 func newInspector(t *testing.T, b *bridge, args ...string) inspector {
 	t.Helper()
 	return inspector{
-		newHome(t), b,
-		mustInstalled(t, "node/node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js"),
+		machine.NewHome(t), b,
+		programtest.MustInstalled(t, "node/node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js"),
 		append([]string{
-			"--cli", b.connector, "--transport", "http", "--format", "json",
+			"--cli", b.Connector, "--transport", "http", "--format", "json",
 			"--callback-url", fmt.Sprintf("http://127.0.0.1:%d/oauth/callback", bridgetest.FreePort(t)),
 		}, args...),
 	}
 }
 
-func (i inspector) start(t *testing.T, args ...string) *program {
+func (i inspector) start(t *testing.T, args ...string) *programtest.Program {
 	t.Helper()
-	return i.home.start(t, "inspector", []string{
+	return i.Start(t, "inspector", []string{
 		"MCP_AUTO_OPEN_ENABLED=true", // or it asks nobody to sign in
 		"MCP_INSPECTOR_SECRET_STORE=file",
-	}, nodePath, append(append([]string{i.program}, i.args...), args...)...)
+	}, machine.Node, append(append([]string{i.program}, i.args...), args...)...)
 }
 
 // walk is the whole of it for a client that registers, or whose id is given.
 func (i inspector) walk(t *testing.T, clientID string) {
 	t.Helper()
 	listing := i.start(t, "--method", "tools/list")
-	asked := i.bridge.signIn(t, awaitMatch(t, listing, navigateLine)[1])
+	asked := i.bridge.signIn(t, listing.AwaitMatch(t, navigateLine)[1])
 	want := cameIn{signedIn: 1, refreshed: 1}
 	if clientID == "" {
 		clientID, want.registered = asked.Get("client_id"), 1
 	}
-	var tools toolList
+	var tools programtest.ToolList
 	i.result(t, listing, &tools)
-	tools.wantTrinitys(t)
+	tools.WantTrinitys(t)
 	i.wantCall(t)
 	i.spoilAccessToken(t)
 	i.wantCall(t)
@@ -83,7 +83,7 @@ var navigateLine = regexp.MustCompile(`^Please navigate to: (\S+)$`)
 
 func (i inspector) wantCall(t *testing.T) {
 	t.Helper()
-	arguments, err := json.Marshal(callArguments)
+	arguments, err := json.Marshal(programtest.CallArguments)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,24 +96,23 @@ func (i inspector) wantCall(t *testing.T) {
 	if called.IsError || len(called.Content) != 1 {
 		t.Fatalf("the tool answered %+v", called)
 	}
-	wantRanAsAlice(t, "get_agent", called.Content[0].Text)
+	programtest.WantRanAsAlice(t, "get_agent", called.Content[0].Text)
 }
 
 // result reads what a run printed at its end.
-func (i inspector) result(t *testing.T, p *program, into any) {
+func (i inspector) result(t *testing.T, p *programtest.Program, into any) {
 	t.Helper()
-	if code := p.exitCode(t); code != 0 {
+	if code := p.ExitCode(t); code != 0 {
 		t.Fatalf("the inspector ended with %d", code)
 	}
 	printed := struct{ Result any }{into}
-	if err := json.Unmarshal([]byte(p.standardOutput()), &printed); err != nil {
-		t.Fatalf("the inspector printed %q: %v", p.standardOutput(), err)
+	if err := json.Unmarshal([]byte(p.StandardOutput()), &printed); err != nil {
+		t.Fatalf("the inspector printed %q: %v", p.StandardOutput(), err)
 	}
 }
 
 // spoilAccessToken puts a value in the place of the stored access token that the bridge cannot have issued.
 func (i inspector) spoilAccessToken(t *testing.T) {
 	t.Helper()
-	replaceIn(t, filepath.Join(i.dir, ".mcp-inspector", "secrets.json"),
-		`(\\"access_token\\":\\")[^\\"]+`, "${1}spoiled-access-token")
+	i.Replace(t, ".mcp-inspector/secrets.json", `(\\"access_token\\":\\")[^\\"]+`, "${1}spoiled-access-token")
 }

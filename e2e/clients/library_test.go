@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
+	"github.com/abilityai/trinity-bridge/e2e/programtest"
 )
 
 // A library is an SDK with a script of ours that uses it as a program would. The scripts take the same argument and
@@ -76,7 +77,7 @@ func pythonSDKs(t *testing.T) []library {
 		lines = append(lines, library{
 			name:    "Python SDK",
 			version: regexp.MustCompile(`(?m)^mcp==(\S+)$`).FindStringSubmatch(string(requirements))[1],
-			command: []string{mustInstalled(t, "python/venv-"+line+"/bin/python"), mustInstalled(t, "python/client.py")},
+			command: []string{programtest.MustInstalled(t, "python/venv-"+line+"/bin/python"), programtest.MustInstalled(t, "python/client.py")},
 		})
 	}
 	return lines
@@ -89,7 +90,7 @@ func TestTypeScriptSDK(t *testing.T) {
 		testLibrary(t, library{
 			name:     "TypeScript SDK",
 			version:  packageVersion(t, "@modelcontextprotocol/client") + " " + negotiation,
-			command:  []string{nodePath, mustInstalled(t, "node/client.mjs")},
+			command:  []string{machine.Node, programtest.MustInstalled(t, "node/client.mjs")},
 			argument: map[string]any{"negotiation": negotiation},
 		})
 	}
@@ -98,7 +99,7 @@ func TestTypeScriptSDK(t *testing.T) {
 // packageVersion reads the version of an npm package that is installed.
 func packageVersion(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile(mustInstalled(t, "node/node_modules/"+name+"/package.json"))
+	text, err := os.ReadFile(programtest.MustInstalled(t, "node/node_modules/"+name+"/package.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,16 +146,16 @@ func orNull(text string) any {
 
 // A script is a library's script at work.
 type script struct {
-	*program
+	*programtest.Program
 	library
 }
 
 func (l library) start(t *testing.T, b *bridge, more map[string]any) *script {
 	t.Helper()
 	argument := map[string]any{
-		"server_url": b.connector, "redirect_url": fmt.Sprintf("http://127.0.0.1:%d/callback", bridgetest.FreePort(t)),
+		"server_url": b.Connector, "redirect_url": fmt.Sprintf("http://127.0.0.1:%d/callback", bridgetest.FreePort(t)),
 		"client_name": l.name + " client", "client_metadata_url": nil, "auth_method": nil,
-		"tool": "get_agent", "admin_tool": "delete_agent", "arguments": callArguments,
+		"tool": "get_agent", "admin_tool": "delete_agent", "arguments": programtest.CallArguments,
 		"steps": []string{"refresh", "restart", "widen"},
 	}
 	for _, also := range []map[string]any{l.argument, more} {
@@ -166,7 +167,7 @@ func (l library) start(t *testing.T, b *bridge, more map[string]any) *script {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &script{newHome(t).start(t, l.name, nil, l.command[0], l.command[1], string(text)), l}
+	return &script{machine.NewHome(t).Start(t, l.name, nil, l.command[0], l.command[1], string(text)), l}
 }
 
 // What the scripts tell.
@@ -192,19 +193,19 @@ type (
 func (s *script) walk(t *testing.T, b *bridge) {
 	t.Helper()
 	s.signIn(t, b)
-	first := awaitEvent[tokens](t, s.program, "tokens")
-	hello := awaitEvent[struct {
+	first := programtest.AwaitEvent[tokens](t, s.Program, "tokens")
+	hello := programtest.AwaitEvent[struct {
 		Server          string
 		ProtocolVersion string `json:"protocol_version"`
-	}](t, s.program, "initialized")
+	}](t, s.Program, "initialized")
 	if hello.Server == "" || hello.ProtocolVersion == "" {
 		t.Errorf("connected to %+v", hello)
 	}
-	awaitEvent[toolList](t, s.program, "tools").wantTrinitys(t)
+	programtest.AwaitEvent[programtest.ToolList](t, s.Program, "tools").WantTrinitys(t)
 	s.wantCall(t, "get_agent")
 	for _, step := range []string{"refresh", "restart"} {
 		s.awaitStep(t, step)
-		second := awaitEvent[tokens](t, s.program, "tokens")
+		second := programtest.AwaitEvent[tokens](t, s.Program, "tokens")
 		if second.AccessToken == first.AccessToken || second.RefreshToken == first.RefreshToken {
 			t.Errorf("%s: the refresh gave an old token again", step)
 		}
@@ -218,11 +219,11 @@ func (s *script) walk(t *testing.T, b *bridge) {
 			t.Errorf("step-up asks for the scope %q, want %s in it", asked, scope)
 		}
 	}
-	awaitEvent[tokens](t, s.program, "tokens")
+	programtest.AwaitEvent[tokens](t, s.Program, "tokens")
 	s.wantCall(t, "delete_agent")
-	wantKnown(t, stepUpEndsSession, len(eventsSoFar[struct{}](t, s.program, "session_lost")) > 0)
-	awaitEvent[struct{}](t, s.program, "done")
-	if code := s.exitCode(t); code != 0 {
+	wantKnown(t, stepUpEndsSession, len(programtest.EventsSoFar[struct{}](t, s.Program, "session_lost")) > 0)
+	programtest.AwaitEvent[struct{}](t, s.Program, "done")
+	if code := s.ExitCode(t); code != 0 {
 		t.Errorf("the client ended with %d", code)
 	}
 }
@@ -230,13 +231,13 @@ func (s *script) walk(t *testing.T, b *bridge) {
 // signIn is the person's part. It gives back the scope that the client asked for.
 func (s *script) signIn(t *testing.T, b *bridge) string {
 	t.Helper()
-	authorize := awaitEvent[struct{ URL string }](t, s.program, "authorize").URL
+	authorize := programtest.AwaitEvent[struct{ URL string }](t, s.Program, "authorize").URL
 	if at, err := url.Parse(authorize); err == nil && strings.HasPrefix(at.Query().Get("redirect_uri"), "http://127.0.0.1") {
 		return b.signIn(t, authorize).Get("scope")
 	}
 	onward, asked := b.allow(t, authorize)
-	if _, err := fmt.Fprintln(s.stdin, onward); err != nil {
-		t.Fatalf("telling %s where the browser was sent: %v", s.program.name, err)
+	if _, err := fmt.Fprintln(s.Stdin, onward); err != nil {
+		t.Fatalf("telling %s where the browser was sent: %v", s.Name, err)
 	}
 	return asked.Get("scope")
 }
@@ -244,16 +245,16 @@ func (s *script) signIn(t *testing.T, b *bridge) string {
 // registered is how the SDK was registered, once.
 func (s *script) registered(t *testing.T) registration {
 	t.Helper()
-	all := eventsSoFar[registration](t, s.program, "registered")
+	all := programtest.EventsSoFar[registration](t, s.Program, "registered")
 	if len(all) != 1 {
-		t.Fatalf("%s registered %d times", s.program.name, len(all))
+		t.Fatalf("%s registered %d times", s.Name, len(all))
 	}
 	return all[0]
 }
 
 func (s *script) awaitStep(t *testing.T, want string) {
 	t.Helper()
-	if got := awaitEvent[struct{ Step string }](t, s.program, "step").Step; got != want {
+	if got := programtest.AwaitEvent[struct{ Step string }](t, s.Program, "step").Step; got != want {
 		t.Fatalf("the client is at the step %q, want %q", got, want)
 	}
 }
@@ -261,21 +262,21 @@ func (s *script) awaitStep(t *testing.T, want string) {
 // wantCall waits for the answer of the next tool call.
 func (s *script) wantCall(t *testing.T, tool string) {
 	t.Helper()
-	result := awaitEvent[struct {
+	result := programtest.AwaitEvent[struct {
 		IsError bool `json:"is_error"`
 		Text    string
-	}](t, s.program, "called")
+	}](t, s.Program, "called")
 	if result.IsError {
 		t.Fatalf("the tool failed: %s", result.Text)
 	}
-	wantRanAsAlice(t, tool, result.Text)
+	programtest.WantRanAsAlice(t, tool, result.Text)
 }
 
 // wantOrderlyDiscovery checks the way from the first 401 to the tokens: nothing was guessed, nothing failed.
 func (s *script) wantOrderlyDiscovery(t *testing.T, registration ...string) {
 	t.Helper()
 	var got []string
-	for _, e := range eventsSoFar[exchange](t, s.program, "http") {
+	for _, e := range programtest.EventsSoFar[exchange](t, s.Program, "http") {
 		got = append(got, fmt.Sprintf("%s %s %d", e.Method, e.Path, e.Status))
 		if strings.HasSuffix(e.Path, "/token") {
 			break
