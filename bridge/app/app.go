@@ -126,7 +126,7 @@ func (b *Bridge) storeFolder() string { return filepath.Join(b.config.Data, "sto
 
 // openStore opens Badger and makes sure that it is this deployment's.
 func (b *Bridge) openStore(ctx context.Context) error {
-	store, err := badger.Open(badger.Options{Dir: b.storeFolder(), Logger: b.log})
+	store, err := badger.Open(badger.Options{Dir: b.storeFolder(), Sealer: b.ring, Logger: b.log})
 	if err != nil {
 		return err
 	}

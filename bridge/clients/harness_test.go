@@ -12,6 +12,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/clients"
 	"github.com/abilityai/trinity-bridge/bridge/outbound"
+	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
 	"github.com/abilityai/trinity-bridge/bridge/store/badger"
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest/strangers"
 )
@@ -41,7 +42,7 @@ func (h *house) advance(d time.Duration) {
 
 func open(t *testing.T, edit func(*clients.Options)) *house {
 	t.Helper()
-	store, err := badger.Open(badger.Options{Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
+	store, err := badger.Open(badger.Options{Dir: t.TempDir(), Sealer: secrettest.Ring(), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/flow"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
+	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
 	"github.com/abilityai/trinity-bridge/bridge/store/badger"
 )
 
@@ -21,7 +22,7 @@ const issuer = "https://connect.example.com"
 
 func newKeeper(t *testing.T, issuer string) (*flow.Keeper, func([]byte) *flow.Keeper) {
 	t.Helper()
-	store, err := badger.Open(badger.Options{Dir: t.TempDir()})
+	store, err := badger.Open(badger.Options{Dir: t.TempDir(), Sealer: secrettest.Ring()})
 	if err != nil {
 		t.Fatal(err)
 	}

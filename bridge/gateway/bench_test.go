@@ -17,6 +17,7 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge/gateway"
 	"github.com/abilityai/trinity-bridge/bridge/outbound"
+	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
 	"github.com/abilityai/trinity-bridge/bridge/store/badger"
 )
 
@@ -48,7 +49,7 @@ type side struct {
 
 func compare(b *testing.B, kind string, size, conns int) {
 	b.Helper()
-	store, err := badger.Open(badger.Options{Dir: b.TempDir()})
+	store, err := badger.Open(badger.Options{Dir: b.TempDir(), Sealer: secrettest.Ring()})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/gateway"
 	"github.com/abilityai/trinity-bridge/bridge/jsonrpc"
 	"github.com/abilityai/trinity-bridge/bridge/outbound"
+	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
 	"github.com/abilityai/trinity-bridge/bridge/store/badger"
 	"github.com/abilityai/trinity-bridge/federation/trinity"
 	"github.com/abilityai/trinity-bridge/federation/trinity/trinitytest"
@@ -38,7 +39,7 @@ func deploy(t *testing.T, switches trinitytest.Switches, more ...trinitytest.Per
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = d.trinity.Close() })
-	if d.store, err = badger.Open(badger.Options{Dir: t.TempDir()}); err != nil {
+	if d.store, err = badger.Open(badger.Options{Dir: t.TempDir(), Sealer: secrettest.Ring()}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = d.store.Close() })

@@ -4,6 +4,7 @@
 // that must be read again (Trinity keys, signing keys, a flow's Trinity session) go through a
 // Keyring, which seals them under keys derived from the deployment's master secret and binds
 // each to the row it belongs to, so that a stolen store yields nothing and rows cannot be swapped.
+// A store seals its rows as a whole, too, under a RowKey of its own that the Keyring wraps.
 //
 // Neighbours: bridge (Hash). Everything that touches a credential imports this package.
 package secret

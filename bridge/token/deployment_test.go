@@ -16,6 +16,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
+	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
 	"github.com/abilityai/trinity-bridge/bridge/store/badger"
 	"github.com/abilityai/trinity-bridge/bridge/token"
 )
@@ -51,7 +52,7 @@ func ring(t *testing.T, word string) *secret.Keyring {
 // openBadger opens the real store.
 func openBadger(t *testing.T) bridge.SigningKeyStore {
 	t.Helper()
-	store, err := badger.Open(badger.Options{Dir: t.TempDir()})
+	store, err := badger.Open(badger.Options{Dir: t.TempDir(), Sealer: secrettest.Ring()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package protocol_test
 
 import (
 	"errors"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
-	"github.com/abilityai/trinity-bridge/bridge/store/badger"
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
 )
 
@@ -201,11 +199,8 @@ func TestAuthorize_DC03_laxRegistration(t *testing.T) {
 	b := bridgetest.Start(t)
 	b.Stop(t)
 	lax := []string{"javascript:alert(1)", "http://app.example.com/cb", "https://app.example.com/cb?iss=x"}
-	store, err := badger.Open(badger.Options{Dir: filepath.Join(b.Data, "store"), Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = store.CreateClient(t.Context(), bridge.Client{
+	store := b.OpenStore(t)
+	err := store.CreateClient(t.Context(), bridge.Client{
 		ID: "client-lax", Kind: bridge.ClientRegistered, RedirectURIs: lax, GrantTypes: []string{bridge.GrantTypeCode},
 		AuthMethod: bridge.AuthNone, CreatedAt: b.Clock.Now(), UnusedUntil: b.Clock.Now().Add(time.Hour),
 	}, 10)

@@ -22,6 +22,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/flow"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
+	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
 	"github.com/abilityai/trinity-bridge/bridge/store/badger"
 	"github.com/abilityai/trinity-bridge/federation/trinity"
 	"github.com/abilityai/trinity-bridge/federation/trinity/trinitytest"
@@ -184,7 +185,7 @@ func start(t *testing.T, switches trinitytest.Switches) *bench {
 	b.api = trinity.NewAPI(parse(t, backend.URL))
 	b.ring, err = secret.NewKeyring([]byte("0123456789abcdefghijklmnopqrstuv"))
 	b.must(err)
-	b.store, err = badger.Open(badger.Options{Dir: t.TempDir()})
+	b.store, err = badger.Open(badger.Options{Dir: t.TempDir(), Sealer: secrettest.Ring()})
 	b.must(err)
 	t.Cleanup(func() { b.must(b.store.Close()) })
 	b.counters = &counters{CounterStore: b.store}

@@ -14,11 +14,11 @@ const auditKept = 90 * 24 * time.Hour
 
 var auditEvents = table[bridge.AuditEvent]{
 	kind: "audit",
-	index: func(id string, e *bridge.AuditEvent) []string {
+	index: func(t *tx, id string, e *bridge.AuditEvent) []string {
 		if e.GrantID == "" {
 			return nil
 		}
-		return []string{indexGrantAudit + foreign(e.GrantID) + id}
+		return []string{indexGrantAudit + t.foreign(e.GrantID) + id}
 	},
 	due:   func(e *bridge.AuditEvent) time.Time { return e.At.Add(auditKept) },
 	broom: true,
@@ -55,7 +55,7 @@ func (s *Store) AuditTrail(ctx context.Context, grantID string, limit int) ([]br
 	return read(ctx, s, func(t *tx) ([]bridge.AuditEvent, error) {
 		index := auditEvents.key("")
 		if grantID != "" {
-			index = indexGrantAudit + foreign(grantID)
+			index = indexGrantAudit + t.foreign(grantID)
 		}
 		var trail []bridge.AuditEvent
 		for id := range t.suffixes(index, "") {

@@ -2,6 +2,7 @@ package badger
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
 	"github.com/abilityai/trinity-bridge/bridge/store/storetest"
 )
 
@@ -42,7 +44,18 @@ func TestStore_Close_leavesNoGoroutine(t *testing.T) {
 
 func openStore(t testing.TB, opts Options) *Store {
 	t.Helper()
+	if opts.Sealer == nil {
+		opts.Sealer = secrettest.Ring()
+	}
 	s, err := Open(opts)
+	// Between fork and exec a child of another test holds this process's locks, too.
+	for range 100 {
+		if !errors.Is(err, ErrInUse) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+		s, err = Open(opts)
+	}
 	must(t, err)
 	return s
 }

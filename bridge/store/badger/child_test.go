@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
 )
 
 // childRole names the environment variable that makes the test binary do one of the things below
@@ -23,7 +25,7 @@ func childMain(role string) int {
 	dir := os.Getenv(childDir)
 	switch role {
 	case childOpens:
-		_, err := Open(Options{Dir: dir})
+		_, err := Open(Options{Sealer: secrettest.Ring(), Dir: dir})
 		fmt.Print(err)
 		return 0
 	case childWorks:

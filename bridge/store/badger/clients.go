@@ -22,11 +22,11 @@ var clients = table[client]{
 // CreateClient stores a newly registered client. The number of unused ones is a row of its own,
 // read and written here, since the engine would not notice two inserts that each counted first.
 func (s *Store) CreateClient(ctx context.Context, registered bridge.Client, maxUnused int) error {
-	if registered.Kind != bridge.ClientRegistered {
-		return fmt.Errorf("a client of kind %q is not stored", registered.Kind)
+	if registered.Kind != bridge.ClientRegistered || registered.ID == "" {
+		return fmt.Errorf("a client of kind %q with the id %q is not stored", registered.Kind, registered.ID)
 	}
 	return s.writer.do(ctx, func(t *tx) error {
-		_, exists, err := clients.get(t, registered.ID)
+		_, exists, err := clients.get(t, t.foreign(registered.ID))
 		if err != nil {
 			return err
 		}
@@ -40,7 +40,7 @@ func (s *Store) CreateClient(ctx context.Context, registered bridge.Client, maxU
 		if unused >= maxUnused {
 			return bridge.ErrFull
 		}
-		if err := clients.put(t, registered.ID, nil, &client{Client: registered}, registered.CreatedAt); err != nil {
+		if err := clients.put(t, t.foreign(registered.ID), nil, &client{Client: registered}, registered.CreatedAt); err != nil {
 			return err
 		}
 		return save(t, unusedClientsKey, unused+1)
@@ -50,17 +50,18 @@ func (s *Store) CreateClient(ctx context.Context, registered bridge.Client, maxU
 // PutClient stores or replaces what a client's document says. Such a client is not counted among the
 // unused registrations: it is stored for a person who decides, not for whoever asks.
 func (s *Store) PutClient(ctx context.Context, described bridge.Client, now time.Time) error {
-	if described.Kind != bridge.ClientDocument {
-		return fmt.Errorf("a client of kind %q does not come from a document", described.Kind)
+	if described.Kind != bridge.ClientDocument || described.ID == "" {
+		return fmt.Errorf("a client of kind %q with the id %q does not come from a document", described.Kind, described.ID)
 	}
 	return s.writer.do(ctx, func(t *tx) error {
-		stored, found, err := clients.get(t, described.ID)
+		id := t.foreign(described.ID)
+		stored, found, err := clients.get(t, id)
 		if err != nil {
 			return err
 		}
 		next := client{Client: described, Used: true}
 		if !found {
-			return clients.put(t, described.ID, nil, &next, now)
+			return clients.put(t, id, nil, &next, now)
 		}
 		if stored.Kind != bridge.ClientDocument {
 			return bridge.ErrConflict
@@ -72,7 +73,7 @@ func (s *Store) PutClient(ctx context.Context, described bridge.Client, now time
 		if described.UnusedUntil.After(stored.UnusedUntil) {
 			next.UnusedUntil = described.UnusedUntil
 		}
-		return clients.put(t, described.ID, &stored, &next, now)
+		return clients.put(t, id, &stored, &next, now)
 	})
 }
 
@@ -80,7 +81,7 @@ func (s *Store) PutClient(ctx context.Context, described bridge.Client, now time
 // ended, whether or not Sweep came by.
 func (s *Store) Client(ctx context.Context, id string, now time.Time) (bridge.Client, error) {
 	return read(ctx, s, func(t *tx) (bridge.Client, error) {
-		stored, found, err := clients.get(t, id)
+		stored, found, err := clients.get(t, t.foreign(id))
 		if err != nil {
 			return bridge.Client{}, err
 		}
@@ -98,7 +99,8 @@ func (c *client) past(now time.Time) bool {
 // keepClient notes that a code of a stored client was redeemed, and keeps it at least until
 // the given time.
 func keepClient(t *tx, id string, until, now time.Time) error {
-	stored, found, err := clients.get(t, id)
+	row := t.foreign(id)
+	stored, found, err := clients.get(t, row)
 	if err != nil || !found {
 		return err // not found: a configured client
 	}
@@ -112,13 +114,13 @@ func keepClient(t *tx, id string, until, now time.Time) error {
 			return err
 		}
 	}
-	return clients.put(t, id, &stored, &kept, now)
+	return clients.put(t, row, &stored, &kept, now)
 }
 
 // sweepClient removes a client past its time, or looks again a day later when a grant of it has
 // not ended.
 func sweepClient(t *tx, id string, stored *client, now time.Time) (bool, error) {
-	if hasOpenGrant(t, id) {
+	if hasOpenGrant(t, stored.ID) {
 		kept := *stored
 		kept.UnusedUntil = now.Add(24 * time.Hour)
 		return false, clients.put(t, id, stored, &kept, now)
@@ -132,7 +134,7 @@ func sweepClient(t *tx, id string, stored *client, now time.Time) (bool, error) 
 
 // hasOpenGrant reports whether a client has a grant that has not ended.
 func hasOpenGrant(t *tx, clientID string) bool {
-	for range t.suffixes(indexOpenGrants+foreign(clientID), "") {
+	for range t.suffixes(indexOpenGrants+t.foreign(clientID), "") {
 		return true
 	}
 	return false

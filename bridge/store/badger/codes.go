@@ -93,7 +93,7 @@ func unissued(t *tx, issue bridge.Issue) error {
 }
 
 func putConsent(t *tx, consent bridge.Consent, now time.Time) error {
-	id := consentID(consent.PersonID, consent.ClientID, consent.RedirectURI, consent.Resource)
+	id := t.consentID(consent.PersonID, consent.ClientID, consent.RedirectURI, consent.Resource)
 	before, found, err := consents.get(t, id)
 	if err != nil {
 		return err

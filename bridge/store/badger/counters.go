@@ -39,7 +39,7 @@ func (s *Store) Hit(ctx context.Context, key string, limit int, window time.Dura
 		return bridge.Count{}, fmt.Errorf("counting in a window of %s is not possible", window)
 	}
 	return write(ctx, s, func(t *tx) (bridge.Count, error) {
-		stored, found, err := counters.get(t, foreign(key))
+		stored, found, err := counters.get(t, t.foreign(key))
 		if err != nil {
 			return bridge.Count{}, err
 		}
@@ -54,16 +54,16 @@ func (s *Store) Hit(ctx context.Context, key string, limit int, window time.Dura
 		next.N++
 		count.N++
 		if !found {
-			return count, counters.put(t, foreign(key), nil, &next, now)
+			return count, counters.put(t, t.foreign(key), nil, &next, now)
 		}
-		return count, counters.put(t, foreign(key), &stored, &next, now)
+		return count, counters.put(t, t.foreign(key), &stored, &next, now)
 	})
 }
 
 // Peek tells what Hit would find, without counting. ResetAt is zero when no window is running.
 func (s *Store) Peek(ctx context.Context, key string, limit int, now time.Time) (bridge.Count, error) {
 	return read(ctx, s, func(t *tx) (bridge.Count, error) {
-		stored, _, err := counters.get(t, foreign(key))
+		stored, _, err := counters.get(t, t.foreign(key))
 		if err != nil {
 			return bridge.Count{}, err
 		}
@@ -77,11 +77,11 @@ func (s *Store) Peek(ctx context.Context, key string, limit int, now time.Time) 
 // ResetCount forgets the counter.
 func (s *Store) ResetCount(ctx context.Context, key string) error {
 	return s.writer.do(ctx, func(t *tx) error {
-		stored, found, err := counters.get(t, foreign(key))
+		stored, found, err := counters.get(t, t.foreign(key))
 		if err != nil || !found {
 			return err
 		}
-		counters.remove(t, foreign(key), &stored)
+		counters.remove(t, t.foreign(key), &stored)
 		return nil
 	})
 }

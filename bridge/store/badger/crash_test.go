@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
 )
 
 const crashRounds = 20
@@ -22,7 +23,7 @@ const crashRounds = 20
 // work connects, rotates and revokes on eight goroutines until the process is killed, and prints
 // a line for each step once the store has acknowledged it.
 func work(dir string) int {
-	s, err := Open(Options{Dir: dir})
+	s, err := Open(Options{Sealer: secrettest.Ring(), Dir: dir})
 	if err != nil {
 		fmt.Println("cannot open:", err)
 		return 1
@@ -197,7 +198,7 @@ func checkWhole(t *testing.T, s *Store) {
 	t.Helper()
 	want, got := map[string]bool{}, map[string]bool{}
 	must(t, s.db.View(func(txn *engine.Txn) error {
-		t := &tx{txn: txn}
+		t := &tx{txn: txn, seal: s.seal}
 		for key := range t.suffixes("index/", "") {
 			got["index/"+key] = true
 		}
@@ -224,7 +225,7 @@ func indexOf[T any](records table[T]) func(*tx, map[string]bool) error {
 			if err != nil {
 				return err
 			}
-			for _, key := range records.indexKeys(id, &record) {
+			for _, key := range records.indexKeys(t, id, &record) {
 				keys[key] = true
 			}
 		}

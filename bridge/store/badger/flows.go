@@ -14,7 +14,7 @@ const sessionKept = 24 * time.Hour
 
 var flows = table[bridge.Flow]{
 	kind: "flow",
-	index: func(id string, f *bridge.Flow) []string {
+	index: func(_ *tx, id string, f *bridge.Flow) []string {
 		if len(f.SignIn.Session) == 0 {
 			return nil
 		}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
 )
 
 // TestStore_OP05_realFullDisk runs fill on a small file system of its own.
@@ -40,7 +41,7 @@ func fill(mount string) int {
 }
 
 func fullDisk(mount string) error {
-	s, err := Open(Options{Dir: filepath.Join(mount, "store")})
+	s, err := Open(Options{Sealer: secrettest.Ring(), Dir: filepath.Join(mount, "store")})
 	if err != nil {
 		return err
 	}
@@ -56,7 +57,7 @@ func fullDisk(mount string) error {
 		if err := refusesWrites(ctx, s); err != nil {
 			return fmt.Errorf("with %d bytes left: %w", left, err)
 		}
-		if _, err := Open(Options{Dir: filepath.Join(mount, "other")}); err == nil || !strings.Contains(err.Error(), "are needed") {
+		if _, err := Open(Options{Sealer: secrettest.Ring(), Dir: filepath.Join(mount, "other")}); err == nil || !strings.Contains(err.Error(), "are needed") {
 			return fmt.Errorf("opening with %d bytes left: %w", left, err)
 		}
 		if err := os.Remove(ballast); err != nil {

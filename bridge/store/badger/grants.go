@@ -21,25 +21,25 @@ const (
 
 var grants = table[bridge.Grant]{
 	kind: "grant",
-	index: func(id string, g *bridge.Grant) []string {
+	index: func(t *tx, id string, g *bridge.Grant) []string {
 		when := newestFirst(g.CreatedAt)
 		keys := []string{
 			indexGrants + when + id,
-			indexPersonGrants + foreign(g.Person.ID()) + when + id,
-			indexClientGrants + foreign(g.ClientID) + when + id,
+			indexPersonGrants + t.foreign(g.Person.ID()) + when + id,
+			indexClientGrants + t.foreign(g.ClientID) + when + id,
 		}
 		if g.Status == bridge.GrantEnded {
 			return keys
 		}
-		keys = append(keys, indexOpenGrants+foreign(g.ClientID)+id)
+		keys = append(keys, indexOpenGrants+t.foreign(g.ClientID)+id)
 		if !g.Lapses.IsZero() {
 			keys = append(keys, indexLapses+oldestFirst(g.Lapses)+id)
 		}
 		if g.Link != "" {
-			keys = append(keys, indexLinkGrants+foreign(g.Link)+id)
+			keys = append(keys, indexLinkGrants+t.foreign(g.Link)+id)
 		}
 		if g.Identity != "" {
-			keys = append(keys, indexIdentGrants+foreign(g.Identity)+id)
+			keys = append(keys, indexIdentGrants+t.foreign(g.Identity)+id)
 		}
 		return keys
 	},
@@ -56,8 +56,8 @@ var consents = table[bridge.Consent]{
 	due:  func(c *bridge.Consent) time.Time { return c.GivenAt.Add(consentKept) },
 }
 
-func consentID(personID, clientID, redirectURI, resource string) string {
-	return foreign(foreign(personID) + foreign(clientID) + foreign(redirectURI) + foreign(resource))
+func (t *tx) consentID(personID, clientID, redirectURI, resource string) string {
+	return t.foreign(personID, clientID, redirectURI, resource)
 }
 
 // Grant returns a grant in any state.
@@ -165,7 +165,7 @@ func (s *Store) RevokeToken(ctx context.Context, grantID, tokenID string, expire
 // Consent returns the remembered yes of a person.
 func (s *Store) Consent(ctx context.Context, personID, clientID, redirectURI, resource string) (bridge.Consent, error) {
 	return read(ctx, s, func(t *tx) (bridge.Consent, error) {
-		consent, found, err := consents.get(t, consentID(personID, clientID, redirectURI, resource))
+		consent, found, err := consents.get(t, t.consentID(personID, clientID, redirectURI, resource))
 		if err == nil && !found {
 			err = bridge.ErrNotFound
 		}
@@ -187,9 +187,9 @@ func (s *Store) Grants(ctx context.Context, personID, clientID, after string, li
 		index := indexGrants
 		switch {
 		case personID != "":
-			index = indexPersonGrants + foreign(personID)
+			index = indexPersonGrants + t.foreign(personID)
 		case clientID != "":
-			index = indexClientGrants + foreign(clientID)
+			index = indexClientGrants + t.foreign(clientID)
 		}
 		var page []bridge.Grant
 		for suffix := range t.suffixes(index, from) {

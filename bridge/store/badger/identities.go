@@ -14,14 +14,14 @@ const identityKept = 24 * time.Hour
 
 var identities = table[bridge.IdentitySession]{
 	kind: "identity",
-	index: func(id string, i *bridge.IdentitySession) []string {
+	index: func(t *tx, id string, i *bridge.IdentitySession) []string {
 		if !i.EndedAt.IsZero() {
 			return nil
 		}
-		issuer := foreign(i.Person.Source)
-		keys := []string{indexSubjects + issuer + foreign(i.Person.Subject) + id}
+		issuer := t.foreign(i.Person.Source)
+		keys := []string{indexSubjects + issuer + t.foreign(i.Person.Subject) + id}
 		if i.SID != "" {
-			keys = append(keys, indexSIDs+issuer+foreign(i.SID)+id)
+			keys = append(keys, indexSIDs+issuer+t.foreign(i.SID)+id)
 		}
 		return keys
 	},
@@ -79,9 +79,9 @@ func mustIdentity(t *tx, id string) (bridge.IdentitySession, error) {
 // OpenIdentities returns the sessions of a subject, or of a sid where no subject is named.
 func (s *Store) OpenIdentities(ctx context.Context, issuer, subject, sid string) ([]bridge.IdentitySession, error) {
 	return read(ctx, s, func(t *tx) ([]bridge.IdentitySession, error) {
-		index := indexSubjects + foreign(issuer) + foreign(subject)
+		index := indexSubjects + t.foreign(issuer) + t.foreign(subject)
 		if subject == "" {
-			index = indexSIDs + foreign(issuer) + foreign(sid)
+			index = indexSIDs + t.foreign(issuer) + t.foreign(sid)
 		}
 		var open []bridge.IdentitySession
 		for id := range t.suffixes(index, "") {
@@ -132,7 +132,7 @@ func (s *Store) UpdateIdentity(
 // narrowGrants cuts the grants of a session down to its admission and returns those that ended by it.
 func narrowGrants(t *tx, identity bridge.IdentitySession, now time.Time) ([]bridge.Grant, error) {
 	var over []bridge.Grant
-	for _, id := range slices.Collect(t.suffixes(indexIdentGrants+foreign(identity.ID), "")) {
+	for _, id := range slices.Collect(t.suffixes(indexIdentGrants+t.foreign(identity.ID), "")) {
 		grant, err := mustGrant(t, id)
 		if err != nil {
 			return nil, err
@@ -166,7 +166,7 @@ func (s *Store) EndIdentity(
 		if err := identities.put(t, id, &before, &after, now); err != nil {
 			return severed[bridge.IdentitySession]{}, err
 		}
-		over, err := endGrantsOf(t, indexIdentGrants+foreign(id), reason, now)
+		over, err := endGrantsOf(t, indexIdentGrants+t.foreign(id), reason, now)
 		return severed[bridge.IdentitySession]{after, over, true}, err
 	})
 	return result.what, result.grants, result.now, err
@@ -178,7 +178,7 @@ func endUnusedIdentity(t *tx, id string, now time.Time) error {
 	if id == "" {
 		return nil
 	}
-	for of := range t.suffixes(indexIdentGrants+foreign(id), "") {
+	for of := range t.suffixes(indexIdentGrants+t.foreign(id), "") {
 		grant, err := mustGrant(t, of)
 		if err != nil || grant.Status != bridge.GrantEnded { // the scan does not see what this write has ended
 			return err

@@ -3,14 +3,12 @@ package badger
 import (
 	"encoding/binary"
 	"time"
-
-	"github.com/abilityai/trinity-bridge/bridge"
 )
 
 // Rows are stored under "<kind>/<id>", index rows under "index/<name>/<parts>". A part that comes
-// from outside (client ids are URLs, persons come from anywhere) goes into an index key as its
-// hash, so that every part but the last has a fixed length and no value can reach into another's
-// range.
+// from outside (client ids are URLs, persons come from anywhere) goes into a key as its keyed hash,
+// so that a key tells nothing, every part but the last has a fixed length, and no value can reach
+// into another's range.
 const (
 	schemaKey         = "meta/schema"
 	deploymentKey     = "meta/deployment"
@@ -34,7 +32,8 @@ const (
 	indexPersonKeys   = "index/revocations-of/"   // person, grant
 	indexGrantAudit   = "index/audit-of-grant/"   // grant, audit id
 	timeBytes         = 12
-	indexMark         = string(rune(recordVersion)) // the value of an index row
+	foreignBytes      = 16
+	indexMark         = "\x01" // the value of an index row
 )
 
 // oldestFirst is a key part that sorts by time: seconds, then nanoseconds, big-endian. Nanoseconds
@@ -57,5 +56,17 @@ func invert(part string) string {
 	return string(inverted)
 }
 
-// foreign is the key part of a value that comes from outside.
-func foreign(value string) string { return bridge.HashOf(value).String() }
+// foreign is the key part of values that come from outside, which it does not show. Hashes without
+// a key would: an e-mail address is found by trying addresses. What two outsiders give for one and
+// two parts never meets, since each part is hashed by itself first.
+func (t *tx) foreign(values ...string) string {
+	joined := values[0]
+	if len(values) > 1 {
+		joined = ""
+		for _, value := range values {
+			joined += t.foreign(value)
+		}
+	}
+	mac := t.seal.MAC("index", joined)
+	return string(mac[:foreignBytes])
+}

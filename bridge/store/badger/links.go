@@ -11,10 +11,10 @@ import (
 
 var links = table[bridge.Link]{
 	kind: "link",
-	index: func(id string, l *bridge.Link) []string {
+	index: func(t *tx, id string, l *bridge.Link) []string {
 		keys := []string{indexLinks + newestFirst(l.CreatedAt) + id}
 		if l.Live() {
-			keys = append(keys, indexPersonLink+foreign(l.Person.ID())+id)
+			keys = append(keys, indexPersonLink+t.foreign(l.Person.ID())+id)
 		}
 		return keys
 	},
@@ -76,7 +76,7 @@ func mustLink(t *tx, id string) (bridge.Link, error) {
 }
 
 func liveLink(t *tx, personID string) (bridge.Link, error) {
-	for id := range t.suffixes(indexPersonLink+foreign(personID), "") {
+	for id := range t.suffixes(indexPersonLink+t.foreign(personID), "") {
 		return mustLink(t, id)
 	}
 	return bridge.Link{}, bridge.ErrNotFound
@@ -145,7 +145,7 @@ func (s *Store) EndLink(ctx context.Context, id string, reason bridge.EndReason,
 		if err := links.put(t, id, &link, &after, now); err != nil {
 			return severed[bridge.Link]{}, err
 		}
-		over, err := endGrantsOf(t, indexLinkGrants+foreign(id), bridge.EndUnlinked, now)
+		over, err := endGrantsOf(t, indexLinkGrants+t.foreign(id), bridge.EndUnlinked, now)
 		return severed[bridge.Link]{after, over, true}, err
 	})
 	return result.what, result.grants, result.now, err

@@ -14,6 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/secret"
+	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
 )
 
 func TestOpen_OP03_settingsInForce(t *testing.T) {
@@ -53,7 +55,7 @@ func TestOpen_OP04_secondHandle(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := openClosed(t, Options{Dir: dir})
-	_, err := Open(Options{Dir: dir})
+	_, err := Open(Options{Sealer: secrettest.Ring(), Dir: dir})
 	if !errors.Is(err, ErrInUse) {
 		t.Fatalf("got %v, want ErrInUse", err)
 	}
@@ -92,7 +94,7 @@ func TestOpen_OP06_fullDisk(t *testing.T) {
 	t.Parallel()
 	dir := filledStore(t)
 	before := fileNames(t, dir)
-	opts := Options{Dir: dir, freeSpace: func(string) (uint64, error) { return 3 << 20, nil }}
+	opts := Options{Sealer: secrettest.Ring(), Dir: dir, freeSpace: func(string) (uint64, error) { return 3 << 20, nil }}
 	_, err := Open(opts)
 	wantSaid(t, err, "3 MiB are free", "at least 64 MiB are needed")
 	opts.freeSpace = func(string) (uint64, error) { return 0, errors.New("cannot tell") }
@@ -125,7 +127,7 @@ func TestOpen_OP20_unreadableIsNeverReplaced(t *testing.T) {
 			tt.damage(t, dir)
 			before := fileNames(t, dir)
 			for range 10 {
-				_, err := Open(Options{Dir: dir})
+				_, err := Open(Options{Sealer: secrettest.Ring(), Dir: dir})
 				wantSaid(t, err, tt.says)
 			}
 			for _, name := range before {
@@ -144,8 +146,16 @@ func TestOpen_OP19_schema(t *testing.T) {
 		edit func(*tx) error
 		says string
 	}{
-		{"newer", func(t *tx) error { return save(t, schemaKey, schema{Version: schemaVersion + 1}) }, "written by a newer version of this program (schema 2, this one knows 1)"},
-		{"unknown", func(t *tx) error { return save(t, schemaKey, schema{}) }, "schema 0 is not known"},
+		{"newer", func(t *tx) error { return saveSchema(t, schema{Version: schemaVersion + 1}) }, "written by a newer version of this program (schema 3, this one knows 2)"},
+		{"unknown", func(t *tx) error { return saveSchema(t, schema{}) }, "schema 0 is not known"},
+		{"OP-13/another master secret", func(t *tx) error {
+			ring, err := secret.NewKeyring(make([]byte, secret.MinMasterBytes))
+			if err != nil {
+				return err
+			}
+			_, wrapped, err := ring.NewRowKey()
+			return errors.Join(err, saveSchema(t, schema{Version: schemaVersion, RowKey: wrapped}))
+		}, ErrSealed.Error()},
 		{"absent", func(t *tx) error { t.remove(schemaKey); return nil }, "no schema version"},
 		{"record of another version", func(t *tx) error { return t.put(schemaKey, []byte("\x02{}"), 0) }, "version 2 is not known"},
 		{"no record", func(t *tx) error { return t.put(schemaKey, []byte("\x01"), 0) }, "reading a record"},
@@ -157,9 +167,9 @@ func TestOpen_OP19_schema(t *testing.T) {
 			s := openStore(t, Options{Dir: dir})
 			must(t, s.writer.do(t.Context(), tt.edit))
 			must(t, s.Close())
-			_, err := Open(Options{Dir: dir})
+			_, err := Open(Options{Sealer: secrettest.Ring(), Dir: dir})
 			wantSaid(t, err, tt.says)
-			_, err = Open(Options{Dir: dir}) // and it was closed properly
+			_, err = Open(Options{Sealer: secrettest.Ring(), Dir: dir}) // and it was closed properly
 			wantSaid(t, err, tt.says)
 		})
 	}
@@ -167,11 +177,11 @@ func TestOpen_OP19_schema(t *testing.T) {
 
 func TestOpen_folder(t *testing.T) {
 	t.Parallel()
-	_, err := Open(Options{})
+	_, err := Open(Options{Sealer: secrettest.Ring()})
 	wantSaid(t, err, "no folder is named")
 	file := filepath.Join(t.TempDir(), "file")
 	must(t, os.WriteFile(file, nil, 0o600))
-	_, err = Open(Options{Dir: file})
+	_, err = Open(Options{Sealer: secrettest.Ring(), Dir: file})
 	wantSaid(t, err, "making the store's folder")
 	dir := filepath.Join(t.TempDir(), "a", "store")
 	openClosed(t, Options{Dir: dir})
@@ -180,6 +190,14 @@ func TestOpen_folder(t *testing.T) {
 	if info.Mode().Perm() != 0o700 {
 		t.Errorf("the folder has mode %o", info.Mode().Perm())
 	}
+}
+
+// saveSchema stores the schema as unlock does, in clear.
+func saveSchema(t *tx, s schema) error {
+	plain := &tx{txn: t.txn}
+	err := save(plain, schemaKey, s)
+	t.changes = plain.changes
+	return err
 }
 
 // filledStore makes a closed store with 100 kB of rows, and returns its folder.

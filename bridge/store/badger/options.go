@@ -7,6 +7,8 @@ import (
 
 	engine "github.com/dgraph-io/badger/v4"
 	engineoptions "github.com/dgraph-io/badger/v4/options"
+
+	"github.com/abilityai/trinity-bridge/bridge"
 )
 
 // DefaultFreeSpaceFloor is the free space, in bytes, below which the store takes no writes: four
@@ -25,13 +27,14 @@ const (
 	inlineBytes    = 256 << 10 // longer values would go to the value log, which nothing here ever collects
 	cacheBytes     = 16 << 20  // for blocks and again for indexes
 	maxKeyBytes    = 1 << 10
-	maxRecordBytes = inlineBytes - 1
+	maxRecordBytes = inlineBytes - 1<<10 // before sealing, which adds 41
 )
 
 // Options say where the store is and whom it talks to.
 type Options struct {
-	Dir    string       // made with mode 0700 when it does not exist
-	Logger *slog.Logger // nil logs nothing
+	Dir    string        // made with mode 0700 when it does not exist
+	Sealer bridge.Sealer // wraps the key that every row is sealed under
+	Logger *slog.Logger  // nil logs nothing
 	// FreeSpaceFloor is in bytes; 0 means DefaultFreeSpaceFloor.
 	FreeSpaceFloor uint64
 
@@ -41,6 +44,9 @@ type Options struct {
 func (o Options) withDefaults() (Options, error) {
 	if o.Dir == "" {
 		return o, errors.New("opening the store: no folder is named")
+	}
+	if o.Sealer == nil {
+		return o, errors.New("opening the store: nothing seals its rows")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

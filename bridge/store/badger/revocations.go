@@ -9,10 +9,10 @@ import (
 
 var revocations = table[bridge.KeyRevocation]{
 	kind: "revocation",
-	index: func(id string, r *bridge.KeyRevocation) []string {
+	index: func(t *tx, id string, r *bridge.KeyRevocation) []string {
 		return []string{
 			indexRevocations + oldestFirst(r.DueAt) + id,
-			indexPersonKeys + foreign(r.PersonID) + id,
+			indexPersonKeys + t.foreign(r.PersonID) + id,
 		}
 	},
 }
@@ -28,7 +28,7 @@ func (s *Store) DueKeyRevocations(ctx context.Context, now time.Time, limit int)
 func (s *Store) KeyRevocationsOf(ctx context.Context, personID string) ([]bridge.KeyRevocation, error) {
 	return read(ctx, s, func(t *tx) ([]bridge.KeyRevocation, error) {
 		var list []bridge.KeyRevocation
-		for id := range t.suffixes(indexPersonKeys+foreign(personID), "") {
+		for id := range t.suffixes(indexPersonKeys+t.foreign(personID), "") {
 			revocation, found, err := revocations.get(t, id)
 			if err != nil {
 				return nil, err

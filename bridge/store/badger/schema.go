@@ -11,16 +11,18 @@ import (
 )
 
 // schemaVersion is the layout of keys and records this program reads and writes.
-const schemaVersion = 1
+const schemaVersion = 2
 
+// schema is the one row that is stored in clear.
 type schema struct {
-	Version int `json:"version"`
+	Version int    `json:"version"`
+	RowKey  []byte `json:"row_key,omitzero"` // seals all others; wrapped under the master secret
 }
 
-// checkSchema accepts this program's layout, gives it to an empty store, and refuses anything else
-// (OP-19).
-func checkSchema(db *engine.DB) error {
-	return db.Update(func(txn *engine.Txn) error {
+// unlock accepts this program's layout, gives it to an empty store, and refuses anything else
+// (OP-19). It returns the key of the rows, which another master secret does not open (OP-13).
+func unlock(db *engine.DB, sealer bridge.Sealer) (key bridge.RowKey, err error) {
+	err = db.Update(func(txn *engine.Txn) error {
 		t := &tx{txn: txn}
 		var stored schema
 		found, err := load(t, schemaKey, &stored)
@@ -28,16 +30,27 @@ func checkSchema(db *engine.DB) error {
 			return fmt.Errorf("reading the schema version: %w", err)
 		}
 		if found {
-			return stored.check()
+			if err := stored.check(); err != nil {
+				return err
+			}
+			if key, err = sealer.OpenRowKey(stored.RowKey); err != nil {
+				return fmt.Errorf("%w: %w", ErrSealed, err)
+			}
+			return nil
 		}
 		for range t.suffixes("", "") {
 			return errors.New("it holds data but no schema version: it is damaged or belongs to another program")
 		}
-		if err := save(t, schemaKey, schema{Version: schemaVersion}); err != nil {
+		made := schema{Version: schemaVersion}
+		if key, made.RowKey, err = sealer.NewRowKey(); err != nil {
+			return err
+		}
+		if err := save(t, schemaKey, made); err != nil {
 			return err
 		}
 		return t.apply()
 	})
+	return key, err
 }
 
 func (s schema) check() error {

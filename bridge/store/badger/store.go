@@ -18,9 +18,13 @@ import (
 // ErrInUse says that another process, or another Store of this one, has the folder open.
 var ErrInUse = errors.New("in use by another process")
 
+// ErrSealed says that the master secret is not the one the store was made with.
+var ErrSealed = errors.New("the configured secret is not the one this store was made with: nothing in it can be opened, and nothing was changed")
+
 // Store is bridge.Store in one folder.
 type Store struct {
 	db     *engine.DB
+	seal   bridge.RowKey
 	writer *writer
 	opts   Options
 
@@ -55,11 +59,12 @@ func Open(opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := accept(db); err != nil {
+	seal, err := accept(db, opts.Sealer)
+	if err != nil {
 		return nil, fmt.Errorf("opening the store in %s: %w", opts.Dir, errors.Join(err, db.Close()))
 	}
 	space := func() error { return checkSpace(opts, opts.FreeSpaceFloor) }
-	return &Store{db: db, opts: opts, writer: newWriter(db, opts.Logger, space)}, nil
+	return &Store{db: db, seal: seal, opts: opts, writer: newWriter(db, seal, opts.Logger, space)}, nil
 }
 
 // checkFolder refuses a folder with the engine's data but without its MANIFEST: the engine would
@@ -130,15 +135,15 @@ func emptyLogFiles(dir string) []string {
 	return empty
 }
 
-// accept checks what was opened before anything is served from it.
-func accept(db *engine.DB) error {
+// accept checks what was opened before anything is served from it, and returns the key of its rows.
+func accept(db *engine.DB, sealer bridge.Sealer) (bridge.RowKey, error) {
 	if err := checkInForce(db.Opts()); err != nil {
-		return err
+		return nil, err
 	}
 	if err := checkTables(db); err != nil {
-		return fmt.Errorf("a table file is damaged; restore the store from a backup: %w", err)
+		return nil, fmt.Errorf("a table file is damaged; restore the store from a backup: %w", err)
 	}
-	return checkSchema(db)
+	return unlock(db, sealer)
 }
 
 // checkTables reads every block of every table. Later a damaged block would look like missing rows.
@@ -189,7 +194,7 @@ func read[T any](ctx context.Context, s *Store, run func(*tx) (T, error)) (T, er
 		return none, errClosed
 	}
 	err := s.db.View(func(txn *engine.Txn) (err error) {
-		result, err = run(&tx{txn: txn})
+		result, err = run(&tx{txn: txn, seal: s.seal})
 		return err
 	})
 	if err != nil {

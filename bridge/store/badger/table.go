@@ -13,7 +13,7 @@ const broomDelay = 24 * time.Hour
 type table[T any] struct {
 	kind string
 	// index returns the index keys that lead to a record; nil when there are none.
-	index func(id string, record *T) []string
+	index func(t *tx, id string, record *T) []string
 	// due returns when Sweep removes a record, the zero time for not yet; nil when it never does.
 	due func(record *T) time.Time
 	// broom lets the engine drop a record broomDelay after it was due, by the machine's clock, in
@@ -37,7 +37,7 @@ func (tb table[T]) put(t *tx, id string, old, record *T, now time.Time) error {
 	if id == "" {
 		return errors.New("a " + tb.kind + " without an id cannot be stored")
 	}
-	value, err := encode(record)
+	value, err := encode(t.seal, tb.key(id), record)
 	if err != nil {
 		return fmt.Errorf("%s: %w", tb.kind, err)
 	}
@@ -46,10 +46,10 @@ func (tb table[T]) put(t *tx, id string, old, record *T, now time.Time) error {
 		return fmt.Errorf("%s: %w", tb.kind, err)
 	}
 	gone := map[string]bool{}
-	for _, key := range tb.indexKeys(id, old) {
+	for _, key := range tb.indexKeys(t, id, old) {
 		gone[key] = true
 	}
-	for _, key := range tb.indexKeys(id, record) {
+	for _, key := range tb.indexKeys(t, id, record) {
 		if gone[key] {
 			delete(gone, key)
 			continue
@@ -67,18 +67,18 @@ func (tb table[T]) put(t *tx, id string, old, record *T, now time.Time) error {
 // remove deletes a record and its index rows.
 func (tb table[T]) remove(t *tx, id string, record *T) {
 	t.remove(tb.key(id))
-	for _, key := range tb.indexKeys(id, record) {
+	for _, key := range tb.indexKeys(t, id, record) {
 		t.remove(key)
 	}
 }
 
-func (tb table[T]) indexKeys(id string, record *T) []string {
+func (tb table[T]) indexKeys(t *tx, id string, record *T) []string {
 	if record == nil {
 		return nil
 	}
 	var keys []string
 	if tb.index != nil {
-		keys = tb.index(id, record)
+		keys = tb.index(t, id, record)
 	}
 	if tb.due != nil {
 		if due := tb.due(record); !due.IsZero() {
@@ -108,12 +108,12 @@ func load(t *tx, key string, record any) (bool, error) {
 	if err != nil || value == nil {
 		return false, err
 	}
-	return true, decode(value, record)
+	return true, decode(t.seal, key, value, record)
 }
 
 // save stores a single row that has no index.
 func save(t *tx, key string, record any) error {
-	value, err := encode(record)
+	value, err := encode(t.seal, key, record)
 	if err != nil {
 		return err
 	}

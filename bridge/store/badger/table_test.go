@@ -144,13 +144,17 @@ func expiries(t *testing.T, s *Store) map[string]time.Time {
 	return rows
 }
 
-// TestStore_OP10_atRest looks through the folder's files for what a key was made of.
+// TestStore_OP10_atRest looks through the folder's files for anything that came in.
 func TestStore_OP10_atRest(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := openStore(t, Options{Dir: dir})
 	_, err := s.Hit(t.Context(), "mailbox alice@example.com", 5, time.Hour, testTime)
 	must(t, err)
+	must(t, s.AppendAudit(t.Context(), []bridge.AuditEvent{{At: testTime, PersonID: "trinity:alice", Detail: "alice@example.com"}}))
+	must(t, s.CreateClient(t.Context(), bridge.Client{
+		ID: "https://client.example.com/id", Kind: bridge.ClientRegistered, CreatedAt: testTime, UnusedUntil: testTime.Add(time.Hour),
+	}, 10))
 	c := newConnection(s)
 	must(t, c.issue(t.Context()))
 	_, err = c.redeem(t.Context())
@@ -159,7 +163,7 @@ func TestStore_OP10_atRest(t *testing.T) {
 		for _, name := range fileNames(t, dir) {
 			content, err := os.ReadFile(filepath.Join(dir, name))
 			must(t, err)
-			for _, secret := range []string{"mailbox alice", c.code, c.token} {
+			for _, secret := range []string{"mailbox", "alice", "example", "subject", c.code, c.token} {
 				if bytes.Contains(content, []byte(secret)) {
 					t.Errorf("%s shows %q", name, secret)
 				}
@@ -167,6 +171,29 @@ func TestStore_OP10_atRest(t *testing.T) {
 		}
 		must(t, s.Close())
 	}
+}
+
+// TestStore_OP11_rowsCannotBeSwapped: the row of one grant in the place of another is no row at all.
+func TestStore_OP11_rowsCannotBeSwapped(t *testing.T) {
+	t.Parallel()
+	s := openClosed(t, Options{Dir: t.TempDir()})
+	ctx := t.Context()
+	mine, theirs := newConnection(s), newConnection(s)
+	must(t, mine.issue(ctx))
+	must(t, theirs.issue(ctx))
+	must(t, s.writer.do(ctx, func(t *tx) error {
+		value, err := t.get(grants.key(theirs.grantID))
+		if err != nil {
+			return err
+		}
+		return t.put(grants.key(mine.grantID), value, 0)
+	}))
+	_, err := s.Grant(ctx, mine.grantID)
+	wantSaid(t, err, "for another row")
+	_, err = mine.redeem(ctx)
+	wantSaid(t, err, "for another row")
+	_, err = s.Grant(ctx, theirs.grantID)
+	must(t, err)
 }
 
 // TestKeys_order: the time parts of keys sort as times do, over every length a configuration may name.

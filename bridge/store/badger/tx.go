@@ -7,6 +7,8 @@ import (
 	"time"
 
 	engine "github.com/dgraph-io/badger/v4"
+
+	"github.com/abilityai/trinity-bridge/bridge"
 )
 
 // tx is what one read or one write sees. Reads see what is committed, what the writes before this
@@ -14,6 +16,7 @@ import (
 // Changes are kept aside until the write has succeeded: a refusal leaves no trace.
 type tx struct {
 	txn     *engine.Txn
+	seal    bridge.RowKey // nil only while the row that holds it is read or written
 	changes map[string]change
 }
 

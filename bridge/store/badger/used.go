@@ -23,8 +23,8 @@ func (s *Store) UseOnce(ctx context.Context, namespace, id string, expires, now 
 	if !now.Before(expires) {
 		return false, nil
 	}
-	key := foreign(foreign(namespace) + foreign(id))
 	return write(ctx, s, func(t *tx) (bool, error) {
+		key := t.foreign(namespace, id)
 		_, found, err := usedIDs.get(t, key)
 		if err != nil || found {
 			return false, err

@@ -21,6 +21,7 @@ var errClosed = errors.New("the store is closed")
 // writer runs all writes of a store on one goroutine.
 type writer struct {
 	db    *engine.DB
+	seal  bridge.RowKey
 	log   *slog.Logger
 	space func() error // nil error: there is room to write
 
@@ -44,8 +45,8 @@ type job struct {
 	done     chan struct{}
 }
 
-func newWriter(db *engine.DB, log *slog.Logger, space func() error) *writer {
-	w := &writer{db: db, log: log, space: space, wake: make(chan struct{}, 1), stopped: make(chan struct{})}
+func newWriter(db *engine.DB, seal bridge.RowKey, log *slog.Logger, space func() error) *writer {
+	w := &writer{db: db, seal: seal, log: log, space: space, wake: make(chan struct{}, 1), stopped: make(chan struct{})}
 	go w.loop()
 	return w
 }
@@ -180,7 +181,7 @@ func (w *writer) together(batch []*job) error {
 	txn := w.db.NewTransaction(true)
 	defer txn.Discard()
 	for _, j := range batch {
-		t := &tx{txn: txn}
+		t := &tx{txn: txn, seal: w.seal}
 		j.call(t)
 		if j.err != nil || j.panicked != nil {
 			continue

@@ -1,0 +1,24 @@
+package bridge
+
+// Sealer is what a store is given to keep its rows from whoever reads its disk: secret.Keyring.
+// A store makes its row key once, when it is new, keeps it wrapped beside the rows, and unwraps it
+// at every start. So a new master secret means one row written anew, and a copy of the store
+// without the master secret shows random bytes.
+type Sealer interface {
+	// NewRowKey makes the key of a new store.
+	NewRowKey() (key RowKey, wrapped []byte, err error)
+	// OpenRowKey unwraps the key of a store. It fails when the master secret is another one.
+	OpenRowKey(wrapped []byte) (RowKey, error)
+}
+
+// RowKey seals the rows of one store.
+type RowKey interface {
+	// Seal encrypts a row for its place, the table and the key it is stored under. Nothing else opens
+	// it, so that rows cannot be swapped.
+	Seal(place string, row []byte) []byte
+	// Open decrypts what Seal made for the same place.
+	Open(place string, sealed []byte) ([]byte, error)
+	// MAC is the keyed hash of a value for one purpose: an index finds by it what it must not show
+	// (HashOf of an e-mail address is found by trying addresses).
+	MAC(purpose, value string) Hash
+}
