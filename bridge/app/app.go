@@ -21,6 +21,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/gateway"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 	"github.com/abilityai/trinity-bridge/bridge/store/badger"
+	"github.com/abilityai/trinity-bridge/bridge/store/remember"
 	"github.com/abilityai/trinity-bridge/bridge/telemetry"
 	"github.com/abilityai/trinity-bridge/bridge/token"
 	"github.com/abilityai/trinity-bridge/federation/trinity"
@@ -52,7 +53,7 @@ type Bridge struct {
 	now    func() time.Time
 	rand   io.Reader
 
-	store     bridge.Store
+	store     *remember.Store
 	ring      *secret.Keyring
 	signer    *token.Signer
 	trail     *audit.Trail
@@ -126,10 +127,11 @@ func (b *Bridge) storeFolder() string { return filepath.Join(b.config.Data, "sto
 
 // openStore opens Badger and makes sure that it is this deployment's.
 func (b *Bridge) openStore(ctx context.Context) error {
-	store, err := badger.Open(badger.Options{Dir: b.storeFolder(), Sealer: b.ring, Logger: b.log})
+	engine, err := badger.Open(badger.Options{Dir: b.storeFolder(), Sealer: b.ring, Logger: b.log})
 	if err != nil {
 		return err
 	}
+	store := remember.New(engine)
 	b.store = store
 	b.trail = audit.New(store, b.log, b.now)
 	scrapes := context.WithoutCancel(ctx) // they come after the start is over

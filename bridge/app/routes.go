@@ -106,13 +106,14 @@ func (b *Bridge) mountGateway(r *mux.Router, credentials *trinity.Credentials, r
 	b.probe = &gateway.Probe{Upstream: b.config.MCPURL, Transport: outbound.Transport(), Trail: b.trail, Log: b.log}
 	b.gateway, err = gateway.New(gateway.Options{
 		Issuer: b.config.PublicURL.String(), Upstream: b.config.MCPURL, Origins: b.config.AllowedOrigins,
-		StaticKeysOff: !b.config.StaticKeys, Tokens: b.signer, Grants: b.store, Credentials: credentials, Tools: catalogue,
+		StaticKeysOff: !b.config.StaticKeys, Tokens: b.signer, Grants: b.store.Remembered(), Credentials: credentials, Tools: catalogue,
 		Ring: b.ring, Trail: b.trail, Log: b.log, Now: b.now, Ready: b.probe.Ready, Ended: b.custodian.Wake,
 		Obtainable: registry.Obtainable, Barred: registry.Barred,
 	})
 	if err != nil {
 		return err
 	}
+	b.store.Watch(b.gateway.GrantChanged)
 	b.gateway.Mount(r)
 	return nil
 }

@@ -19,9 +19,10 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/outbound"
 	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
 	"github.com/abilityai/trinity-bridge/bridge/store/badger"
+	"github.com/abilityai/trinity-bridge/bridge/store/remember"
 )
 
-// BenchmarkGateway compares the gateway (cached token, grant read from Badger, strict reading, scope, session,
+// BenchmarkGateway compares the gateway (cached token, grant remembered, strict reading, scope, session,
 // redaction) with a bare httputil.ReverseProxy on the same transport before the same upstream, in turns within one
 // run. Client and upstream run in the same process, so CPU is what each adds to asking the upstream directly.
 func BenchmarkGateway(b *testing.B) {
@@ -30,7 +31,7 @@ func BenchmarkGateway(b *testing.B) {
 		bytes int
 	}{{"small", 300}, {"100KB", 100 << 10}} {
 		for _, kind := range []string{"json", "sse"} {
-			for _, conns := range []int{1, 16} {
+			for _, conns := range []int{1, 16, 64} {
 				b.Run(fmt.Sprintf("%s/%s/%dconn", size.name, kind, conns), func(b *testing.B) { compare(b, kind, size.bytes, conns) })
 			}
 		}
@@ -54,7 +55,7 @@ func compare(b *testing.B, kind string, size, conns int) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = store.Close() })
-	w := start(b, func(o *gateway.Options) { o.Grants = store })
+	w := start(b, func(o *gateway.Options) { o.Grants = remember.New(store).Remembered() })
 	c := w.connect("alice")
 	keepGrant(b, store, c.grant)
 	w.upstream.server.Config.Handler = http.HandlerFunc(answerOf(kind, size))

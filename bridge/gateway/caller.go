@@ -21,6 +21,8 @@ type caller struct {
 	// binding is what a session is bound to: the principal or the key, never the token's bytes, so
 	// that a session outlives a refresh (RS-27).
 	binding string
+	watch   *watch // where changes of the grant are told; nil for a static key
+	changes uint64 // how many were told there before the grant was read
 	// refund gives back the guess that a key nobody has vouched for was counted as; nil when none was.
 	refund func()
 }
@@ -112,6 +114,8 @@ func (x *exchange) identifyToken(presented secret.Token) *refusal {
 	if err != nil {
 		return unavailable("The bridge cannot check access tokens at the moment", err)
 	}
+	watch := g.watches.of(access.GrantID)
+	changes := watch.changes.Load()
 	grant, err := g.Grants.Grant(x.r.Context(), access.GrantID)
 	if errors.Is(err, bridge.ErrNotFound) {
 		return g.invalidToken("invalid_token", "the grant is gone")
@@ -119,7 +123,9 @@ func (x *exchange) identifyToken(presented secret.Token) *refusal {
 	if err != nil {
 		return unavailable("The bridge cannot read its store at the moment", err)
 	}
-	x.who = caller{grant: grant, access: access, scopes: access.Scopes.Intersect(grant.Scopes), binding: principal(grant)}
+	x.who = caller{
+		grant: grant, access: access, scopes: access.Scopes.Intersect(grant.Scopes), binding: principal(grant), watch: watch, changes: changes,
+	}
 	if why := grant.Mismatch(access.Use(), now); why != "" {
 		return g.invalidToken("invalid_token", why)
 	}

@@ -137,6 +137,7 @@ type Gateway struct {
 	guesses    *guesses
 	buffers    sync.Pool // of *[bufferBytes]byte
 	readers    sync.Pool // of *jsonrpc.Reader
+	watches    *watches
 	asking     sync.WaitGroup
 
 	// life ends with Close; listening, its child, ends with Drain too.
@@ -161,6 +162,7 @@ func New(o Options) (*Gateway, error) {
 		origins:    map[string]bool{o.Issuer: true},
 		buffers:    sync.Pool{New: func() any { return new([bufferBytes]byte) }},
 		readers:    sync.Pool{New: func() any { return new(jsonrpc.Reader) }},
+		watches:    newWatches(),
 	}
 	for _, origin := range o.Origins {
 		g.origins[origin] = true

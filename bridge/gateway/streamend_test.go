@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -125,4 +126,40 @@ func TestStream_I10_beforeTheAnswer(t *testing.T) {
 		t.Errorf("challenge %q", got.header.Get("Www-Authenticate"))
 	}
 	w.wantAudit(t, "call_refused grant_ended")
+}
+
+// TestStream_I10_cutAsTheGrantEnds: what a grant has open here is cut when its end is told, not at the next look.
+func TestStream_I10_cutAsTheGrantEnds(t *testing.T) {
+	t.Parallel()
+	w := start(t, func(o *gateway.Options) { o.Limits.Recheck = time.Hour })
+	alice, bob := w.connect("alice"), w.connect("bob")
+	w.upstream.answer(func(rw http.ResponseWriter, r *http.Request, body string) {
+		if strings.Contains(body, "initialize") {
+			mcpServer(rw, r, body)
+			return
+		}
+		events(rw, "data: {}\n\n")
+		<-r.Context().Done()
+	})
+	var open []*http.Response
+	for _, c := range []connection{alice, bob} {
+		id := w.openSession(c.token)
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			res := w.open(t.Context(), method, "/mcp", toolCall("list_agents"), bearer(c.token), session(id))
+			t.Cleanup(func() { _ = res.Body.Close() })
+			open = append(open, res)
+		}
+	}
+	w.grants.change(alice.grant.ID, func(g *bridge.Grant) { g.Status = bridge.GrantEnded })
+	w.gateway.GrantChanged(alice.grant.ID)
+	for _, res := range open[:2] {
+		_, _ = io.ReadAll(res.Body) // comes back, or the test times out
+	}
+	w.gateway.GrantChanged(bob.grant.ID) // whose grant lives
+	buf := make([]byte, 8)
+	for _, res := range open[2:] {
+		if _, err := io.ReadFull(res.Body, buf); err != nil {
+			t.Errorf("bob's stream was cut: %v", err)
+		}
+	}
 }

@@ -3,8 +3,10 @@ package gateway
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
@@ -14,12 +16,15 @@ import (
 // the grant has open is cut: not knowing is not a yes.
 const maxBlind = 2
 
-// vigil looks in on a call every Limits.Recheck while it lasts. Most calls are over before its
-// first look and cost it a timer.
+// vigil looks in on a call every Limits.Recheck while it lasts, and at once when its grant changes.
+// Most calls are over before its first look and cost it a timer.
 type vigil struct {
 	x      *exchange
 	cancel context.CancelCauseFunc
 	since  time.Time
+
+	watch      *watch // who keeps it
+	prev, next *vigil // its neighbours there
 
 	mu     sync.Mutex
 	timer  *time.Timer
@@ -29,11 +34,69 @@ type vigil struct {
 	blind  int
 }
 
+// watch keeps the vigils of some grants in a ring, of which it holds the one that stands for none.
+type watch struct {
+	changes atomic.Uint64 // of these grants, as far as was told
+	mu      sync.Mutex
+	ring    vigil
+}
+
+// watches are all that goes on, spread so that calls seldom wait for each other here.
+type watches struct {
+	seed  maphash.Seed
+	parts [16]watch
+}
+
+func newWatches() *watches {
+	w := &watches{seed: maphash.MakeSeed()}
+	for i := range w.parts {
+		ring := &w.parts[i].ring
+		ring.prev, ring.next = ring, ring
+	}
+	return w
+}
+
+func (w *watches) of(grantID string) *watch {
+	return &w.parts[maphash.String(w.seed, grantID)%uint64(len(w.parts))]
+}
+
+// add reports whether nothing has changed since there were so many changes.
+func (w *watch) add(v *vigil, changes uint64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	v.watch, v.prev, v.next = w, &w.ring, w.ring.next
+	v.prev.next, v.next.prev = v, v
+	return w.changes.Load() == changes
+}
+
+func (w *watch) remove(v *vigil) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	v.prev.next, v.next.prev = v.next, v.prev
+}
+
+// GrantChanged looks at once at all that a grant has open here: what it may no longer have is cut
+// (I10). The look happens behind whoever changed the grant.
+func (g *Gateway) GrantChanged(grantID string) {
+	w := g.watches.of(grantID)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.changes.Add(1)
+	for v := w.ring.next; v != &w.ring; v = v.next {
+		if v.x.who.grant.ID == grantID {
+			go v.look()
+		}
+	}
+}
+
 func (x *exchange) watch(cancel context.CancelCauseFunc) *vigil {
 	v := &vigil{x: x, cancel: cancel, since: time.Now()}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.timer = time.AfterFunc(x.g.Limits.Recheck, v.look)
+	if w := x.who.watch; w != nil && !w.add(v, x.who.changes) {
+		go v.look() // what the call was allowed by may have changed before anybody could be told
+	}
 	return v
 }
 
@@ -46,6 +109,9 @@ func (v *vigil) begun(answer *messages) {
 
 // end stops the vigil. A look that is under way finishes, and changes nothing any more.
 func (v *vigil) end() {
+	if v.watch != nil {
+		v.watch.remove(v)
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.over = true
