@@ -8,7 +8,7 @@
 //	revoked, expired or refused → Grant (ended) → KeyRevocation until Trinity confirms
 //
 // It imports nothing of ours. Every other package imports it; the stores under bridge/store
-// import nothing else. Rules that both stores must apply inside their transactions (is this
-// code use good, may this flow still move) are methods of the types here, so that two engines
-// cannot come to two answers.
+// import nothing else. Rules that stores must apply inside their transactions (is this code use good, may
+// this flow still move) are methods of the types here; what a transaction reads and changes is said once
+// for all engines in bridge/store/rows. So two engines cannot come to two answers.
 package bridge

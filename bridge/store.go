@@ -209,6 +209,22 @@ type AuditStore interface {
 	AuditTrail(ctx context.Context, grantID string, limit int) ([]AuditEvent, error)
 }
 
+// GrantWatch tells whoever keeps copies of grants when a copy is no longer good.
+type GrantWatch interface {
+	// WatchGrants has changed called with the id of each grant that was changed by anything but a use or a
+	// rotation: ended, became live, a token revoked, started anew. An empty id stands for every grant:
+	// some changes may have gone unseen. For a change made through this store the call comes before the
+	// change is acknowledged; for one made on another replica within 2 s, and while the other replicas
+	// cannot be heard of, an empty id comes at least every 2 s.
+	//
+	// A copy read before the call may be older than the change: who reads a grant while changed is called
+	// with its id must not keep what it read. LastUsedAt and Lapses of a copy may be older than stored, so a
+	// copy is good for a yes, and a no is read from the store.
+	//
+	// changed is called by many goroutines, must not block and must not call the store. stop ends the calls.
+	WatchGrants(changed func(grantID string)) (stop func())
+}
+
 // Deployment is what a store remembers about whom it belongs to.
 type Deployment struct {
 	ID        string    `json:"id"`
@@ -229,6 +245,7 @@ type Store interface {
 	CounterStore
 	ReplayStore
 	AuditStore
+	GrantWatch
 
 	// Deployment returns ErrNotFound in a new store.
 	Deployment(ctx context.Context) (Deployment, error)
@@ -239,6 +256,10 @@ type Store interface {
 	// year but for grants of StartGrant, which would start again, ended identity sessions after a day,
 	// consents 13 months after they were given last.
 	Sweep(ctx context.Context, now time.Time, limit int) (int, error)
+	// Lead runs work while this process is the one of all replicas that does what is to be done once, and
+	// returns when ctx ends. Work's context ends when another one may lead; it runs again when this one
+	// leads again. With one process it just runs.
+	Lead(ctx context.Context, work func(context.Context))
 	// Ping reports whether the store takes writes.
 	Ping(ctx context.Context) error
 	Close() error

@@ -216,7 +216,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	go func() { failed <- operator.Serve(b.operatorListener) }()
 
 	var workers sync.WaitGroup
-	for _, work := range []func(context.Context){b.trail.Run, b.probe.Run, b.custodian.Run, b.signer.Run, b.sweep} {
+	for _, work := range []func(context.Context){b.trail.Run, b.probe.Run, b.signer.Run, b.lead} {
 		workers.Go(func() { work(background) })
 	}
 	var err error
@@ -250,6 +250,17 @@ func (b *Bridge) server(base context.Context, handler http.Handler) *http.Server
 		BaseContext: func(net.Listener) context.Context { return base },
 		ErrorLog:    slog.NewLogLogger(b.log.Handler(), slog.LevelDebug),
 	}
+}
+
+// lead does what one of all replicas does.
+func (b *Bridge) lead(ctx context.Context) {
+	b.store.Lead(ctx, func(ctx context.Context) {
+		var workers sync.WaitGroup
+		for _, work := range []func(context.Context){b.custodian.Run, b.sweep} {
+			workers.Go(func() { work(ctx) })
+		}
+		workers.Wait()
+	})
 }
 
 // sweep deletes rows past their time, a bounded number at a time.

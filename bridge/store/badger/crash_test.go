@@ -16,6 +16,7 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
+	"github.com/abilityai/trinity-bridge/bridge/store/rows"
 )
 
 const crashRounds = 20
@@ -161,13 +162,10 @@ func checkAcknowledged(t *testing.T, s *Store, id string, a *acknowledged) {
 	grant, err := s.Grant(ctx, id)
 	must(t, err)
 	if a.ended {
-		queued, err := read(ctx, s, func(t *tx) (bool, error) {
-			_, found, err := revocations.get(t, id)
-			return found, err
-		})
+		queued, err := transactions{s}.ReadRow(ctx, rows.Ref{Kind: rows.KindRevocation, ID: id})
 		must(t, err)
-		if grant.Status != bridge.GrantEnded || !queued {
-			t.Fatalf("an ended grant is %s, its key queued: %t", grant.Status, queued)
+		if grant.Status != bridge.GrantEnded || queued == nil {
+			t.Fatalf("an ended grant is %s, its key queued: %t", grant.Status, queued != nil)
 		}
 	}
 	if a.redeemed && grant.Status == bridge.GrantPending {
@@ -198,37 +196,31 @@ func checkWhole(t *testing.T, s *Store) {
 	t.Helper()
 	want, got := map[string]bool{}, map[string]bool{}
 	must(t, s.db.View(func(txn *engine.Txn) error {
-		t := &tx{txn: txn, seal: s.seal}
-		for key := range t.suffixes("index/", "") {
-			got["index/"+key] = true
-		}
-		for _, expect := range []func(*tx, map[string]bool) error{
-			indexOf(clients), indexOf(flows), indexOf(grants), indexOf(codes), indexOf(consents),
-			indexOf(families), indexOf(refreshTokens), indexOf(revocations), indexOf(counters), indexOf(auditEvents),
-		} {
-			if err := expect(t, want); err != nil {
+		t := &tx{txn: txn}
+		for key := range t.suffixes("", "") {
+			ref, isRow := refOf(key)
+			switch {
+			case !isRow:
+				got[key] = true
+				continue
+			case ref == schemaRow:
+				continue
+			}
+			record, err := t.Get(ref)
+			if err != nil {
 				return err
+			}
+			row, err := rows.Describe(s.key, ref, record, testTime)
+			if err != nil {
+				return err
+			}
+			for _, place := range row.Places {
+				want[placeKey(place, ref)] = true
 			}
 		}
 		return nil
 	}))
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Fatalf("records and index differ (-records +index):\n%s", diff)
-	}
-}
-
-// indexOf returns what adds the index keys of all records of a table.
-func indexOf[T any](records table[T]) func(*tx, map[string]bool) error {
-	return func(t *tx, keys map[string]bool) error {
-		for id := range t.suffixes(records.key(""), "") {
-			record, _, err := records.get(t, id)
-			if err != nil {
-				return err
-			}
-			for _, key := range records.indexKeys(t, id, &record) {
-				keys[key] = true
-			}
-		}
-		return nil
 	}
 }

@@ -12,12 +12,10 @@
 // trying once more would hide it. When the disk is nearly full writes are refused before the
 // engine is touched, because the engine maps its files and a full disk would kill the process.
 //
-// Rows are one version byte and JSON, sealed for the key they stand under (bridge.RowKey): the folder
-// alone shows nothing, and no row can take another's place. Keys are random ids, hashes of tokens,
-// times, and keyed hashes of whatever comes from outside. Each row carries its own expiry, judged by the time the caller
-// passes; the engine's own time to live is only a broom behind that. Spent codes, superseded
-// refresh tokens and ended grants are rows too: a missing row never means "used" or "revoked".
+// What the rows are and which of them a method reads and changes is the business of bridge/store/rows;
+// here they are keys and sealed values in the engine's order, and the folder alone shows nothing. The
+// engine's own time to live is only a broom behind a row's own expiry.
 //
-// Neighbours: bridge (the interfaces and the rules), bridge/store/storetest (what every engine
-// must pass). Nothing else of ours.
+// Neighbours: bridge (the interfaces), bridge/store/rows (the methods), bridge/store/storetest (what
+// every engine must pass). Nothing else of ours.
 package badger

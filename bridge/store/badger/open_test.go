@@ -146,19 +146,19 @@ func TestOpen_OP19_schema(t *testing.T) {
 		edit func(*tx) error
 		says string
 	}{
-		{"newer", func(t *tx) error { return saveSchema(t, schema{Version: schemaVersion + 1}) }, "written by a newer version of this program (schema 3, this one knows 2)"},
-		{"unknown", func(t *tx) error { return saveSchema(t, schema{}) }, "schema 0 is not known"},
+		{"newer", func(t *tx) error { return schema{Version: schemaVersion + 1}.save(t) }, "written by a newer version of this program (schema 3, this one knows 2)"},
+		{"unknown", func(t *tx) error { return schema{}.save(t) }, "schema 0 is not known"},
 		{"OP-13/another master secret", func(t *tx) error {
 			ring, err := secret.NewKeyring(make([]byte, secret.MinMasterBytes))
 			if err != nil {
 				return err
 			}
 			_, wrapped, err := ring.NewRowKey()
-			return errors.Join(err, saveSchema(t, schema{Version: schemaVersion, RowKey: wrapped}))
+			return errors.Join(err, schema{Version: schemaVersion, RowKey: wrapped}.save(t))
 		}, ErrSealed.Error()},
-		{"absent", func(t *tx) error { t.remove(schemaKey); return nil }, "no schema version"},
-		{"record of another version", func(t *tx) error { return t.put(schemaKey, []byte("\x02{}"), 0) }, "version 2 is not known"},
-		{"no record", func(t *tx) error { return t.put(schemaKey, []byte("\x01"), 0) }, "reading a record"},
+		{"absent", func(t *tx) error { return t.Remove(schemaRow, nil) }, "no schema version"},
+		{"record of another version", func(t *tx) error { return t.put(rowKey(schemaRow), []byte("\x02{}"), 0) }, "version 2 is not known"},
+		{"no record", func(t *tx) error { return t.put(rowKey(schemaRow), []byte("\x01"), 0) }, "reading a record"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -192,14 +192,6 @@ func TestOpen_folder(t *testing.T) {
 	}
 }
 
-// saveSchema stores the schema as unlock does, in clear.
-func saveSchema(t *tx, s schema) error {
-	plain := &tx{txn: t.txn}
-	err := save(plain, schemaKey, s)
-	t.changes = plain.changes
-	return err
-}
-
 // filledStore makes a closed store with 100 kB of rows, and returns its folder.
 func filledStore(t *testing.T) string {
 	t.Helper()
@@ -211,7 +203,7 @@ func filledStore(t *testing.T) string {
 			flow := flowNamed(fmt.Sprint("flow-", i))
 			flow.Exit = make([]byte, 800)
 			_, _ = rand.Read(flow.Exit) // never fails; random, so that it is not compressed
-			if err := flows.put(t, flow.ID, nil, &flow, testTime); err != nil {
+			if err := putFlow(s, flow)(t); err != nil {
 				return err
 			}
 		}

@@ -22,12 +22,10 @@ const closingBytes = 2 * memTableBytes
 
 // Sizes of the engine, in bytes.
 const (
-	memTableBytes  = 16 << 20
-	valueLogBytes  = 16 << 20  // the engine's default reserves 2 GB, which alarms operators and breaks quotas
-	inlineBytes    = 256 << 10 // longer values would go to the value log, which nothing here ever collects
-	cacheBytes     = 16 << 20  // for blocks and again for indexes
-	maxKeyBytes    = 1 << 10
-	maxRecordBytes = inlineBytes - 1<<10 // before sealing, which adds 41
+	memTableBytes = 16 << 20
+	valueLogBytes = 16 << 20  // the engine's default reserves 2 GB, which alarms operators and breaks quotas
+	inlineBytes   = 256 << 10 // longer values would go to the value log, which nothing here ever collects
+	cacheBytes    = 16 << 20  // for blocks and again for indexes
 )
 
 // Options say where the store is and whom it talks to.

@@ -1,13 +1,13 @@
 package badger
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
 	engine "github.com/dgraph-io/badger/v4"
 
 	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/store/rows"
 )
 
 // schemaVersion is the layout of keys and records this program reads and writes.
@@ -24,12 +24,15 @@ type schema struct {
 func unlock(db *engine.DB, sealer bridge.Sealer) (key bridge.RowKey, err error) {
 	err = db.Update(func(txn *engine.Txn) error {
 		t := &tx{txn: txn}
-		var stored schema
-		found, err := load(t, schemaKey, &stored)
+		value, err := t.Get(schemaRow)
 		if err != nil {
 			return fmt.Errorf("reading the schema version: %w", err)
 		}
-		if found {
+		if value != nil {
+			var stored schema
+			if err := rows.Decode(nil, schemaRow, value, &stored); err != nil {
+				return fmt.Errorf("reading the schema version: %w", err)
+			}
 			if err := stored.check(); err != nil {
 				return err
 			}
@@ -45,12 +48,20 @@ func unlock(db *engine.DB, sealer bridge.Sealer) (key bridge.RowKey, err error) 
 		if key, made.RowKey, err = sealer.NewRowKey(); err != nil {
 			return err
 		}
-		if err := save(t, schemaKey, made); err != nil {
+		if err := made.save(t); err != nil {
 			return err
 		}
 		return t.apply()
 	})
 	return key, err
+}
+
+func (s schema) save(t *tx) error {
+	value, err := rows.Encode(nil, schemaRow, s)
+	if err != nil {
+		return err
+	}
+	return t.Put(rows.Row{Ref: schemaRow, Record: value})
 }
 
 func (s schema) check() error {
@@ -61,20 +72,4 @@ func (s schema) check() error {
 		return fmt.Errorf("its schema %d is not known", s.Version)
 	}
 	return nil
-}
-
-// Deployment returns whom the store belongs to, bridge.ErrNotFound in a new store.
-func (s *Store) Deployment(ctx context.Context) (bridge.Deployment, error) {
-	return read(ctx, s, func(t *tx) (deployment bridge.Deployment, err error) {
-		found, err := load(t, deploymentKey, &deployment)
-		if err == nil && !found {
-			err = bridge.ErrNotFound
-		}
-		return deployment, err
-	})
-}
-
-// SaveDeployment stores whom the store belongs to.
-func (s *Store) SaveDeployment(ctx context.Context, deployment bridge.Deployment) error {
-	return s.writer.do(ctx, func(t *tx) error { return save(t, deploymentKey, deployment) })
 }

@@ -13,6 +13,7 @@ import (
 	engine "github.com/dgraph-io/badger/v4"
 
 	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/store/rows"
 )
 
 // ErrInUse says that another process, or another Store of this one, has the folder open.
@@ -23,8 +24,10 @@ var ErrSealed = errors.New("the configured secret is not the one this store was 
 
 // Store is bridge.Store in one folder.
 type Store struct {
+	rows.Store
+	rows.Watchers
 	db     *engine.DB
-	seal   bridge.RowKey
+	key    bridge.RowKey
 	writer *writer
 	opts   Options
 
@@ -59,12 +62,15 @@ func Open(opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	seal, err := accept(db, opts.Sealer)
+	key, err := accept(db, opts.Sealer)
 	if err != nil {
 		return nil, fmt.Errorf("opening the store in %s: %w", opts.Dir, errors.Join(err, db.Close()))
 	}
 	space := func() error { return checkSpace(opts, opts.FreeSpaceFloor) }
-	return &Store{db: db, seal: seal, opts: opts, writer: newWriter(db, seal, opts.Logger, space)}, nil
+	s := &Store{db: db, key: key, opts: opts}
+	s.Store = rows.New(transactions{s}, key)
+	s.writer = newWriter(db, opts.Logger, space, s.Tell)
+	return s, nil
 }
 
 // checkFolder refuses a folder with the engine's data but without its MANIFEST: the engine would
@@ -182,36 +188,35 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// read runs a read and returns what it found, or nothing but its error.
-func read[T any](ctx context.Context, s *Store, run func(*tx) (T, error)) (T, error) {
-	var result, none T
+// Lead runs work: the one process on a folder leads.
+func (s *Store) Lead(ctx context.Context, work func(context.Context)) { work(ctx) }
+
+// transactions is rows.Engine.
+type transactions struct{ s *Store }
+
+// Read runs a closure on one state of the store.
+func (e transactions) Read(ctx context.Context, run func(rows.Tx) error) error {
 	if err := ctx.Err(); err != nil {
-		return none, err
-	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if s.closed {
-		return none, errClosed
-	}
-	err := s.db.View(func(txn *engine.Txn) (err error) {
-		result, err = run(&tx{txn: txn, seal: s.seal})
 		return err
-	})
-	if err != nil {
-		return none, err
 	}
-	return result, nil
+	e.s.mu.RLock()
+	defer e.s.mu.RUnlock()
+	if e.s.closed {
+		return errClosed
+	}
+	return e.s.db.View(func(txn *engine.Txn) error { return run(&tx{txn: txn}) })
 }
 
-// write runs a write through the writer and returns what it came to, or nothing but its error.
-func write[T any](ctx context.Context, s *Store, run func(*tx) (T, error)) (T, error) {
-	var result, none T
-	err := s.writer.do(ctx, func(t *tx) (err error) {
-		result, err = run(t)
+// ReadRow returns the record of one row.
+func (e transactions) ReadRow(ctx context.Context, row rows.Ref) (record []byte, err error) {
+	err = e.Read(ctx, func(t rows.Tx) (err error) {
+		record, err = t.Get(row)
 		return err
 	})
-	if err != nil {
-		return none, err
-	}
-	return result, nil
+	return record, err
+}
+
+// Write hands a closure to the writer.
+func (e transactions) Write(ctx context.Context, run func(rows.Tx) error) error {
+	return e.s.writer.do(ctx, func(t *tx) error { return run(t) })
 }

@@ -12,6 +12,7 @@ import (
 	engine "github.com/dgraph-io/badger/v4"
 
 	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/store/rows"
 )
 
 // TestTable_OP16_broom: only rows whose absence costs nobody anything may be dropped by the engine's
@@ -38,10 +39,10 @@ func TestTable_OP16_broom(t *testing.T) {
 
 	// The longest any row of a kind has to its due time.
 	swept := map[string]time.Duration{
-		flows.kind: time.Hour, codes.kind: time.Hour + codeKept, counters.kind: time.Hour, auditEvents.kind: auditKept,
+		"flow": time.Hour, "code": time.Hour + 24*time.Hour, "counter": time.Hour, "audit": 90 * 24 * time.Hour,
 	}
 	lasting := []string{
-		"meta", clients.kind, grants.kind, families.kind, refreshTokens.kind, consents.kind, revocations.kind,
+		"meta", "client", "grant", "family", "refresh", "consent", "revocation",
 	}
 	seen := map[string]bool{}
 	for key, expires := range expiries(t, s) {
@@ -49,7 +50,7 @@ func TestTable_OP16_broom(t *testing.T) {
 		life, short := swept[string(kind)]
 		switch {
 		case short:
-			early, late := time.Now().Add(life+broomDelay-time.Minute), time.Now().Add(life+broomDelay+time.Minute)
+			early, late := time.Now().Add(life+rows.BroomDelay-time.Minute), time.Now().Add(life+rows.BroomDelay+time.Minute)
 			if expires.Before(early) || expires.After(late) {
 				t.Errorf("%q goes at %s, want about %s", key, expires, early)
 			}
@@ -81,11 +82,14 @@ func TestStore_OP15_endedIsMarkedAndSwept(t *testing.T) {
 	end := time.Now()
 	_, _, err = s.EndGrant(ctx, c.grantID, bridge.EndExpired, end)
 	must(t, err)
-	marked, err := read(ctx, s, func(t *tx) (family, error) {
-		stored, _, err := families.get(t, c.grantID)
-		return stored, err
-	})
+	var marked struct {
+		EndedAt         time.Time `json:"ended_at"`
+		SealedSuccessor []byte    `json:"sealed_successor"`
+	}
+	row := rows.Ref{Kind: rows.KindFamily, ID: c.grantID}
+	value, err := transactions{s}.ReadRow(ctx, row)
 	must(t, err)
+	must(t, rows.Decode(s.key, row, value, &marked))
 	if !marked.EndedAt.Equal(end) || marked.SealedSuccessor != nil {
 		t.Errorf("the family of an ended grant is %+v", marked)
 	}
@@ -97,31 +101,6 @@ func TestStore_OP15_endedIsMarkedAndSwept(t *testing.T) {
 		if !strings.HasPrefix(key, "meta/") {
 			t.Errorf("%q is left", key)
 		}
-	}
-}
-
-// TestSweep_rowThatMoved: a row that was due when the rows were listed and is used before they are
-// removed stays.
-func TestSweep_rowThatMoved(t *testing.T) {
-	t.Parallel()
-	s := openClosed(t, Options{Dir: t.TempDir()})
-	ctx := t.Context()
-	_, err := s.Hit(ctx, "key", 5, time.Minute, testTime)
-	must(t, err)
-	now := testTime.Add(time.Minute)
-	listed, err := read(ctx, s, func(t *tx) ([]string, error) { return dueRows(t, now, 10), nil })
-	must(t, err)
-	if len(listed) != 1 {
-		t.Fatalf("%d rows are due, want the counter", len(listed))
-	}
-	_, err = s.Hit(ctx, "key", 5, time.Minute, now)
-	must(t, err)
-	swept, err := write(ctx, s, func(t *tx) (int, error) { return sweepRows(t, listed, now) })
-	must(t, err)
-	count, err := s.Peek(ctx, "key", 5, now)
-	must(t, err)
-	if swept != 0 || count.N != 1 {
-		t.Errorf("%d rows were swept and %d hits are left", swept, count.N)
 	}
 }
 
@@ -182,11 +161,11 @@ func TestStore_OP11_rowsCannotBeSwapped(t *testing.T) {
 	must(t, mine.issue(ctx))
 	must(t, theirs.issue(ctx))
 	must(t, s.writer.do(ctx, func(t *tx) error {
-		value, err := t.get(grants.key(theirs.grantID))
+		value, err := t.Get(rows.Ref{Kind: rows.KindGrant, ID: theirs.grantID})
 		if err != nil {
 			return err
 		}
-		return t.put(grants.key(mine.grantID), value, 0)
+		return t.Put(rows.Row{Ref: rows.Ref{Kind: rows.KindGrant, ID: mine.grantID}, Record: value})
 	}))
 	_, err := s.Grant(ctx, mine.grantID)
 	wantSaid(t, err, "for another row")
@@ -194,28 +173,4 @@ func TestStore_OP11_rowsCannotBeSwapped(t *testing.T) {
 	wantSaid(t, err, "for another row")
 	_, err = s.Grant(ctx, theirs.grantID)
 	must(t, err)
-}
-
-// TestKeys_order: the time parts of keys sort as times do, over every length a configuration may name.
-func TestKeys_order(t *testing.T) {
-	t.Parallel()
-	times := []time.Time{
-		{},
-		time.Unix(-1, 5),
-		time.Unix(0, 0),
-		time.Unix(0, 1),
-		testTime,
-		testTime.Add(time.Nanosecond),
-		testTime.Add(time.Second),
-		time.Date(2500, 1, 1, 0, 0, 0, 0, time.UTC),
-		time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC),
-	}
-	for i := range times[:len(times)-1] {
-		if oldestFirst(times[i]) >= oldestFirst(times[i+1]) {
-			t.Errorf("%s does not sort before %s", times[i], times[i+1])
-		}
-		if newestFirst(times[i]) <= newestFirst(times[i+1]) {
-			t.Errorf("%s does not sort after %s, newest first", times[i], times[i+1])
-		}
-	}
 }

@@ -8,16 +8,16 @@ import (
 
 	engine "github.com/dgraph-io/badger/v4"
 
-	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/store/rows"
 )
 
-// tx is what one read or one write sees. Reads see what is committed, what the writes before this
-// one in the same batch have changed, and this one's own changes (but scans do not see those).
-// Changes are kept aside until the write has succeeded: a refusal leaves no trace.
+// tx is rows.Tx. Reads see what is committed, what the writes before this one in the same batch have
+// changed, and this one's own changes (but scans do not see those). Changes are kept aside until the
+// write has succeeded: a refusal leaves no trace.
 type tx struct {
 	txn     *engine.Txn
-	seal    bridge.RowKey // nil only while the row that holds it is read or written
 	changes map[string]change
+	told    []string // grants of which copies kept elsewhere are no longer good
 }
 
 // change is one row to be put, or removed when value is nil.
@@ -26,7 +26,92 @@ type change struct {
 	ttl   time.Duration // 0: stays until removed
 }
 
-// get returns the value of a row, or nil when there is none.
+// Get returns the record of a row, or nil when there is none.
+func (t *tx) Get(row rows.Ref) ([]byte, error) { return t.get(rowKey(row)) }
+
+// Ahead does nothing: the engine has no round trips to save.
+func (t *tx) Ahead(...rows.Ref) error { return nil }
+
+// Put stores a row and its places.
+func (t *tx) Put(row rows.Row) error {
+	if err := t.put(rowKey(row.Ref), row.Record, row.Broom); err != nil {
+		return err
+	}
+	gone := map[string]bool{}
+	for _, place := range row.Before {
+		gone[placeKey(place, row.Ref)] = true
+	}
+	for _, place := range row.Places {
+		key := placeKey(place, row.Ref)
+		if gone[key] {
+			delete(gone, key)
+			continue
+		}
+		if err := t.put(key, []byte(indexMark), row.Broom); err != nil {
+			return err
+		}
+	}
+	for key := range gone {
+		t.change(key, change{})
+	}
+	if row.Told {
+		t.told = append(t.told, row.ID)
+	}
+	return nil
+}
+
+// Remove deletes a row and its places.
+func (t *tx) Remove(row rows.Ref, places []rows.Place) error {
+	t.change(rowKey(row), change{})
+	for _, place := range places {
+		t.change(placeKey(place, row), change{})
+	}
+	return nil
+}
+
+// Scan returns the rows an index leads to. Places whose row the engine's broom has taken are passed over.
+func (t *tx) Scan(scan rows.Scan) ([]rows.Found, error) {
+	from, last := "", ""
+	if scan.After != nil {
+		from = positionKey(scan.Index, *scan.After) + "\x00"
+	}
+	if !scan.Until.IsZero() {
+		last = rows.OldestFirstKey(scan.Until)
+	}
+	var found []rows.Found
+	for suffix := range t.suffixes(indexPrefix(scan.Index, scan.Whose), from) {
+		if len(found) >= scan.Limit || last != "" && suffix[:rows.TimeBytes] > last {
+			break
+		}
+		id := suffix
+		if scan.Index.Order != rows.ByID {
+			id = suffix[rows.TimeBytes:]
+		}
+		record, err := t.Get(rows.Ref{Kind: scan.Index.Kind, ID: id})
+		if err != nil {
+			return nil, err
+		}
+		if record != nil {
+			found = append(found, rows.Found{ID: id, Record: record})
+		}
+	}
+	return found, nil
+}
+
+// Due returns rows that are due.
+func (t *tx) Due(now time.Time, limit int) ([]rows.Due, error) {
+	var due []rows.Due
+	last := rows.OldestFirstKey(now)
+	for suffix := range t.suffixes(indexPrefix(rows.IndexDue, ""), "") {
+		if len(due) >= limit || suffix[:rows.TimeBytes] > last {
+			break
+		}
+		row, _ := refOf(suffix[rows.TimeBytes:])
+		due = append(due, rows.Due{Ref: row, At: rows.TimeOfKey(suffix)})
+	}
+	return due, nil
+}
+
 func (t *tx) get(key string) ([]byte, error) {
 	if c, ok := t.changes[key]; ok {
 		return c.value, nil
@@ -52,8 +137,6 @@ func (t *tx) put(key string, value []byte, ttl time.Duration) error {
 	t.change(key, change{value: value, ttl: ttl})
 	return nil
 }
-
-func (t *tx) remove(key string) { t.change(key, change{}) }
 
 func (t *tx) change(key string, c change) {
 	if t.changes == nil {

@@ -21,9 +21,9 @@ var errClosed = errors.New("the store is closed")
 // writer runs all writes of a store on one goroutine.
 type writer struct {
 	db    *engine.DB
-	seal  bridge.RowKey
 	log   *slog.Logger
-	space func() error // nil error: there is room to write
+	space func() error    // nil error: there is room to write
+	tell  func(...string) // of grants whose copies are no longer good
 
 	wake    chan struct{}
 	stopped chan struct{}
@@ -45,8 +45,8 @@ type job struct {
 	done     chan struct{}
 }
 
-func newWriter(db *engine.DB, seal bridge.RowKey, log *slog.Logger, space func() error) *writer {
-	w := &writer{db: db, seal: seal, log: log, space: space, wake: make(chan struct{}, 1), stopped: make(chan struct{})}
+func newWriter(db *engine.DB, log *slog.Logger, space func() error, tell func(...string)) *writer {
+	w := &writer{db: db, log: log, space: space, tell: tell, wake: make(chan struct{}, 1), stopped: make(chan struct{})}
 	go w.loop()
 	return w
 }
@@ -180,8 +180,9 @@ var errRefused = errors.New("the storage engine refused a write")
 func (w *writer) together(batch []*job) error {
 	txn := w.db.NewTransaction(true)
 	defer txn.Discard()
+	var told []string
 	for _, j := range batch {
-		t := &tx{txn: txn, seal: w.seal}
+		t := &tx{txn: txn}
 		j.call(t)
 		if j.err != nil || j.panicked != nil {
 			continue
@@ -189,8 +190,10 @@ func (w *writer) together(batch []*job) error {
 		if err := t.apply(); err != nil {
 			return fmt.Errorf("%w: %w", errRefused, err)
 		}
+		told = append(told, t.told...)
 	}
 	err := txn.Commit()
+	w.tell(told...) // before anybody is answered, and also when it is not known what was stored
 	if errors.Is(err, engine.ErrTxnTooBig) || errors.Is(err, engine.ErrConflict) {
 		return fmt.Errorf("%w: %w", errRefused, err)
 	}

@@ -39,6 +39,7 @@ func Run(t *testing.T, fresh Fresh) {
 		{"UsedOnce", usedTests},
 		{"Audit", auditTests},
 		{"Sweep", sweepTests},
+		{"Watch", watchTests},
 		{"Whole", wholeTests},
 	}
 	for _, group := range groups {

@@ -1,4 +1,4 @@
-package badger
+package rows
 
 import (
 	"context"
@@ -17,7 +17,7 @@ type counter struct {
 }
 
 var counters = table[counter]{
-	kind:  "counter",
+	kind:  KindCounter,
 	due:   func(c *counter) time.Time { return c.ResetAt },
 	broom: true,
 }
@@ -62,26 +62,23 @@ func (s *Store) Hit(ctx context.Context, key string, limit int, window time.Dura
 
 // Peek tells what Hit would find, without counting. ResetAt is zero when no window is running.
 func (s *Store) Peek(ctx context.Context, key string, limit int, now time.Time) (bridge.Count, error) {
-	return read(ctx, s, func(t *tx) (bridge.Count, error) {
-		stored, _, err := counters.get(t, t.foreign(key))
-		if err != nil {
-			return bridge.Count{}, err
-		}
-		if !stored.running(now) {
-			stored = counter{}
-		}
-		return stored.count(limit), nil
-	})
+	stored, _, err := readOne(ctx, s, counters, s.foreign(key))
+	if err != nil {
+		return bridge.Count{}, err
+	}
+	if !stored.running(now) {
+		stored = counter{}
+	}
+	return stored.count(limit), nil
 }
 
 // ResetCount forgets the counter.
 func (s *Store) ResetCount(ctx context.Context, key string) error {
-	return s.writer.do(ctx, func(t *tx) error {
+	return s.write(ctx, func(t *tx) error {
 		stored, found, err := counters.get(t, t.foreign(key))
 		if err != nil || !found {
 			return err
 		}
-		counters.remove(t, t.foreign(key), &stored)
-		return nil
+		return counters.remove(t, t.foreign(key), &stored)
 	})
 }

@@ -1,4 +1,4 @@
-package badger
+package rows
 
 import (
 	"context"
@@ -15,7 +15,7 @@ type client struct {
 }
 
 var clients = table[client]{
-	kind: "client",
+	kind: KindClient,
 	due:  func(c *client) time.Time { return c.UnusedUntil },
 }
 
@@ -25,7 +25,7 @@ func (s *Store) CreateClient(ctx context.Context, registered bridge.Client, maxU
 	if registered.Kind != bridge.ClientRegistered || registered.ID == "" {
 		return fmt.Errorf("a client of kind %q with the id %q is not stored", registered.Kind, registered.ID)
 	}
-	return s.writer.do(ctx, func(t *tx) error {
+	return s.write(ctx, func(t *tx) error {
 		_, exists, err := clients.get(t, t.foreign(registered.ID))
 		if err != nil {
 			return err
@@ -43,7 +43,7 @@ func (s *Store) CreateClient(ctx context.Context, registered bridge.Client, maxU
 		if err := clients.put(t, t.foreign(registered.ID), nil, &client{Client: registered}, registered.CreatedAt); err != nil {
 			return err
 		}
-		return save(t, unusedClientsKey, unused+1)
+		return save(t, unusedClientsRow, unused+1)
 	})
 }
 
@@ -53,7 +53,7 @@ func (s *Store) PutClient(ctx context.Context, described bridge.Client, now time
 	if described.Kind != bridge.ClientDocument || described.ID == "" {
 		return fmt.Errorf("a client of kind %q with the id %q does not come from a document", described.Kind, described.ID)
 	}
-	return s.writer.do(ctx, func(t *tx) error {
+	return s.write(ctx, func(t *tx) error {
 		id := t.foreign(described.ID)
 		stored, found, err := clients.get(t, id)
 		if err != nil {
@@ -80,16 +80,14 @@ func (s *Store) PutClient(ctx context.Context, described bridge.Client, now time
 // Client returns a stored client. One that is past its time is gone unless a grant of it has not
 // ended, whether or not Sweep came by.
 func (s *Store) Client(ctx context.Context, id string, now time.Time) (bridge.Client, error) {
-	return read(ctx, s, func(t *tx) (bridge.Client, error) {
-		stored, found, err := clients.get(t, t.foreign(id))
-		if err != nil {
-			return bridge.Client{}, err
-		}
-		if !found || (stored.past(now) && !hasOpenGrant(t, id)) {
-			return bridge.Client{}, bridge.ErrNotFound
-		}
-		return stored.Client, nil
-	})
+	stored, found, err := readOne(ctx, s, clients, s.foreign(id))
+	if err == nil && found && stored.past(now) {
+		found, err = read(ctx, s, func(t *tx) (bool, error) { return hasOpenGrant(t, id) })
+	}
+	if err == nil && !found {
+		err = bridge.ErrNotFound
+	}
+	return stored.Client, err
 }
 
 func (c *client) past(now time.Time) bool {
@@ -120,29 +118,30 @@ func keepClient(t *tx, id string, until, now time.Time) error {
 // sweepClient removes a client past its time, or looks again a day later when a grant of it has
 // not ended.
 func sweepClient(t *tx, id string, stored *client, now time.Time) (bool, error) {
-	if hasOpenGrant(t, stored.ID) {
+	wanted, err := hasOpenGrant(t, stored.ID)
+	if err != nil {
+		return false, err
+	}
+	if wanted {
 		kept := *stored
 		kept.UnusedUntil = now.Add(24 * time.Hour)
 		return false, clients.put(t, id, stored, &kept, now)
 	}
-	clients.remove(t, id, stored)
-	if stored.Used {
-		return true, nil
+	if err := clients.remove(t, id, stored); err != nil || stored.Used {
+		return true, err
 	}
 	return true, changeUnused(t, -1)
 }
 
 // hasOpenGrant reports whether a client has a grant that has not ended.
-func hasOpenGrant(t *tx, clientID string) bool {
-	for range t.suffixes(indexOpenGrants+t.foreign(clientID), "") {
-		return true
-	}
-	return false
+func hasOpenGrant(t *tx, clientID string) (bool, error) {
+	open, err := t.Scan(Scan{Index: IndexOpenGrants, Whose: t.foreign(clientID), Limit: 1})
+	return len(open) > 0, err
 }
 
 func unusedClients(t *tx) (int, error) {
 	var n int
-	_, err := load(t, unusedClientsKey, &n)
+	_, err := load(t, unusedClientsRow, &n)
 	return n, err
 }
 
@@ -151,5 +150,5 @@ func changeUnused(t *tx, by int) error {
 	if err != nil {
 		return err
 	}
-	return save(t, unusedClientsKey, max(n+by, 0))
+	return save(t, unusedClientsRow, max(n+by, 0))
 }

@@ -1,4 +1,4 @@
-package badger
+package rows
 
 import (
 	"encoding/json"
@@ -10,14 +10,21 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 )
 
-// The first byte of every value.
+// maxRecordBytes is the most a record may hold before sealing, which adds 41: with that it stays in
+// the tree of every engine.
+const maxRecordBytes = 255 << 10
+
+// The first byte of every record.
 const (
 	plainRecord  = 1 // JSON: the one row that is read before there is a key
-	sealedRecord = 2 // JSON, sealed for the key it is stored under
+	sealedRecord = 2 // JSON, sealed for the row
 )
 
-// encode makes the stored form of the record under key.
-func encode(seal bridge.RowKey, key string, record any) ([]byte, error) {
+// place is what a record is sealed for.
+func (r Ref) place() string { return string(r.Kind) + "/" + r.ID }
+
+// Encode makes the stored form of a row's record: sealed, unless the key is nil.
+func Encode(key bridge.RowKey, row Ref, record any) ([]byte, error) {
 	document, err := json.Marshal(record)
 	if err != nil {
 		return nil, fmt.Errorf("writing a record: %w", err)
@@ -25,27 +32,27 @@ func encode(seal bridge.RowKey, key string, record any) ([]byte, error) {
 	if len(document) > maxRecordBytes {
 		return nil, fmt.Errorf("a record of %d bytes is too long to store", len(document))
 	}
-	if seal == nil {
+	if key == nil {
 		return append([]byte{plainRecord}, document...), nil
 	}
-	return append([]byte{sealedRecord}, seal.Seal(key, document)...), nil
+	return append([]byte{sealedRecord}, key.Seal(row.place(), document)...), nil
 }
 
-// decode reads what encode made for the same key, and nothing else.
-func decode(seal bridge.RowKey, key string, value []byte, record any) error {
+// Decode reads what Encode made for the same row, and nothing else.
+func Decode(key bridge.RowKey, row Ref, value []byte, record any) error {
 	if len(value) == 0 {
 		return errors.New("reading a record: it is empty")
 	}
 	wanted, document := byte(plainRecord), value[1:]
-	if seal != nil {
+	if key != nil {
 		wanted = sealedRecord
 	}
 	if value[0] != wanted {
 		return fmt.Errorf("reading a record: version %d is not known", value[0])
 	}
-	if seal != nil {
+	if key != nil {
 		var err error
-		if document, err = seal.Open(key, document); err != nil {
+		if document, err = key.Open(row.place(), document); err != nil {
 			return fmt.Errorf("reading a record: it was written with another key, or for another row: %w", err)
 		}
 	}

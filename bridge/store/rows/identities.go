@@ -1,4 +1,4 @@
-package badger
+package rows
 
 import (
 	"context"
@@ -13,17 +13,17 @@ import (
 const identityKept = 24 * time.Hour
 
 var identities = table[bridge.IdentitySession]{
-	kind: "identity",
-	index: func(t *tx, id string, i *bridge.IdentitySession) []string {
+	kind: KindIdentity,
+	places: func(t *tx, i *bridge.IdentitySession) []Place {
 		if !i.EndedAt.IsZero() {
 			return nil
 		}
 		issuer := t.foreign(i.Person.Source)
-		keys := []string{indexSubjects + issuer + t.foreign(i.Person.Subject) + id}
+		places := []Place{{Index: IndexSubjects, Whose: issuer + t.foreign(i.Person.Subject)}}
 		if i.SID != "" {
-			keys = append(keys, indexSIDs+issuer+t.foreign(i.SID)+id)
+			places = append(places, Place{Index: IndexSIDs, Whose: issuer + t.foreign(i.SID)})
 		}
-		return keys
+		return places
 	},
 	due: func(i *bridge.IdentitySession) time.Time {
 		if i.EndedAt.IsZero() {
@@ -65,7 +65,11 @@ func putIdentity(t *tx, identity *bridge.IdentitySession, now time.Time) error {
 
 // Identity returns an identity session in any state.
 func (s *Store) Identity(ctx context.Context, id string) (bridge.IdentitySession, error) {
-	return read(ctx, s, func(t *tx) (bridge.IdentitySession, error) { return mustIdentity(t, id) })
+	identity, found, err := readOne(ctx, s, identities, id)
+	if err == nil && !found {
+		err = bridge.ErrNotFound
+	}
+	return identity, err
 }
 
 func mustIdentity(t *tx, id string) (bridge.IdentitySession, error) {
@@ -79,21 +83,12 @@ func mustIdentity(t *tx, id string) (bridge.IdentitySession, error) {
 // OpenIdentities returns the sessions of a subject, or of a sid where no subject is named.
 func (s *Store) OpenIdentities(ctx context.Context, issuer, subject, sid string) ([]bridge.IdentitySession, error) {
 	return read(ctx, s, func(t *tx) ([]bridge.IdentitySession, error) {
-		index := indexSubjects + t.foreign(issuer) + t.foreign(subject)
+		scan := Scan{Index: IndexSubjects, Whose: t.foreign(issuer) + t.foreign(subject), Limit: maxGrantsOf}
 		if subject == "" {
-			index = indexSIDs + t.foreign(issuer) + t.foreign(sid)
+			scan.Index, scan.Whose = IndexSIDs, t.foreign(issuer)+t.foreign(sid)
 		}
-		var open []bridge.IdentitySession
-		for id := range t.suffixes(index, "") {
-			identity, err := mustIdentity(t, id)
-			if err != nil {
-				return nil, err
-			}
-			if sid == "" || identity.SID == sid {
-				open = append(open, identity)
-			}
-		}
-		return open, nil
+		open, err := list(t, identities, scan)
+		return slices.DeleteFunc(open, func(i bridge.IdentitySession) bool { return sid != "" && i.SID != sid }), err
 	})
 }
 
@@ -131,15 +126,15 @@ func (s *Store) UpdateIdentity(
 
 // narrowGrants cuts the grants of a session down to its admission and returns those that ended by it.
 func narrowGrants(t *tx, identity bridge.IdentitySession, now time.Time) ([]bridge.Grant, error) {
+	of, err := openGrantsOf(t, IndexIdentityGrants, identity.ID)
+	if err != nil {
+		return nil, err
+	}
 	var over []bridge.Grant
-	for _, id := range slices.Collect(t.suffixes(indexIdentGrants+t.foreign(identity.ID), "")) {
-		grant, err := mustGrant(t, id)
-		if err != nil {
-			return nil, err
-		}
+	for _, grant := range of {
 		narrowed := grant
 		if narrowed.Narrow(identity.Admission) {
-			if err := grants.put(t, id, &grant, &narrowed, now); err != nil {
+			if err := grants.put(t, grant.ID, &grant, &narrowed, now); err != nil {
 				return nil, err
 			}
 			continue
@@ -166,7 +161,7 @@ func (s *Store) EndIdentity(
 		if err := identities.put(t, id, &before, &after, now); err != nil {
 			return severed[bridge.IdentitySession]{}, err
 		}
-		over, err := endGrantsOf(t, indexIdentGrants+t.foreign(id), reason, now)
+		over, err := endGrantsOf(t, IndexIdentityGrants, id, reason, now)
 		return severed[bridge.IdentitySession]{after, over, true}, err
 	})
 	return result.what, result.grants, result.now, err
@@ -178,14 +173,13 @@ func endUnusedIdentity(t *tx, id string, now time.Time) error {
 	if id == "" {
 		return nil
 	}
-	for of := range t.suffixes(indexIdentGrants+t.foreign(id), "") {
-		grant, err := mustGrant(t, of)
-		if err != nil || grant.Status != bridge.GrantEnded { // the scan does not see what this write has ended
-			return err
-		}
-	}
+	// First, so that of two grants that end at once one finds the other ended.
 	before, found, err := identities.get(t, id)
 	if err != nil || !found || !before.EndedAt.IsZero() {
+		return err
+	}
+	from, err := list(t, grants, Scan{Index: IndexIdentityGrants, Whose: t.foreign(id), Limit: maxGrantsOf})
+	if err != nil || slices.ContainsFunc(from, func(g bridge.Grant) bool { return g.Status != bridge.GrantEnded }) {
 		return err
 	}
 	after := before.End(bridge.EndGrantsOver, now)

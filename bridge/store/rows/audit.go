@@ -1,4 +1,4 @@
-package badger
+package rows
 
 import (
 	"context"
@@ -13,12 +13,12 @@ import (
 const auditKept = 90 * 24 * time.Hour
 
 var auditEvents = table[bridge.AuditEvent]{
-	kind: "audit",
-	index: func(t *tx, id string, e *bridge.AuditEvent) []string {
+	kind: KindAudit,
+	places: func(t *tx, e *bridge.AuditEvent) []Place {
 		if e.GrantID == "" {
 			return nil
 		}
-		return []string{indexGrantAudit + t.foreign(e.GrantID) + id}
+		return []Place{{Index: IndexGrantAudit, Whose: t.foreign(e.GrantID)}}
 	},
 	due:   func(e *bridge.AuditEvent) time.Time { return e.At.Add(auditKept) },
 	broom: true,
@@ -26,7 +26,7 @@ var auditEvents = table[bridge.AuditEvent]{
 
 // auditID sorts events newest first, and those of one instant by who came last.
 func auditID(at time.Time, sequence uint64) string {
-	return newestFirst(at) + invert(string(binary.BigEndian.AppendUint64(nil, sequence)))
+	return NewestFirstKey(at) + invert(string(binary.BigEndian.AppendUint64(nil, sequence)))
 }
 
 // AppendAudit stores events in their order, all or none.
@@ -34,9 +34,9 @@ func (s *Store) AppendAudit(ctx context.Context, events []bridge.AuditEvent) err
 	if len(events) == 0 {
 		return nil
 	}
-	return s.writer.do(ctx, func(t *tx) error {
+	return s.write(ctx, func(t *tx) error {
 		var sequence uint64
-		if _, err := load(t, auditSequenceKey, &sequence); err != nil {
+		if _, err := load(t, auditSequenceRow, &sequence); err != nil {
 			return err
 		}
 		for i := range events {
@@ -46,30 +46,17 @@ func (s *Store) AppendAudit(ctx context.Context, events []bridge.AuditEvent) err
 				return fmt.Errorf("appending to the audit trail: %w", err)
 			}
 		}
-		return save(t, auditSequenceKey, sequence)
+		return save(t, auditSequenceRow, sequence)
 	})
 }
 
 // AuditTrail lists events newest first.
 func (s *Store) AuditTrail(ctx context.Context, grantID string, limit int) ([]bridge.AuditEvent, error) {
 	return read(ctx, s, func(t *tx) ([]bridge.AuditEvent, error) {
-		index := auditEvents.key("")
+		scan := Scan{Index: IndexAudit, Limit: limit}
 		if grantID != "" {
-			index = indexGrantAudit + t.foreign(grantID)
+			scan.Index, scan.Whose = IndexGrantAudit, t.foreign(grantID)
 		}
-		var trail []bridge.AuditEvent
-		for id := range t.suffixes(index, "") {
-			if len(trail) >= limit {
-				break
-			}
-			event, found, err := auditEvents.get(t, id)
-			if err != nil {
-				return nil, err
-			}
-			if found {
-				trail = append(trail, event)
-			}
-		}
-		return trail, nil
+		return list(t, auditEvents, scan)
 	})
 }

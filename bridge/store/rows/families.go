@@ -1,4 +1,4 @@
-package badger
+package rows
 
 import (
 	"context"
@@ -26,9 +26,9 @@ type refreshToken struct {
 }
 
 var (
-	families      = table[family]{kind: "family"}
+	families      = table[family]{kind: KindFamily}
 	refreshTokens = table[refreshToken]{
-		kind: "refresh",
+		kind: KindRefresh,
 		due:  func(r *refreshToken) time.Time { return r.EndsAt.Add(refreshKept) },
 	}
 )
@@ -90,14 +90,17 @@ func holdingOf(t *tx, token bridge.Hash, now time.Time) (holding, error) {
 	if !found || !now.Before(refreshTokens.due(&known)) {
 		return holding{}, bridge.ErrNotFound
 	}
-	stored, found, err := families.get(t, known.GrantID)
+	if err := t.Ahead(grants.ref(known.GrantID), families.ref(known.GrantID)); err != nil {
+		return holding{}, err
+	}
+	grant, err := mustGrant(t, known.GrantID)
 	if err != nil {
 		return holding{}, err
 	}
-	if !found {
-		return holding{}, bridge.ErrNotFound
+	stored, found, err := families.get(t, known.GrantID)
+	if err == nil && !found {
+		err = bridge.ErrNotFound
 	}
-	grant, err := mustGrant(t, known.GrantID)
 	return holding{grant, stored}, err
 }
 
@@ -166,7 +169,7 @@ func rotate(t *tx, h holding, use bridge.RefreshUse, now time.Time) (bridge.Gran
 	}
 	grant := h.grant
 	grant.Lapses = later(next.IdleUntil, now.Add(use.AccessTokenLife))
-	return grant, grants.put(t, grant.ID, &h.grant, &grant, now)
+	return grant, grants.putQuietly(t, grant.ID, &h.grant, &grant, now)
 }
 
 // repeat counts that the head was given out again and returns it as it was sealed.

@@ -1,22 +1,25 @@
-package badger
+package rows
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 )
 
+// maxGrantsOf bounds what one transaction ends: nobody has so many.
+const maxGrantsOf = 10_000
+
 var links = table[bridge.Link]{
-	kind: "link",
-	index: func(t *tx, id string, l *bridge.Link) []string {
-		keys := []string{indexLinks + newestFirst(l.CreatedAt) + id}
+	kind: KindLink,
+	places: func(t *tx, l *bridge.Link) []Place {
+		places := []Place{{Index: IndexLinks, At: l.CreatedAt}}
 		if l.Live() {
-			keys = append(keys, indexPersonLink+t.foreign(l.Person.ID())+id)
+			places = append(places, Place{Index: IndexPersonLink, Whose: t.foreign(l.Person.ID())})
 		}
-		return keys
+		return places
 	},
 	due: func(l *bridge.Link) time.Time {
 		if l.Live() {
@@ -59,7 +62,11 @@ func (s *Store) CreateLink(ctx context.Context, link bridge.Link, now time.Time)
 
 // Link returns a link in any state.
 func (s *Store) Link(ctx context.Context, id string) (bridge.Link, error) {
-	return read(ctx, s, func(t *tx) (bridge.Link, error) { return mustLink(t, id) })
+	link, found, err := readOne(ctx, s, links, id)
+	if err == nil && !found {
+		err = bridge.ErrNotFound
+	}
+	return link, err
 }
 
 // LinkOf returns the live link of a person.
@@ -76,10 +83,11 @@ func mustLink(t *tx, id string) (bridge.Link, error) {
 }
 
 func liveLink(t *tx, personID string) (bridge.Link, error) {
-	for id := range t.suffixes(indexPersonLink+t.foreign(personID), "") {
-		return mustLink(t, id)
+	live, err := list(t, links, Scan{Index: IndexPersonLink, Whose: t.foreign(personID), Limit: 1})
+	if err != nil || len(live) == 0 {
+		return bridge.Link{}, cmp.Or(err, bridge.ErrNotFound)
 	}
-	return bridge.Link{}, bridge.ErrNotFound
+	return live[0], nil
 }
 
 // linkLive reports whether the link a grant is to come through still stands and is the same
@@ -95,26 +103,15 @@ func linkLive(t *tx, grant *bridge.Grant) (bool, error) {
 // Links lists links newest first. bridge.ErrNotFound when after is no link.
 func (s *Store) Links(ctx context.Context, after string, limit int) ([]bridge.Link, error) {
 	return read(ctx, s, func(t *tx) ([]bridge.Link, error) {
-		from := ""
+		scan := Scan{Index: IndexLinks, Limit: limit}
 		if after != "" {
 			last, err := mustLink(t, after)
 			if err != nil {
 				return nil, err
 			}
-			from = newestFirst(last.CreatedAt) + after + "\x00"
+			scan.After = &Position{last.CreatedAt, last.ID}
 		}
-		var page []bridge.Link
-		for suffix := range t.suffixes(indexLinks, from) {
-			if len(page) >= limit {
-				break
-			}
-			link, err := mustLink(t, suffix[timeBytes:])
-			if err != nil {
-				return nil, err
-			}
-			page = append(page, link)
-		}
-		return slices.Clip(page), nil
+		return list(t, links, scan)
 	})
 }
 
@@ -145,25 +142,48 @@ func (s *Store) EndLink(ctx context.Context, id string, reason bridge.EndReason,
 		if err := links.put(t, id, &link, &after, now); err != nil {
 			return severed[bridge.Link]{}, err
 		}
-		over, err := endGrantsOf(t, indexLinkGrants+t.foreign(id), bridge.EndUnlinked, now)
+		over, err := endGrantsOf(t, IndexLinkGrants, id, bridge.EndUnlinked, now)
 		return severed[bridge.Link]{after, over, true}, err
 	})
 	return result.what, result.grants, result.now, err
 }
 
 // endGrantsOf ends the grants an index leads to.
-func endGrantsOf(t *tx, index string, reason bridge.EndReason, now time.Time) ([]bridge.Grant, error) {
-	var over []bridge.Grant
-	for _, id := range slices.Collect(t.suffixes(index, "")) {
-		grant, err := mustGrant(t, id)
-		if err != nil {
-			return nil, err
-		}
-		ended, err := endGrant(t, grant, reason, now)
-		if err != nil {
-			return nil, err
-		}
-		over = append(over, ended)
+func endGrantsOf(t *tx, index Index, whose string, reason bridge.EndReason, now time.Time) ([]bridge.Grant, error) {
+	of, err := openGrantsOf(t, index, whose)
+	if err != nil {
+		return nil, err
 	}
-	return over, nil
+	for i, grant := range of {
+		if of[i], err = endGrant(t, grant, reason, now); err != nil {
+			return nil, err
+		}
+	}
+	return of, nil
+}
+
+// openGrantsOf gets the grants an index leads to that have not ended.
+func openGrantsOf(t *tx, index Index, whose string) ([]bridge.Grant, error) {
+	found, err := t.Scan(Scan{Index: index, Whose: t.foreign(whose), Limit: maxGrantsOf})
+	if err != nil {
+		return nil, err
+	}
+	ahead := make([]Ref, len(found))
+	for i, row := range found {
+		ahead[i] = grants.ref(row.ID)
+	}
+	if err := t.Ahead(ahead...); err != nil {
+		return nil, err
+	}
+	var of []bridge.Grant
+	for _, row := range found {
+		grant, found, err := grants.get(t, row.ID)
+		if err != nil {
+			return nil, err
+		}
+		if found && grant.Status != bridge.GrantEnded { // others may have ended it since the scan
+			of = append(of, grant)
+		}
+	}
+	return of, nil
 }

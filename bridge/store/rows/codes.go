@@ -1,4 +1,4 @@
-package badger
+package rows
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 const codeKept = 24 * time.Hour
 
 var codes = table[bridge.Code]{
-	kind:  "code",
+	kind:  KindCode,
 	due:   func(c *bridge.Code) time.Time { return c.ExpiresAt.Add(codeKept) },
 	broom: true,
 }
@@ -124,6 +124,9 @@ func redeem(t *tx, use bridge.CodeUse, now time.Time) (redemption, error) {
 	}
 	code, found, err := codes.get(t, use.Code.String())
 	if err != nil {
+		return redemption{}, err
+	}
+	if err := t.Ahead(grants.ref(code.GrantID), families.ref(code.GrantID), refreshTokens.ref(use.Refresh.String()), clients.ref(t.foreign(code.ClientID))); err != nil {
 		return redemption{}, err
 	}
 	if !found || !now.Before(codes.due(&code)) {

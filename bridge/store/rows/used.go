@@ -1,4 +1,4 @@
-package badger
+package rows
 
 import (
 	"context"
@@ -12,7 +12,7 @@ type usedID struct {
 
 // The broom is safe here: what comes after its expiry is refused before the row is asked for.
 var usedIDs = table[usedID]{
-	kind:  "used",
+	kind:  KindUsed,
 	due:   func(u *usedID) time.Time { return u.ExpiresAt },
 	broom: true,
 }
@@ -23,8 +23,8 @@ func (s *Store) UseOnce(ctx context.Context, namespace, id string, expires, now 
 	if !now.Before(expires) {
 		return false, nil
 	}
+	key := s.foreign(namespace, id)
 	return write(ctx, s, func(t *tx) (bool, error) {
-		key := t.foreign(namespace, id)
 		_, found, err := usedIDs.get(t, key)
 		if err != nil || found {
 			return false, err

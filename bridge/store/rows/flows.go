@@ -1,4 +1,4 @@
-package badger
+package rows
 
 import (
 	"context"
@@ -13,12 +13,12 @@ import (
 const sessionKept = 24 * time.Hour
 
 var flows = table[bridge.Flow]{
-	kind: "flow",
-	index: func(_ *tx, id string, f *bridge.Flow) []string {
+	kind: KindFlow,
+	places: func(_ *tx, f *bridge.Flow) []Place {
 		if len(f.SignIn.Session) == 0 {
 			return nil
 		}
-		return []string{indexSessions + oldestFirst(f.ExpiresAt) + id}
+		return []Place{{Index: IndexSessions, At: f.ExpiresAt}}
 	},
 	due: func(f *bridge.Flow) time.Time {
 		if len(f.SignIn.Session) == 0 {
@@ -31,7 +31,7 @@ var flows = table[bridge.Flow]{
 
 // CreateFlow stores a new flow; bridge.ErrConflict when its id exists.
 func (s *Store) CreateFlow(ctx context.Context, flow bridge.Flow) error {
-	return s.writer.do(ctx, func(t *tx) error {
+	return s.write(ctx, func(t *tx) error {
 		_, exists, err := flows.get(t, flow.ID)
 		if err != nil {
 			return err
@@ -45,16 +45,21 @@ func (s *Store) CreateFlow(ctx context.Context, flow bridge.Flow) error {
 
 // Flow returns a flow that has not expired.
 func (s *Store) Flow(ctx context.Context, id string, now time.Time) (bridge.Flow, error) {
-	return read(ctx, s, func(t *tx) (bridge.Flow, error) { return currentFlow(t, id, now) })
+	flow, found, err := readOne(ctx, s, flows, id)
+	return current(flow, found, err, now)
 }
 
 func currentFlow(t *tx, id string, now time.Time) (bridge.Flow, error) {
 	flow, found, err := flows.get(t, id)
+	return current(flow, found, err, now)
+}
+
+func current(flow bridge.Flow, found bool, err error, now time.Time) (bridge.Flow, error) {
+	if err == nil && (!found || !now.Before(flow.ExpiresAt)) {
+		err = bridge.ErrNotFound
+	}
 	if err != nil {
 		return bridge.Flow{}, err
-	}
-	if !found || !now.Before(flow.ExpiresAt) {
-		return bridge.Flow{}, bridge.ErrNotFound
 	}
 	return flow, nil
 }
@@ -80,37 +85,37 @@ func (s *Store) UpdateFlow(ctx context.Context, id string, now time.Time, change
 // ExpiredFlows returns expired flows that hold a Trinity session, the longest expired first.
 func (s *Store) ExpiredFlows(ctx context.Context, now time.Time, limit int) ([]bridge.Flow, error) {
 	return read(ctx, s, func(t *tx) ([]bridge.Flow, error) {
-		return listDue(t, flows, indexSessions, now, limit)
+		return list(t, flows, Scan{Index: IndexSessions, Until: now, Limit: limit})
 	})
 }
 
 // DropFlow forgets a flow, if it is there.
 func (s *Store) DropFlow(ctx context.Context, id string) error {
-	return s.writer.do(ctx, func(t *tx) error {
+	return s.write(ctx, func(t *tx) error {
 		flow, found, err := flows.get(t, id)
 		if err != nil || !found {
 			return err
 		}
-		flows.remove(t, id, &flow)
-		return nil
+		return flows.remove(t, id, &flow)
 	})
 }
 
-// listDue returns the records an index by time leads to, up to now, oldest first.
-func listDue[T any](t *tx, records table[T], index string, now time.Time, limit int) ([]T, error) {
+// list returns the records an index leads to.
+func list[T any](t *tx, records table[T], scan Scan) ([]T, error) {
+	if scan.Limit <= 0 {
+		return nil, nil
+	}
+	found, err := t.Scan(scan)
+	if err != nil {
+		return nil, err
+	}
 	var list []T
-	last := oldestFirst(now)
-	for suffix := range t.suffixes(index, "") {
-		if len(list) >= limit || suffix[:timeBytes] > last {
-			break
-		}
-		record, found, err := records.get(t, suffix[timeBytes:])
+	for _, row := range found {
+		record, _, err := records.read(t.key, row.ID, row.Record)
 		if err != nil {
 			return nil, err
 		}
-		if found {
-			list = append(list, record)
-		}
+		list = append(list, record)
 	}
 	return list, nil
 }

@@ -1,4 +1,4 @@
-package badger
+package rows
 
 import (
 	"context"
@@ -14,23 +14,21 @@ type keyList struct {
 
 // SigningKeys returns the keys and the revision of their list.
 func (s *Store) SigningKeys(ctx context.Context) ([]bridge.SigningKey, int, error) {
-	list, err := read(ctx, s, func(t *tx) (list keyList, err error) {
-		_, err = load(t, signingKeysKey, &list)
-		return list, err
-	})
+	var list keyList
+	_, err := readMeta(ctx, s, signingKeysRow, &list)
 	return list.Keys, list.Revision, err
 }
 
 // SwapSigningKeys replaces the list if its revision is still rev, else bridge.ErrConflict.
 func (s *Store) SwapSigningKeys(ctx context.Context, keys []bridge.SigningKey, rev int) error {
-	return s.writer.do(ctx, func(t *tx) error {
+	return s.write(ctx, func(t *tx) error {
 		var list keyList
-		if _, err := load(t, signingKeysKey, &list); err != nil {
+		if _, err := load(t, signingKeysRow, &list); err != nil {
 			return err
 		}
 		if list.Revision != rev {
 			return bridge.ErrConflict
 		}
-		return save(t, signingKeysKey, keyList{Revision: rev + 1, Keys: keys})
+		return save(t, signingKeysRow, keyList{Revision: rev + 1, Keys: keys})
 	})
 }

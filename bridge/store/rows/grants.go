@@ -1,9 +1,8 @@
-package badger
+package rows
 
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
@@ -20,28 +19,28 @@ const (
 )
 
 var grants = table[bridge.Grant]{
-	kind: "grant",
-	index: func(t *tx, id string, g *bridge.Grant) []string {
-		when := newestFirst(g.CreatedAt)
-		keys := []string{
-			indexGrants + when + id,
-			indexPersonGrants + t.foreign(g.Person.ID()) + when + id,
-			indexClientGrants + t.foreign(g.ClientID) + when + id,
+	kind: KindGrant,
+	places: func(t *tx, g *bridge.Grant) []Place {
+		person, client := t.foreign(g.Person.ID()), t.foreign(g.ClientID)
+		places := []Place{
+			{Index: IndexGrants, At: g.CreatedAt},
+			{Index: IndexPersonGrants, Whose: person, At: g.CreatedAt},
+			{Index: IndexClientGrants, Whose: client, At: g.CreatedAt},
 		}
 		if g.Status == bridge.GrantEnded {
-			return keys
+			return places
 		}
-		keys = append(keys, indexOpenGrants+t.foreign(g.ClientID)+id)
+		places = append(places, Place{Index: IndexOpenGrants, Whose: client})
 		if !g.Lapses.IsZero() {
-			keys = append(keys, indexLapses+oldestFirst(g.Lapses)+id)
+			places = append(places, Place{Index: IndexLapses, At: g.Lapses})
 		}
 		if g.Link != "" {
-			keys = append(keys, indexLinkGrants+t.foreign(g.Link)+id)
+			places = append(places, Place{Index: IndexLinkGrants, Whose: t.foreign(g.Link)})
 		}
 		if g.Identity != "" {
-			keys = append(keys, indexIdentGrants+t.foreign(g.Identity)+id)
+			places = append(places, Place{Index: IndexIdentityGrants, Whose: t.foreign(g.Identity)})
 		}
-		return keys
+		return places
 	},
 	due: func(g *bridge.Grant) time.Time {
 		if g.Status != bridge.GrantEnded || g.Started {
@@ -52,7 +51,7 @@ var grants = table[bridge.Grant]{
 }
 
 var consents = table[bridge.Consent]{
-	kind: "consent",
+	kind: KindConsent,
 	due:  func(c *bridge.Consent) time.Time { return c.GivenAt.Add(consentKept) },
 }
 
@@ -62,7 +61,11 @@ func (t *tx) consentID(personID, clientID, redirectURI, resource string) string 
 
 // Grant returns a grant in any state.
 func (s *Store) Grant(ctx context.Context, id string) (bridge.Grant, error) {
-	return read(ctx, s, func(t *tx) (bridge.Grant, error) { return mustGrant(t, id) })
+	grant, found, err := readOne(ctx, s, grants, id)
+	if err == nil && !found {
+		err = bridge.ErrNotFound
+	}
+	return grant, err
 }
 
 func mustGrant(t *tx, id string) (bridge.Grant, error) {
@@ -83,14 +86,14 @@ func (s *Store) TouchGrant(ctx context.Context, id string, now time.Time) error 
 	if err != nil || !stale(&seen) {
 		return err
 	}
-	return s.writer.do(ctx, func(t *tx) error {
+	return s.write(ctx, func(t *tx) error {
 		grant, err := mustGrant(t, id)
 		if err != nil || !stale(&grant) {
 			return err
 		}
 		touched := grant
 		touched.LastUsedAt = now
-		return grants.put(t, id, &grant, &touched, now)
+		return grants.putQuietly(t, id, &grant, &touched, now)
 	})
 }
 
@@ -123,6 +126,12 @@ func endGrant(t *tx, grant bridge.Grant, reason bridge.EndReason, now time.Time)
 	after := grant
 	after.Status, after.EndedAt, after.EndReason = bridge.GrantEnded, now, reason
 	after.Credential.Sealed = nil
+	if err := t.Ahead(families.ref(grant.ID), revocations.ref(grant.ID)); err != nil {
+		return bridge.Grant{}, err
+	}
+	if err := endFamily(t, grant.ID, now); err != nil {
+		return bridge.Grant{}, err
+	}
 	if grant.Credential.KeyID != "" {
 		err := putRevocation(t, bridge.KeyRevocation{
 			GrantID: grant.ID, PersonID: grant.Person.ID(), Credential: grant.Credential, DueAt: now,
@@ -130,9 +139,6 @@ func endGrant(t *tx, grant bridge.Grant, reason bridge.EndReason, now time.Time)
 		if err != nil {
 			return bridge.Grant{}, err
 		}
-	}
-	if err := endFamily(t, grant.ID, now); err != nil {
-		return bridge.Grant{}, err
 	}
 	if err := grants.put(t, grant.ID, &grant, &after, now); err != nil {
 		return bridge.Grant{}, err
@@ -146,7 +152,7 @@ func (s *Store) RevokeToken(ctx context.Context, grantID, tokenID string, expire
 	if tokenID == "" {
 		return errors.New("an access token without an id cannot be revoked alone")
 	}
-	return s.writer.do(ctx, func(t *tx) error {
+	return s.write(ctx, func(t *tx) error {
 		grant, err := mustGrant(t, grantID)
 		if err != nil || !grant.Live() || !now.Before(expires) {
 			return err
@@ -164,54 +170,58 @@ func (s *Store) RevokeToken(ctx context.Context, grantID, tokenID string, expire
 
 // Consent returns the remembered yes of a person.
 func (s *Store) Consent(ctx context.Context, personID, clientID, redirectURI, resource string) (bridge.Consent, error) {
-	return read(ctx, s, func(t *tx) (bridge.Consent, error) {
-		consent, found, err := consents.get(t, t.consentID(personID, clientID, redirectURI, resource))
-		if err == nil && !found {
-			err = bridge.ErrNotFound
-		}
-		return consent, err
-	})
+	consent, found, err := readOne(ctx, s, consents, s.foreign(personID, clientID, redirectURI, resource))
+	if err == nil && !found {
+		err = bridge.ErrNotFound
+	}
+	return consent, err
 }
 
 // Grants lists grants newest first. bridge.ErrNotFound when after is no grant.
 func (s *Store) Grants(ctx context.Context, personID, clientID, after string, limit int) ([]bridge.Grant, error) {
+	scan := Scan{Index: IndexGrants}
+	switch {
+	case personID != "":
+		scan.Index, scan.Whose = IndexPersonGrants, s.foreign(personID)
+	case clientID != "":
+		scan.Index, scan.Whose = IndexClientGrants, s.foreign(clientID)
+	}
 	return read(ctx, s, func(t *tx) ([]bridge.Grant, error) {
-		from := ""
 		if after != "" {
 			last, err := mustGrant(t, after)
 			if err != nil {
 				return nil, err
 			}
-			from = newestFirst(last.CreatedAt) + after + "\x00"
+			scan.After = &Position{last.CreatedAt, last.ID}
 		}
-		index := indexGrants
-		switch {
-		case personID != "":
-			index = indexPersonGrants + t.foreign(personID)
-		case clientID != "":
-			index = indexClientGrants + t.foreign(clientID)
+		return grantsOf(t, scan, clientID, limit)
+	})
+}
+
+// grantsOf walks on until the page is full, for not all that a person's index leads to are the client's.
+func grantsOf(t *tx, scan Scan, clientID string, limit int) ([]bridge.Grant, error) {
+	var page []bridge.Grant
+	for len(page) < limit {
+		scan.Limit = limit - len(page)
+		some, err := list(t, grants, scan)
+		if err != nil || len(some) == 0 {
+			return page, err
 		}
-		var page []bridge.Grant
-		for suffix := range t.suffixes(index, from) {
-			if len(page) >= limit {
-				break
-			}
-			grant, found, err := grants.get(t, suffix[timeBytes:])
-			if err != nil {
-				return nil, err
-			}
-			if found && (clientID == "" || grant.ClientID == clientID) {
+		for _, grant := range some {
+			if clientID == "" || grant.ClientID == clientID {
 				page = append(page, grant)
 			}
 		}
-		return slices.Clip(page), nil
-	})
+		last := some[len(some)-1]
+		scan.After = &Position{last.CreatedAt, last.ID}
+	}
+	return page, nil
 }
 
 // LapsedGrants returns grants that have not ended and whose Lapses has passed, the longest lapsed
 // first.
 func (s *Store) LapsedGrants(ctx context.Context, now time.Time, limit int) ([]bridge.Grant, error) {
 	return read(ctx, s, func(t *tx) ([]bridge.Grant, error) {
-		return listDue(t, grants, indexLapses, now, limit)
+		return list(t, grants, Scan{Index: IndexLapses, Until: now, Limit: limit})
 	})
 }

@@ -1,4 +1,4 @@
-package badger
+package rows
 
 import (
 	"context"
@@ -7,12 +7,15 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 )
 
+// maxKeysOfPerson bounds a list that is short by nature.
+const maxKeysOfPerson = 10_000
+
 var revocations = table[bridge.KeyRevocation]{
-	kind: "revocation",
-	index: func(t *tx, id string, r *bridge.KeyRevocation) []string {
-		return []string{
-			indexRevocations + oldestFirst(r.DueAt) + id,
-			indexPersonKeys + t.foreign(r.PersonID) + id,
+	kind: KindRevocation,
+	places: func(t *tx, r *bridge.KeyRevocation) []Place {
+		return []Place{
+			{Index: IndexRevocations, At: r.DueAt},
+			{Index: IndexPersonKeys, Whose: t.foreign(r.PersonID)},
 		}
 	},
 }
@@ -20,30 +23,20 @@ var revocations = table[bridge.KeyRevocation]{
 // DueKeyRevocations returns the entries that are due, the longest due first.
 func (s *Store) DueKeyRevocations(ctx context.Context, now time.Time, limit int) ([]bridge.KeyRevocation, error) {
 	return read(ctx, s, func(t *tx) ([]bridge.KeyRevocation, error) {
-		return listDue(t, revocations, indexRevocations, now, limit)
+		return list(t, revocations, Scan{Index: IndexRevocations, Until: now, Limit: limit})
 	})
 }
 
 // KeyRevocationsOf returns the entries of one person.
 func (s *Store) KeyRevocationsOf(ctx context.Context, personID string) ([]bridge.KeyRevocation, error) {
 	return read(ctx, s, func(t *tx) ([]bridge.KeyRevocation, error) {
-		var list []bridge.KeyRevocation
-		for id := range t.suffixes(indexPersonKeys+t.foreign(personID), "") {
-			revocation, found, err := revocations.get(t, id)
-			if err != nil {
-				return nil, err
-			}
-			if found {
-				list = append(list, revocation)
-			}
-		}
-		return list, nil
+		return list(t, revocations, Scan{Index: IndexPersonKeys, Whose: t.foreign(personID), Limit: maxKeysOfPerson})
 	})
 }
 
 // QueueKeyRevocation stores or replaces the entry of a grant.
 func (s *Store) QueueKeyRevocation(ctx context.Context, revocation bridge.KeyRevocation) error {
-	return s.writer.do(ctx, func(t *tx) error { return putRevocation(t, revocation) })
+	return s.write(ctx, func(t *tx) error { return putRevocation(t, revocation) })
 }
 
 func putRevocation(t *tx, revocation bridge.KeyRevocation) error {
@@ -59,12 +52,11 @@ func putRevocation(t *tx, revocation bridge.KeyRevocation) error {
 
 // FinishKeyRevocation removes an entry, if it is there.
 func (s *Store) FinishKeyRevocation(ctx context.Context, grantID string) error {
-	return s.writer.do(ctx, func(t *tx) error {
+	return s.write(ctx, func(t *tx) error {
 		revocation, found, err := revocations.get(t, grantID)
 		if err != nil || !found {
 			return err
 		}
-		revocations.remove(t, grantID, &revocation)
-		return nil
+		return revocations.remove(t, grantID, &revocation)
 	})
 }

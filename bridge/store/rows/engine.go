@@ -1,0 +1,98 @@
+package rows
+
+import (
+	"context"
+	"time"
+)
+
+// Kind is a kind of row.
+type Kind string
+
+// The kinds of row. Rows of KindMeta are one of a kind: whom the store belongs to and the like.
+const (
+	KindAudit      Kind = "audit"
+	KindClient     Kind = "client"
+	KindCode       Kind = "code"
+	KindConsent    Kind = "consent"
+	KindCounter    Kind = "counter"
+	KindFamily     Kind = "family"
+	KindFlow       Kind = "flow"
+	KindGrant      Kind = "grant"
+	KindIdentity   Kind = "identity"
+	KindLink       Kind = "link"
+	KindMeta       Kind = "meta"
+	KindRefresh    Kind = "refresh"
+	KindRevocation Kind = "revocation"
+	KindUsed       Kind = "used"
+)
+
+// Kinds lists them in the order of their names.
+func Kinds() []Kind {
+	return []Kind{
+		KindAudit, KindClient, KindCode, KindConsent, KindCounter, KindFamily, KindFlow, KindGrant,
+		KindIdentity, KindLink, KindMeta, KindRefresh, KindRevocation, KindUsed,
+	}
+}
+
+// Ref names a row.
+type Ref struct {
+	Kind Kind
+	ID   string
+}
+
+// Row is a record on its way into a store.
+type Row struct {
+	Ref
+	Record []byte
+	// Places are where indexes lead to it, Before where they led to what it replaces.
+	Places, Before []Place
+	// Broom is how long from now an engine keeps the row at least if nobody sweeps; 0 is for good.
+	// Only rows whose absence costs a person nothing have one.
+	Broom time.Duration
+	// Told is set on a grant of which copies kept elsewhere are no longer good.
+	Told bool
+}
+
+// Found is a row that an index led to.
+type Found struct {
+	ID     string
+	Record []byte
+}
+
+// Due is a row whose time is over.
+type Due struct {
+	Ref
+	At time.Time
+}
+
+// Tx is what one read or one write sees: what is committed, and for Get what the write itself has
+// changed. Rows that a write has got are changed by nobody else until the write is over, and rows it
+// found missing are made by nobody else; an engine that cannot hold others off runs the write again.
+type Tx interface {
+	// Get returns the record of a row, nil when there is none.
+	Get(row Ref) ([]byte, error)
+	// Ahead says which rows Get will be asked for next, for engines that fetch several at once.
+	Ahead(rows ...Ref) error
+	// Put stores a row in the place of what was there.
+	Put(row Row) error
+	// Remove deletes a row, if it is there, and the places that led to it.
+	Remove(row Ref, places []Place) error
+	// Scan returns the rows an index leads to, in its order: the index as it is committed, the records as
+	// this write has left them. It keeps nobody from changing them: Get does.
+	Scan(scan Scan) ([]Found, error)
+	// Due returns up to limit rows that Sweep has to look at, the longest overdue first.
+	Due(now time.Time, limit int) ([]Due, error)
+}
+
+// Engine runs closures in transactions.
+type Engine interface {
+	// Read runs a closure on one state of the store.
+	Read(ctx context.Context, run func(Tx) error) error
+	// ReadRow returns the record of one row, nil when there is none.
+	ReadRow(ctx context.Context, row Ref) ([]byte, error)
+	// Write runs a closure and commits what it changed, all or nothing. A closure that returns an error
+	// has changed nothing. It may run more than once. When ctx ends before it has run, it never does;
+	// afterwards its result is waited for, since a write that may have happened must not be reported as
+	// one that did not.
+	Write(ctx context.Context, run func(Tx) error) error
+}

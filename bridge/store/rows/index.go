@@ -1,0 +1,65 @@
+package rows
+
+import "time"
+
+// Order is how an index sorts.
+type Order int
+
+// The orders of an index. Rows of one time are in the order of their ids.
+const (
+	ByID Order = iota
+	OldestFirst
+	NewestFirst
+)
+
+// Index leads to rows of one kind.
+type Index struct {
+	Name  string
+	Kind  Kind
+	Whose bool // it is one index for each person, client or grant
+	Order Order
+}
+
+// The indexes. IndexDue leads to rows of every kind: to those that Sweep removes.
+var (
+	IndexDue            = Index{Name: "due", Order: OldestFirst}
+	IndexGrants         = Index{Name: "grants", Kind: KindGrant, Order: NewestFirst}
+	IndexPersonGrants   = Index{Name: "grants-of-person", Kind: KindGrant, Whose: true, Order: NewestFirst}
+	IndexClientGrants   = Index{Name: "grants-of-client", Kind: KindGrant, Whose: true, Order: NewestFirst}
+	IndexOpenGrants     = Index{Name: "open-grants", Kind: KindGrant, Whose: true} // of a client: those that have not ended
+	IndexLapses         = Index{Name: "lapses", Kind: KindGrant, Order: OldestFirst}
+	IndexLinkGrants     = Index{Name: "grants-of-link", Kind: KindGrant, Whose: true}  // those that have not ended
+	IndexIdentityGrants = Index{Name: "grants-of-ident", Kind: KindGrant, Whose: true} // those that have not ended
+	IndexLinks          = Index{Name: "links", Kind: KindLink, Order: NewestFirst}
+	IndexPersonLink     = Index{Name: "link-of", Kind: KindLink, Whose: true}              // the live one
+	IndexSubjects       = Index{Name: "ident-subjects", Kind: KindIdentity, Whose: true}   // issuer and subject: those that have not ended
+	IndexSIDs           = Index{Name: "ident-sids", Kind: KindIdentity, Whose: true}       // issuer and sid: those that have not ended
+	IndexSessions       = Index{Name: "flow-sessions", Kind: KindFlow, Order: OldestFirst} // flows that hold a Trinity session
+	IndexRevocations    = Index{Name: "revocations", Kind: KindRevocation, Order: OldestFirst}
+	IndexPersonKeys     = Index{Name: "revocations-of", Kind: KindRevocation, Whose: true}
+	IndexGrantAudit     = Index{Name: "audit-of-grant", Kind: KindAudit, Whose: true}
+	// IndexAudit is the order of the ids themselves; no Place is kept for it.
+	IndexAudit = Index{Kind: KindAudit}
+)
+
+// Place is where an index leads to a row.
+type Place struct {
+	Index Index
+	Whose string    // a keyed hash of the person, client or grant
+	At    time.Time // when the index sorts by time
+}
+
+// Scan is a walk through an index.
+type Scan struct {
+	Index Index
+	Whose string
+	After *Position // begins behind this row
+	Until time.Time // ends with rows of this time, unless zero
+	Limit int
+}
+
+// Position is a row's place in an index by time.
+type Position struct {
+	At time.Time
+	ID string
+}

@@ -1,0 +1,97 @@
+package rows
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+)
+
+// Store is bridge.Store but for what each engine does its own way: Ping, Close and telling of
+// changed grants.
+type Store struct {
+	engine Engine
+	key    bridge.RowKey
+}
+
+// New makes a store of an engine whose rows are sealed under key.
+func New(engine Engine, key bridge.RowKey) Store { return Store{engine, key} }
+
+// The rows of KindMeta.
+var (
+	deploymentRow    = Ref{KindMeta, "deployment"}
+	signingKeysRow   = Ref{KindMeta, "signing-keys"}
+	unusedClientsRow = Ref{KindMeta, "unused-clients"}
+	auditSequenceRow = Ref{KindMeta, "audit-sequence"}
+)
+
+// read runs a read and returns what it found, or nothing but its error.
+func read[T any](ctx context.Context, s *Store, run func(*tx) (T, error)) (T, error) {
+	return result(ctx, s.read, run)
+}
+
+// write runs a write and returns what it came to, or nothing but its error.
+func write[T any](ctx context.Context, s *Store, run func(*tx) (T, error)) (T, error) {
+	return result(ctx, s.write, run)
+}
+
+func (s *Store) read(ctx context.Context, run func(*tx) error) error {
+	return s.engine.Read(ctx, func(t Tx) error { return run(&tx{t, s.key}) })
+}
+
+func (s *Store) write(ctx context.Context, run func(*tx) error) error {
+	return s.engine.Write(ctx, func(t Tx) error { return run(&tx{t, s.key}) })
+}
+
+// foreign is tx.foreign outside of a transaction.
+func (s *Store) foreign(values ...string) string { return foreign(s.key, values...) }
+
+func result[T any](ctx context.Context, in func(context.Context, func(*tx) error) error, run func(*tx) (T, error)) (T, error) {
+	var result, none T
+	err := in(ctx, func(t *tx) (err error) {
+		result, err = run(t)
+		return err
+	})
+	if err != nil {
+		return none, err
+	}
+	return result, nil
+}
+
+// readOne returns one record and whether there is one.
+func readOne[T any](ctx context.Context, s *Store, records table[T], id string) (record T, found bool, err error) {
+	if id == "" {
+		return record, false, ctx.Err()
+	}
+	value, err := s.engine.ReadRow(ctx, records.ref(id))
+	if err != nil {
+		return record, false, err
+	}
+	return records.read(s.key, id, value)
+}
+
+// readMeta reads a row of KindMeta and reports whether there is one.
+func readMeta(ctx context.Context, s *Store, row Ref, record any) (bool, error) {
+	value, err := s.engine.ReadRow(ctx, row)
+	if err != nil || value == nil {
+		return false, err
+	}
+	if err := Decode(s.key, row, value, record); err != nil {
+		return false, fmt.Errorf("%s: %w", row.ID, err)
+	}
+	return true, nil
+}
+
+// Deployment returns whom the store belongs to, bridge.ErrNotFound in a new store.
+func (s *Store) Deployment(ctx context.Context) (deployment bridge.Deployment, err error) {
+	found, err := readMeta(ctx, s, deploymentRow, &deployment)
+	if err == nil && !found {
+		err = bridge.ErrNotFound
+	}
+	return deployment, err
+}
+
+// SaveDeployment stores whom the store belongs to.
+func (s *Store) SaveDeployment(ctx context.Context, deployment bridge.Deployment) error {
+	return s.write(ctx, func(t *tx) error { return save(t, deploymentRow, deployment) })
+}
