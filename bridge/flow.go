@@ -13,6 +13,8 @@ const (
 	StepSignIn       Step = "sign-in"       // the person has to name a mailbox
 	StepCode         Step = "code"          // a code was asked for
 	StepSecondFactor Step = "second-factor" // Trinity wants a second factor
+	StepEnrol        Step = "enrol"         // Trinity wants one and the person has none yet
+	StepRecovery     Step = "recovery"      // the recovery codes of a new one are shown
 	StepConsent      Step = "consent"       // signed in, not yet decided
 	StepDecided      Step = "decided"       // Exit waits to be taken once
 	StepFinished     Step = "finished"      // nothing more will come of it
@@ -45,6 +47,8 @@ type SignIn struct {
 	Tries      int       `json:"tries,omitzero"`       // wrong codes typed for the newest code
 	SendFailed bool      `json:"send_failed,omitzero"` // Trinity could not be asked to send the newest code
 	Challenge  []byte    `json:"challenge,omitzero"`   // sealed second-factor challenge token
+	Enrolment  []byte    `json:"enrolment,omitzero"`   // sealed secret of a second factor being set up
+	Recovery   []byte    `json:"recovery,omitzero"`    // sealed recovery codes, until the person has kept them
 	Session    []byte    `json:"session,omitzero"`     // sealed Trinity JWT, until the decision
 	Person     Person    `json:"person,omitzero"`
 	Account    Account   `json:"account,omitzero"`

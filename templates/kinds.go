@@ -15,7 +15,7 @@ var errPage = errors.New("no such page")
 
 func pageNames() []string {
 	return []string{
-		"signin", "code", "second-factor", "consent", "onward", "return", "problem", "home", "help", "privacy",
+		"signin", "code", "second-factor", "enrol", "recovery", "consent", "onward", "return", "problem", "home", "help", "privacy",
 	}
 }
 
@@ -28,6 +28,10 @@ func kindOf(page any) (kind, error) {
 		return kind{"code", true}, nil
 	case SecondFactorPage:
 		return kind{"second-factor", true}, nil
+	case EnrolPage:
+		return kind{"enrol", true}, checkAuthenticator(p.URI)
+	case RecoveryPage:
+		return kind{"recovery", true}, nil
 	case ConsentPage:
 		return kind{"consent", true}, nil
 	case OnwardPage:

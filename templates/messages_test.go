@@ -20,12 +20,12 @@ var families = map[string]struct{ keys, suffixes []string }{
 	"notice.": {suffixes: []string{""}, keys: []string{
 		"email.invalid", "email.trinity_down",
 		"code.malformed", "code.wrong", "code.spent", "code.send_failed", "code.locked", "code.too_many", "code.trinity_down",
-		"factor.wrong", "factor.spent", "factor.trinity_down",
+		"factor.wrong", "enrol.wrong", "factor.spent", "factor.trinity_down",
 		"consent.no_scope", "consent.trinity_down", "consent.session_over",
 	}},
 	"problem.": {suffixes: []string{".title", ".text"}, keys: []string{
 		"flow-gone", "other-browser", "forged", "not-a-form", "already-used", "trinity-down", "trinity-setup", "email-disabled",
-		"second-factor-enrol", "second-factor-missing", "account-mismatch", "unknown-client", "client-blocked", "client-ask", "client-document", "bad-redirect",
+		"second-factor-missing", "account-mismatch", "unknown-client", "client-blocked", "client-ask", "client-document", "bad-redirect",
 		"bad-request", "not-found", "method", "too-large", "store-down", "internal", "too-many",
 	}},
 	// RFC 6749 §4.1.2.1, RFC 8707 §2, OpenID Connect Core §3.1.2.6.

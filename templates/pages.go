@@ -33,6 +33,22 @@ type SecondFactorPage struct {
 	Notice       string
 }
 
+// EnrolPage sets up the second factor that Trinity demands of somebody who has none.
+type EnrolPage struct {
+	Flow, Ticket string
+	Client       Client
+	Secret       string // in groups, to be typed
+	URI          string // otpauth://…, shown as a QR code and linked for whoever holds the phone
+	Notice       string
+}
+
+// RecoveryPage shows the recovery codes of a new second factor until the person has kept them.
+type RecoveryPage struct {
+	Flow, Ticket string
+	Client       Client
+	Codes        []string
+}
+
 // ScopeChoice is one permission on the consent page.
 type ScopeChoice struct {
 	Scope   string // "trinity:read"; its words are messages scope.<scope>.title and .text

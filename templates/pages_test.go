@@ -42,6 +42,8 @@ func TestPages_forms(t *testing.T) {
 		{"code", "/signin/code", append(slices.Clone(flow), field{"code", ""})},
 		{"code", "/signin", append(slices.Clone(flow), field{"email", "alice@example.com"})},
 		{"second factor", "/signin/second-factor", append(slices.Clone(flow), field{"code", ""})},
+		{"enrol", "/signin/second-factor/new", append(slices.Clone(flow), field{"code", ""})},
+		{"recovery", "/signin/second-factor/kept", flow},
 		{"consent", "/consent", append(
 			slices.Clone(flow),
 			field{"scope", "trinity:read"}, field{"scope", "trinity:write"}, field{"scope", "trinity:admin"},

@@ -28,6 +28,13 @@ func consentPage(c Client) ConsentPage {
 	}
 }
 
+func enrolPage(notice string) EnrolPage {
+	return EnrolPage{
+		Flow: "flow-1", Ticket: "ticket-1", Client: webClient, Secret: "JBSW Y3DP EHPK 3PXP",
+		URI: "otpauth://totp/Trinity:alice@example.com?secret=JBSWY3DPEHPK3PXP&issuer=Trinity", Notice: notice,
+	}
+}
+
 // samples are every page there is, and the variants that differ in markup.
 func samples() map[string]any {
 	again := consentPage(localClient)
@@ -45,6 +52,9 @@ func samples() map[string]any {
 		"code again":           CodePage{Flow: "flow-1", Ticket: "ticket-1", Client: verifiedClient, Mailbox: "alice@example.com", Notice: "code.wrong"},
 		"second factor":        SecondFactorPage{Flow: "flow-1", Ticket: "ticket-1", Client: webClient},
 		"second factor again":  SecondFactorPage{Flow: "flow-1", Ticket: "ticket-1", Client: localClient, Notice: "factor.wrong"},
+		"enrol":                enrolPage(""),
+		"enrol again":          enrolPage("enrol.wrong"),
+		"recovery":             RecoveryPage{Flow: "flow-1", Ticket: "ticket-1", Client: webClient, Codes: []string{"abcd-efgh", "ijkl-mnop", "qrst-uvwx"}},
 		"consent":              consentPage(webClient),
 		"consent, local again": again,
 		"consent, verified":    consentPage(verifiedClient),

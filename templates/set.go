@@ -108,18 +108,20 @@ func (s *Set) setHeaders(h http.Header, form bool) {
 // functions are what the templates may call.
 func functions(words messages, site siteView) template.FuncMap {
 	return template.FuncMap{
-		"parts":      words.parts,
-		"text":       words.text,
-		"name":       CleanName,
-		"clean":      clean,
-		"host":       asciiHost,
-		"hostOf":     hostOf,
-		"denied":     denied,
-		"website":    website,
-		"who":        func(c Client) (string, error) { return who(words, c) },
-		"days":       func(n int) (string, error) { return days(words, n) },
-		"site":       func() siteView { return site },
-		"stylesheet": static.StyleSheet,
-		"mark":       static.Mark,
+		"parts":         words.parts,
+		"text":          words.text,
+		"name":          CleanName,
+		"clean":         clean,
+		"host":          asciiHost,
+		"hostOf":        hostOf,
+		"denied":        denied,
+		"website":       website,
+		"qr":            drawQR,
+		"authenticator": authenticator,
+		"who":           func(c Client) (string, error) { return who(words, c) },
+		"days":          func(n int) (string, error) { return days(words, n) },
+		"site":          func() siteView { return site },
+		"stylesheet":    static.StyleSheet,
+		"mark":          static.Mark,
 	}
 }

@@ -138,7 +138,7 @@ func wantNothingActive(t *testing.T, elements []element) {
 		if href := e.attrs["href"]; e.name == "link" && !strings.HasPrefix(href, "/static/") {
 			t.Errorf("link to %q", href)
 		}
-		if scheme, _, found := strings.Cut(e.attrs["href"], ":"); found && !slices.Contains([]string{"https", "http", "mailto"}, scheme) {
+		if scheme, _, found := strings.Cut(e.attrs["href"], ":"); found && !slices.Contains([]string{"https", "http", "mailto", "otpauth"}, scheme) {
 			t.Errorf("%s to %q", e.name, e.attrs["href"])
 		}
 		if action := e.attrs["action"]; e.name == "form" && (e.attrs["method"] != "post" || !strings.HasPrefix(action, "/")) {

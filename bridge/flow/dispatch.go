@@ -13,6 +13,8 @@ const (
 	PathSignIn       = "/signin"
 	PathCode         = "/signin/code"
 	PathSecondFactor = "/signin/second-factor"
+	PathEnrol        = "/signin/second-factor/new"
+	PathRecovery     = "/signin/second-factor/kept"
 	PathConsent      = "/consent"
 	PathOnward       = "/consent/done"
 )
@@ -31,6 +33,10 @@ func URL(flow bridge.Flow) string {
 		path = PathCode
 	case bridge.StepSecondFactor:
 		path = PathSecondFactor
+	case bridge.StepEnrol:
+		path = PathEnrol
+	case bridge.StepRecovery:
+		path = PathRecovery
 	case bridge.StepConsent:
 		path = PathConsent
 	case bridge.StepDecided, bridge.StepFinished:

@@ -23,13 +23,19 @@ const (
 	maxNameBytes   = 320
 	maxTokenBytes  = 8 << 10
 
+	maxRecoveryCodes = 32
+
 	// Trinity's longest lockout is 15 minutes; a text without seconds counts as its most common one.
 	unsaidLockout = 5 * time.Minute
 	maxLockout    = time.Hour
 )
 
 var (
-	jwtForm   = regexp.MustCompile(`^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$`)
+	jwtForm = regexp.MustCompile(`^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$`)
+	// RFC 4648 base32, and the address authenticator apps agree on; as long as a QR code stays readable.
+	factorSecret = regexp.MustCompile(`^[A-Z2-7]{16,128}$`)
+	factorURI    = regexp.MustCompile(`^otpauth://totp/[!-~]{1,480}$`)
+
 	keyIDForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 	seconds   = regexp.MustCompile(`\b([0-9]{1,9}) seconds\b`)
 )
@@ -115,6 +121,20 @@ func readSignIn(answer *outbound.Answer, into any) error {
 		return ErrEmailDisabled
 	}
 	return fmt.Errorf("%w: status %d", ErrUnavailable, answer.Status)
+}
+
+// readFactor is read for the routes of the second factor. How this build words its refusals is not
+// documented, so every refusal is ErrWrongCode.
+func readFactor(answer *outbound.Answer, into any) error {
+	if detail(answer) != "" {
+		switch answer.Status {
+		case http.StatusNotFound, http.StatusMethodNotAllowed:
+			return ErrNoSecondFactor
+		case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity:
+			return ErrWrongCode
+		}
+	}
+	return read(answer, into)
 }
 
 // plainName reports whether a name Trinity gave can be stored, compared and shown.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
@@ -33,6 +34,8 @@ type Verified struct {
 	Session   secret.Token // JWT of a signed-in person; zero when there is a challenge
 	Challenge secret.Token // answers AnswerSecondFactor for about 5 minutes
 	Enrolled  bool         // the person has a second factor to answer with
+	// Recovery are the recovery codes of a second factor that was just set up.
+	Recovery []secret.Token
 }
 
 // Principal is whom a key stands for.
@@ -127,7 +130,6 @@ func (a *API) VerifyCode(ctx context.Context, mailbox, code string, from netip.A
 }
 
 // AnswerSecondFactor answers a challenge with a one-time or recovery code and returns the session.
-// How this build words its refusals is not documented, so every refusal is ErrWrongCode.
 func (a *API) AnswerSecondFactor(ctx context.Context, challenge secret.Token, code string, from netip.Addr) (secret.Token, error) {
 	const doing = "answering Trinity's second factor"
 	answer, err := a.do(ctx, request{
@@ -137,22 +139,75 @@ func (a *API) AnswerSecondFactor(ctx context.Context, challenge secret.Token, co
 	if err != nil {
 		return secret.Token{}, wrap(doing, err)
 	}
-	if detail(answer) != "" {
-		switch answer.Status {
-		case http.StatusNotFound, http.StatusMethodNotAllowed:
-			return secret.Token{}, wrap(doing, ErrNoSecondFactor)
-		case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity:
-			return secret.Token{}, wrap(doing, ErrWrongCode)
-		}
-	}
 	var body struct {
 		AccessToken string `json:"access_token"`
 	}
-	if err := read(answer, &body); err != nil {
+	if err := readFactor(answer, &body); err != nil {
 		return secret.Token{}, wrap(doing, err)
 	}
 	session, err := sessionOf(body.AccessToken)
 	return session, wrap(doing, err)
+}
+
+// Enrolment is what an authenticator app needs to know of a new second factor.
+type Enrolment struct {
+	Secret secret.Token // base32, without padding
+	URI    secret.Token // otpauth://totp/…, the same for a camera
+}
+
+// StartEnrolment has Trinity make a second factor for the person of a challenge. Refusals are as in
+// AnswerSecondFactor.
+func (a *API) StartEnrolment(ctx context.Context, challenge secret.Token, from netip.Addr) (Enrolment, error) {
+	const doing = "beginning to set up Trinity's second factor"
+	answer, err := a.do(ctx, request{
+		method: http.MethodPost, path: "/api/enterprise/2fa/login/enroll/start", from: from,
+		body: map[string]string{"challenge_token": challenge.Reveal()},
+	})
+	if err != nil {
+		return Enrolment{}, wrap(doing, err)
+	}
+	var body struct {
+		Secret string `json:"secret"`
+		URI    string `json:"otpauth_uri"`
+	}
+	if err := readFactor(answer, &body); err != nil {
+		return Enrolment{}, wrap(doing, err)
+	}
+	key := strings.TrimRight(body.Secret, "=")
+	if !factorSecret.MatchString(key) || !factorURI.MatchString(body.URI) {
+		return Enrolment{}, fmt.Errorf("%s: %w: no secret of a form that apps take", doing, ErrUnavailable)
+	}
+	return Enrolment{Secret: secret.New(key), URI: secret.New(body.URI)}, nil
+}
+
+// ConfirmEnrolment proves with a first code that an app has the secret, and returns the session and
+// the recovery codes.
+func (a *API) ConfirmEnrolment(ctx context.Context, challenge secret.Token, code string, from netip.Addr) (Verified, error) {
+	const doing = "setting up Trinity's second factor"
+	answer, err := a.do(ctx, request{
+		method: http.MethodPost, path: "/api/enterprise/2fa/login/enroll/confirm", from: from,
+		body: map[string]string{"challenge_token": challenge.Reveal(), "code": code},
+	})
+	if err != nil {
+		return Verified{}, wrap(doing, err)
+	}
+	var body struct {
+		AccessToken string   `json:"access_token"`
+		Recovery    []string `json:"recovery_codes"`
+	}
+	if err := readFactor(answer, &body); err != nil {
+		return Verified{}, wrap(doing, err)
+	}
+	verified := Verified{}
+	for _, code := range body.Recovery[:min(len(body.Recovery), maxRecoveryCodes)] {
+		if plainName(code) {
+			verified.Recovery = append(verified.Recovery, secret.New(code))
+		}
+	}
+	if verified.Session, err = sessionOf(body.AccessToken); err != nil {
+		return Verified{}, wrap(doing, err)
+	}
+	return verified, nil
 }
 
 // Me asks whom a session or key stands for. ErrUnauthorized is definite: revoked, expired, or the

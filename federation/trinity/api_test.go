@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -70,7 +71,15 @@ func calls() map[string]func(ctx context.Context, api *trinity.API) error {
 		},
 		"VerifyCode": func(ctx context.Context, api *trinity.API) error {
 			got, err := api.VerifyCode(ctx, "alice@example.com", "123456", netip.Addr{})
-			return errors.Join(err, nothing(err, got == trinity.Verified{}))
+			return errors.Join(err, nothing(err, reflect.DeepEqual(got, trinity.Verified{})))
+		},
+		"StartEnrolment": func(ctx context.Context, api *trinity.API) error {
+			got, err := api.StartEnrolment(ctx, secret.New(someJWT), netip.Addr{})
+			return errors.Join(err, nothing(err, got == trinity.Enrolment{}))
+		},
+		"ConfirmEnrolment": func(ctx context.Context, api *trinity.API) error {
+			got, err := api.ConfirmEnrolment(ctx, secret.New(someJWT), "123456", netip.Addr{})
+			return errors.Join(err, nothing(err, reflect.DeepEqual(got, trinity.Verified{})))
 		},
 		"AnswerSecondFactor": func(ctx context.Context, api *trinity.API) error {
 			got, err := api.AnswerSecondFactor(ctx, secret.New(someJWT), "123456", netip.Addr{})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gorilla/mux"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
@@ -65,7 +66,8 @@ type SignIn struct {
 	now     func() time.Time
 	pause   func(context.Context)
 
-	asking sync.WaitGroup
+	asking    sync.WaitGroup
+	enrolling singleflight.Group
 }
 
 // NewSignIn makes the step.
@@ -89,6 +91,10 @@ func (s *SignIn) Mount(r *mux.Router) {
 	r.HandleFunc(flow.PathCode, s.takeCode).Methods(http.MethodPost)
 	r.HandleFunc(flow.PathSecondFactor, s.showFactor).Methods(http.MethodGet)
 	r.HandleFunc(flow.PathSecondFactor, s.takeFactor).Methods(http.MethodPost)
+	r.HandleFunc(flow.PathEnrol, s.showEnrol).Methods(http.MethodGet)
+	r.HandleFunc(flow.PathEnrol, s.takeEnrol).Methods(http.MethodPost)
+	r.HandleFunc(flow.PathRecovery, s.showRecovery).Methods(http.MethodGet)
+	r.HandleFunc(flow.PathRecovery, s.dropRecovery).Methods(http.MethodPost)
 }
 
 // Wait returns when no question to Trinity is under way in the background: at shutdown, after the
@@ -109,6 +115,13 @@ func (s *SignIn) page(w http.ResponseWriter, r *http.Request, status int, curren
 	switch current.Step {
 	case bridge.StepSecondFactor:
 		s.pages.Write(w, status, templates.SecondFactorPage{Flow: current.ID, Ticket: ticket, Client: client, Notice: notice})
+	case bridge.StepEnrol:
+		page, err := s.enrolPage(current, client, notice)
+		if err != nil {
+			s.problem(w, r, err)
+			return
+		}
+		s.pages.Write(w, status, page)
 	case bridge.StepCode:
 		s.pages.Write(w, status, templates.CodePage{
 			Flow: current.ID, Ticket: ticket, Client: client, Mailbox: current.SignIn.Mailbox, Notice: notice,

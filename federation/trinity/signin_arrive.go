@@ -11,9 +11,9 @@ import (
 )
 
 // arrive is where a person has signed in: the session's account must be the mailbox's, then the
-// flow gets both and goes on to consent. Whatever fails, the session does not stay behind.
-func (s *SignIn) arrive(w http.ResponseWriter, r *http.Request, c check, session secret.Token) {
-	ctx := context.WithoutCancel(r.Context())
+// flow gets both and goes on to consent, past the recovery codes of a new second factor. Whatever fails, the session does not stay behind.
+func (s *SignIn) arrive(w http.ResponseWriter, r *http.Request, c check, verified Verified) {
+	session, ctx := verified.Session, context.WithoutCancel(r.Context())
 	account, err := s.api.Me(ctx, session)
 	if err != nil {
 		s.logout(ctx, session)
@@ -32,7 +32,10 @@ func (s *SignIn) arrive(w http.ResponseWriter, r *http.Request, c check, session
 		}
 		f.Step = bridge.StepConsent
 		f.SignIn.Session = s.ring.SealToken(sealSession, f.ID, session)
-		f.SignIn.Challenge, f.SignIn.Tries = nil, 0
+		f.SignIn.Challenge, f.SignIn.Enrolment, f.SignIn.Tries = nil, nil, 0
+		if len(verified.Recovery) > 0 {
+			f.Step, f.SignIn.Recovery = bridge.StepRecovery, s.sealCodes(f.ID, verified.Recovery)
+		}
 		f.SignIn.Person, f.SignIn.Account, f.SignIn.At = person, account, s.now()
 		return nil
 	})

@@ -237,17 +237,6 @@ func TestSignIn_secondFactor_contract1_6(t *testing.T) {
 		w.factor("246810").wantProblem(http.StatusForbidden, "second-factor-missing")
 		b.wantStep(w.flow, bridge.StepSignIn)
 	})
-	t.Run("not enrolled", func(t *testing.T) {
-		t.Parallel()
-		b := start(t, trinitytest.Switches{SecondFactor: trinitytest.SecondFactorRequired, SecondFactorRoutes: true})
-		w := b.begin()
-		w.name(alice)
-		w.code(b.trinity.LastCode(alice)).wantProblem(http.StatusForbidden, "second-factor-enrol")
-		if got := b.wantStep(w.flow, bridge.StepSignIn).SignIn; got.Challenge != nil {
-			t.Error("the challenge stayed")
-		}
-		b.wantEvents("sign_in_code_requested:ok", "sign_in_failed:second_factor_not_enrolled")
-	})
 	t.Run("challenge of another flow", func(t *testing.T) {
 		t.Parallel()
 		b, w := challenged(t, on)

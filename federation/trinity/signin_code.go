@@ -86,7 +86,7 @@ func (s *SignIn) check(w http.ResponseWriter, r *http.Request, c check) {
 	var tooMany *tooManyError
 	switch {
 	case err == nil && !verified.Session.IsZero():
-		s.arrive(w, r, c, verified.Session)
+		s.arrive(w, r, c, verified)
 	case err == nil:
 		s.challenge(w, r, c.current, verified)
 	case errors.Is(err, errMoved):
@@ -181,10 +181,10 @@ func (s *SignIn) refused(w http.ResponseWriter, r *http.Request, c check, outcom
 }
 
 // used answers when the last try is gone. A new code can be asked for on the code page; a second
-// factor that failed five times takes the person back to the mailbox.
+// factor that failed five times, or could not be set up, takes the person back to the mailbox.
 func (s *SignIn) used(w http.ResponseWriter, r *http.Request, c check) {
 	current := c.current
-	if current.Step == bridge.StepSecondFactor {
+	if current.Step != bridge.StepCode {
 		var err error
 		if current, err = s.restart(r.Context(), current); err != nil {
 			s.stopped(w, r, current, err)

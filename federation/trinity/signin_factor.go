@@ -22,16 +22,14 @@ var recoveryCode = regexp.MustCompile(`^[A-Za-z0-9_-]{6,64}$`)
 
 // challenge takes the flow from a good code to the second factor Trinity asks for (contract 1.6).
 func (s *SignIn) challenge(w http.ResponseWriter, r *http.Request, current bridge.Flow, verified Verified) {
-	if !verified.Enrolled {
-		s.failed(r.Context(), current, "second_factor_not_enrolled")
-		s.noFactor(w, r, current, "second-factor-enrol")
-		return
-	}
 	moved, err := s.advance(context.WithoutCancel(r.Context()), current.ID, []bridge.Step{bridge.StepCode}, func(f *bridge.Flow) error {
 		if f.SignIn.Mailbox != current.SignIn.Mailbox {
 			return errMoved
 		}
 		f.Step = bridge.StepSecondFactor
+		if !verified.Enrolled {
+			f.Step = bridge.StepEnrol
+		}
 		f.SignIn.Challenge = s.ring.SealToken(sealChallenge, f.ID, verified.Challenge)
 		f.SignIn.Tries = 0
 		return nil
