@@ -8,7 +8,11 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 )
+
+// Leeway is how far another clock may be off before the times that it writes are refused.
+const Leeway = 30 * time.Second
 
 // Hash is the SHA-256 of a bearer value. Stores see nothing else of codes, refresh tokens,
 // client secrets and browser bindings.

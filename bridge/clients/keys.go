@@ -2,9 +2,6 @@ package clients
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rsa"
 	"errors"
 	"fmt"
 	"net/url"
@@ -18,13 +15,12 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/outbound"
+	"github.com/abilityai/trinity-bridge/bridge/signed"
 )
 
 const (
 	maxKeySetBytes = 16 << 10 // of a set behind a jwks_uri
 	maxKeys        = 20
-	minRSABits     = 2048
-	maxRSABits     = 8192 // checking a signature costs with the square of it
 	// askAgain is how long after a try a kid that nobody knows does not cause another.
 	askAgain = time.Minute
 )
@@ -95,36 +91,17 @@ func readKeys(set []byte) ([]jose.JSONWebKey, error) {
 	}
 	var usable []jose.JSONWebKey
 	for _, one := range raw.Keys {
-		var members map[string]jsontext.Value
-		if err := strict.Unmarshal(one, &members); err != nil {
-			return nil, badMetadata("the key set cannot be read")
-		}
-		for _, private := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"} {
-			if _, shown := members[private]; shown {
-				return nil, badMetadata("the key set shows a private or shared key")
-			}
-		}
-		var key jose.JSONWebKey
-		if key.UnmarshalJSON(one) == nil && checksAssertions(key) {
+		key, err := signed.ReadKey(one)
+		switch {
+		case err == nil:
 			usable = append(usable, key)
+		case errors.Is(err, signed.ErrSecretKey):
+			return nil, badMetadata("the key set shows a private or shared key")
+		case !errors.Is(err, signed.ErrUnfit):
+			return nil, badMetadata("the key set cannot be read")
 		}
 	}
 	return usable, nil
-}
-
-func checksAssertions(key jose.JSONWebKey) bool {
-	if key.Use != "" && key.Use != "sig" || key.Algorithm != "" && !slices.Contains(bridge.AssertionAlgorithms(), key.Algorithm) {
-		return false
-	}
-	switch public := key.Key.(type) {
-	case *rsa.PublicKey:
-		return public.N.BitLen() >= minRSABits && public.N.BitLen() <= maxRSABits
-	case *ecdsa.PublicKey:
-		return public.Curve.Params().BitSize == 256 || public.Curve.Params().BitSize == 384
-	case ed25519.PublicKey:
-		return true
-	}
-	return false
 }
 
 // Keys returns the keys a client may have signed with under kid, all of them when kid is "".

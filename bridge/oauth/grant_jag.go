@@ -9,6 +9,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/clients"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
+	"github.com/abilityai/trinity-bridge/bridge/signed"
 )
 
 // badAssertion is the one answer for an assertion that opens nothing (RFC 7521 §4.1, EX-13). Why is
@@ -57,7 +58,7 @@ func (t *Token) identity(ctx context.Context, request *tokenRequest) (*tokenResp
 		return nil, grant.ID, err
 	}
 	// Last, so that only an assertion that gets a token is used up (EX-09).
-	first, err := t.Replays.UseOnce(ctx, "id-jag "+provider.Issuer, presented.claims.ID, timeOf(*presented.claims.ExpiresAt), t.Now())
+	first, err := t.Replays.UseOnce(ctx, "id-jag "+provider.Issuer, presented.claims.ID, presented.claims.ExpiresAt.Time(), t.Now())
 	if err != nil {
 		return nil, grant.ID, err
 	}
@@ -91,7 +92,7 @@ func (t *Token) believe(ctx context.Context, client bridge.Client, compact strin
 	if err := presented.check(t.Issuer, client.ID, t.Now()); err != nil {
 		return refuse(err)
 	}
-	if resource, err := canonicalResource(oneOrMore(presented.claims.Resource), t.Resource); err != nil || resource == "" {
+	if resource, err := canonicalResource(signed.Words(presented.claims.Resource), t.Resource); err != nil || resource == "" {
 		return refuse(errors.New("it is for another resource")) // EX-07
 	}
 	err = presented.checkSignature(ctx, provider, t.ProviderKeys)

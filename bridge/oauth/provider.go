@@ -14,7 +14,7 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/clients"
-	"github.com/abilityai/trinity-bridge/bridge/token"
+	"github.com/abilityai/trinity-bridge/bridge/signed"
 )
 
 const jagType = "oauth-id-jag+jwt"
@@ -26,46 +26,28 @@ type ProviderKeys interface {
 
 // jag is an identity assertion that was read and not yet believed.
 type jag struct {
-	signed *jose.JSONWebSignature
-	header jose.Header
+	signed.Token
 	claims jagClaims
 	all    map[string]jsontext.Value
 }
 
 type jagClaims struct {
-	Issuer    string         `json:"iss"`
-	Subject   string         `json:"sub"`
-	Audience  jsontext.Value `json:"aud"`
-	ClientID  string         `json:"client_id"`
-	Resource  jsontext.Value `json:"resource"`
-	Scope     string         `json:"scope"`
-	ID        string         `json:"jti"`
-	ExpiresAt *float64       `json:"exp"`
-	NotBefore *float64       `json:"nbf"`
-	IssuedAt  *float64       `json:"iat"`
+	signed.Assertion
+	ClientID string         `json:"client_id"`
+	Resource jsontext.Value `json:"resource"`
+	Scope    string         `json:"scope"`
 }
 
 func readJAG(compact string) (jag, error) {
-	if len(compact) > maxAssertionBytes {
-		return jag{}, errors.New("it is too long")
-	}
-	var algorithms []jose.SignatureAlgorithm
-	for _, algorithm := range bridge.AssertionAlgorithms() {
-		algorithms = append(algorithms, jose.SignatureAlgorithm(algorithm))
-	}
-	signed, err := jose.ParseSignedCompact(compact, algorithms)
+	token, err := signed.Read(compact)
 	if err != nil {
-		return jag{}, errors.New("it is not a signed token of an accepted algorithm")
+		return jag{}, err
 	}
-	read := jag{signed: signed, header: signed.Signatures[0].Protected}
-	if typ, _ := read.header.ExtraHeaders[jose.HeaderType].(string); !strings.EqualFold(typ, jagType) {
+	if !strings.EqualFold(token.Type(), jagType) {
 		return jag{}, errors.New("it is another type of token") // EX-03
 	}
-	payload := signed.UnsafePayloadWithoutVerification()
-	if json.Unmarshal(payload, &read.claims) != nil || json.Unmarshal(payload, &read.all) != nil {
-		return jag{}, errors.New("its claims cannot be read")
-	}
-	return read, nil
+	read := jag{Token: token}
+	return read, errors.Join(token.Claims(&read.claims), token.Claims(&read.all))
 }
 
 // issuedBy reports whether the assertion says that it is the provider's, and its tenant's (EX-04).
@@ -86,60 +68,33 @@ func (j jag) check(issuer, clientID string, now time.Time) error {
 	switch {
 	case c.Subject == "":
 		return errors.New("it is about nobody")
-	case !slices.Equal(oneOrMore(c.Audience), []string{issuer}):
+	case !c.For(issuer):
 		return errors.New("its audience is not this issuer alone") // EX-05
 	case c.ClientID == "" || c.ClientID != clientID:
 		return errors.New("it was made for another client") // EX-06
-	case c.ID == "" || len(c.ID) > maxAssertionID:
-		return errors.New("it has no usable jti")
-	case c.ExpiresAt == nil || !now.Before(timeOf(*c.ExpiresAt)):
-		return errors.New("it has expired or never does") // EX-08
-	case timeOf(*c.ExpiresAt).After(now.Add(assertionLife + token.Leeway)):
-		return fmt.Errorf("it is good for more than %s", assertionLife)
-	case c.IssuedAt == nil || timeOf(*c.IssuedAt).Before(now.Add(-assertionLife-token.Leeway)):
-		return errors.New("it does not say that it was issued just now")
-	case timeOf(*c.IssuedAt).After(now.Add(token.Leeway)),
-		c.NotBefore != nil && timeOf(*c.NotBefore).After(now.Add(token.Leeway)):
-		return errors.New("it is not yet valid")
+	case !c.Recent(now):
+		return errors.New("it does not say that it was issued just now") // EX-08
 	}
-	return nil
+	return c.CheckTimes(now)
 }
 
 // checkSignature says whether the provider signed it, with an algorithm of its own (EX-03). An error
 // that is no errSignature means that the keys cannot be had.
 func (j jag) checkSignature(ctx context.Context, p clients.Provider, from ProviderKeys) error {
-	if !slices.Contains(p.Algorithms, j.header.Algorithm) {
+	if !slices.Contains(p.Algorithms, j.Algorithm()) {
 		return fmt.Errorf("%w: not with the provider's algorithm", errSignature)
 	}
-	keys, err := from.Keys(ctx, p.Keys, j.header.KeyID)
+	keys, err := from.Keys(ctx, p.Keys, j.KeyID())
 	if errors.Is(err, clients.ErrKeys) {
 		return fmt.Errorf("%w: %w", errSignature, err)
 	}
 	if err != nil {
 		return err
 	}
-	for _, key := range keys {
-		if !fits(key, j.header.Algorithm) {
-			continue
-		}
-		if _, err := j.signed.Verify(key.Key); err == nil {
-			return nil
-		}
+	if !j.SignedBy(keys...) {
+		return fmt.Errorf("%w: with no key of the provider", errSignature)
 	}
-	return fmt.Errorf("%w: with no key of the provider", errSignature)
+	return nil
 }
 
 var errSignature = errors.New("it is not signed as it should be")
-
-// oneOrMore reads a claim that is a text or a list of texts; anything else is nothing.
-func oneOrMore(value jsontext.Value) []string {
-	var one string
-	if json.Unmarshal(value, &one) == nil {
-		return []string{one}
-	}
-	var several []string
-	if json.Unmarshal(value, &several) != nil {
-		return nil
-	}
-	return several
-}

@@ -16,8 +16,6 @@ import (
 )
 
 const (
-	// Leeway is how far another clock may be off before a token's times are refused.
-	Leeway = 30 * time.Second
 	// maxBytes bounds a token before anything is parsed.
 	maxBytes = 4096
 	maxLife  = 24 * time.Hour
@@ -160,7 +158,7 @@ func (s *Signer) accept(c claims) (Access, error) {
 	switch {
 	case !now.Before(expires):
 		return Access{}, errors.New("expired")
-	case issued.After(now.Add(Leeway)) || c.NotBefore != nil && time.Unix(*c.NotBefore, 0).After(now.Add(Leeway)):
+	case issued.After(now.Add(bridge.Leeway)) || c.NotBefore != nil && time.Unix(*c.NotBefore, 0).After(now.Add(bridge.Leeway)):
 		return Access{}, errors.New("not yet valid")
 	case expires.Sub(issued) > maxLife:
 		return Access{}, errors.New("lives too long")

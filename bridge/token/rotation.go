@@ -177,7 +177,7 @@ func (p *plan) lengthen() {
 			if !takeover.After(p.now) {
 				continue
 			}
-			k.RetiresAt = takeover.Add(p.TokenLife + Leeway)
+			k.RetiresAt = takeover.Add(p.TokenLife + bridge.Leeway)
 		}
 		k.TokenSeconds, p.changed = p.tokenSeconds(), true
 	}
@@ -210,7 +210,7 @@ func retirement(k bridge.SigningKey, takeover time.Time) time.Time {
 	if life == 0 {
 		life = maxLife
 	}
-	return takeover.Add(life + Leeway)
+	return takeover.Add(life + bridge.Leeway)
 }
 
 func waiting(k bridge.SigningKey) bool { return k.SignsFrom.IsZero() }

@@ -118,7 +118,7 @@ func TestSigner_OP21_phases(t *testing.T) {
 		{name: "a second before", after: token.PublishedAhead - time.Second, want: []token.KeyPhase{token.KeySigning, token.KeyNext}},
 		{name: "takeover", after: time.Second, want: []token.KeyPhase{token.KeyVerifying, token.KeySigning, token.KeyNext}},
 		{
-			name: "the last token's last second", after: time.Hour + token.Leeway - time.Second,
+			name: "the last token's last second", after: time.Hour + bridge.Leeway - time.Second,
 			want: []token.KeyPhase{token.KeyVerifying, token.KeySigning, token.KeyNext},
 		},
 		{name: "retirement", after: time.Second, want: []token.KeyPhase{token.KeyRetired, token.KeySigning, token.KeyNext}},
@@ -382,8 +382,8 @@ func TestSigner_OP21_tokenLife(t *testing.T) {
 				}
 			}
 			list, _ := d.stored(t)
-			if got := list[0].RetiresAt.Sub(list[1].SignsFrom); got != tt.want+token.Leeway {
-				t.Errorf("the old key stays for %s, want %s", got, tt.want+token.Leeway)
+			if got := list[0].RetiresAt.Sub(list[1].SignsFrom); got != tt.want+bridge.Leeway {
+				t.Errorf("the old key stays for %s, want %s", got, tt.want+bridge.Leeway)
 			}
 		})
 	}
@@ -396,7 +396,7 @@ func TestSigner_OP21_tokenLife(t *testing.T) {
 		if err := d.open(t, policy(nil)).Rotate(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got := store.list[0].RetiresAt.Sub(store.list[1].SignsFrom); got != 24*time.Hour+token.Leeway {
+		if got := store.list[0].RetiresAt.Sub(store.list[1].SignsFrom); got != 24*time.Hour+bridge.Leeway {
 			t.Errorf("the old key stays for %s", got)
 		}
 	})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/app"
 	"github.com/abilityai/trinity-bridge/bridge/token"
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
@@ -184,7 +185,7 @@ func TestKeys_algorithmAndSchedule(t *testing.T) {
 		if got := b.Works(t, tokens.Access); got != http.StatusOK {
 			t.Errorf("%s: the token of before: %d", algorithm, got)
 		}
-		b.Clock.Advance(token.Leeway + 6*time.Minute)
+		b.Clock.Advance(bridge.Leeway + 6*time.Minute)
 		next := b.Token(t, b.RefreshForm(client, tokens.Refresh))
 		set, _ := jwks(t, b)
 		if set[kidOf(t, next.Access)]["alg"] != algorithm {
