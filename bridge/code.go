@@ -18,6 +18,7 @@ type Code struct {
 	RedirectURI   string    `json:"redirect_uri"`
 	RedirectSent  bool      `json:"redirect_sent"`
 	CodeChallenge string    `json:"code_challenge"`
+	ProofKey      Hash      `json:"proof_key,omitzero"` // whoever redeems it has to hold this key (RFC 9449 §10); zero: nobody has to
 	Resource      string    `json:"resource"`
 	Refresh       bool      `json:"refresh"` // a refresh family comes with it
 	Mismatches    int       `json:"mismatches,omitzero"`
@@ -33,6 +34,10 @@ type CodeUse struct {
 	RedirectURI string // "" when the client did not repeat it (OAuth 2.1 §10.2)
 	Challenge   string // S256 of the presented code_verifier
 	Resource    string // canonical; "" when the client did not repeat it
+	ProofKey    Hash   // thumbprint of the key that the client showed it holds; zero: none
+	// BindRefresh binds the refresh family to ProofKey, if there is one: it is all that protects the
+	// refresh tokens of a public client (RFC 9449 §5).
+	BindRefresh bool
 	// Refresh is the hash of the first refresh token, used when the code comes with a family.
 	Refresh           Hash
 	RefreshIdle       time.Duration
@@ -48,7 +53,7 @@ type CodeOutcome string
 const (
 	CodeRedeemed    CodeOutcome = "redeemed"     // this call, and no other ever, may answer 200
 	CodeReplayed    CodeOutcome = "replayed"     // spent before and the use matches: grant and family are ended
-	CodeMismatch    CodeOutcome = "mismatch"     // client, redirect URI or verifier differ; counted
+	CodeMismatch    CodeOutcome = "mismatch"     // client, redirect URI, verifier or key differ; counted
 	CodeWrongTarget CodeOutcome = "wrong_target" // all good but the resource; nothing changed
 	CodeExpired     CodeOutcome = "expired"
 	CodeUnknown     CodeOutcome = "unknown"
@@ -84,6 +89,9 @@ func (c *Code) matches(use CodeUse) bool {
 		return false
 	}
 	if use.RedirectURI != "" && use.RedirectURI != c.RedirectURI {
+		return false
+	}
+	if !c.ProofKey.IsZero() && use.ProofKey != c.ProofKey {
 		return false
 	}
 	return subtle.ConstantTimeCompare([]byte(use.Challenge), []byte(c.CodeChallenge)) == 1

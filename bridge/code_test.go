@@ -17,7 +17,7 @@ func TestCode_Judge(t *testing.T) {
 	}
 	good := bridge.CodeUse{ClientID: "client", RedirectURI: "https://app.example.com/cb", Challenge: "challenge", Resource: "https://h/mcp"}
 	spent := func(c *bridge.Code, _ *bridge.CodeUse) { c.SpentAt = start }
-	late := start.Add(time.Minute)
+	late, key := start.Add(time.Minute), bridge.HashOf("key")
 	tests := []struct {
 		id   string
 		edit func(*bridge.Code, *bridge.CodeUse)
@@ -39,6 +39,11 @@ func TestCode_Judge(t *testing.T) {
 		{"TK-04/spent by guessing", func(c *bridge.Code, _ *bridge.CodeUse) { c.SpentAt, c.Mismatches = start, 5 }, start, bridge.CodeUnknown},
 		{"AZ-26, AS-073/issued without a challenge", func(c *bridge.Code, u *bridge.CodeUse) { c.CodeChallenge, u.Challenge = "", "" }, start, bridge.CodeMismatch},
 		{"AZ-26/a verifier for a code without challenge", func(c *bridge.Code, _ *bridge.CodeUse) { c.CodeChallenge = "" }, start, bridge.CodeMismatch},
+		{"EX-27/bound, no key", func(c *bridge.Code, _ *bridge.CodeUse) { c.ProofKey = key }, start, bridge.CodeMismatch},
+		{"EX-27/bound, another key", func(c *bridge.Code, u *bridge.CodeUse) { c.ProofKey, u.ProofKey = key, bridge.HashOf("other") }, start, bridge.CodeMismatch},
+		{"EX-27/bound, its key", func(c *bridge.Code, u *bridge.CodeUse) { c.ProofKey, u.ProofKey = key, key }, start, bridge.CodeRedeemed},
+		{"EX-27/not bound, a key", func(_ *bridge.Code, u *bridge.CodeUse) { u.ProofKey = key }, start, bridge.CodeRedeemed},
+		{"EX-27/spent, another key", func(c *bridge.Code, _ *bridge.CodeUse) { c.SpentAt, c.ProofKey = start, key }, start, bridge.CodeUnknown},
 		{"I12/no client", func(c *bridge.Code, u *bridge.CodeUse) { c.ClientID, u.ClientID = "", "x" }, start, bridge.CodeMismatch},
 		{"I12/no expiry", func(c *bridge.Code, _ *bridge.CodeUse) { c.ExpiresAt = time.Time{} }, start, bridge.CodeExpired},
 	}

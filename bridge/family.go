@@ -7,6 +7,7 @@ import "time"
 type Family struct {
 	GrantID         string    `json:"grant_id"`
 	ClientID        string    `json:"client_id"`
+	ProofKey        Hash      `json:"proof_key,omitzero"` // thumbprint of the key its tokens are bound to (RFC 9449 §5); zero: to none
 	Head            Hash      `json:"head"`
 	Previous        Hash      `json:"previous,omitzero"`
 	SealedSuccessor []byte    `json:"sealed_successor,omitzero"` // the head, readable with the predecessor only
@@ -15,6 +16,12 @@ type Family struct {
 	CreatedAt       time.Time `json:"created_at"`
 	IdleUntil       time.Time `json:"idle_until"`
 	EndsAt          time.Time `json:"ends_at"` // absolute
+}
+
+// Belongs reports whether the family's tokens are the client's and, where they are bound to a key,
+// whether key is that one.
+func (f *Family) Belongs(clientID string, key Hash) bool {
+	return clientID != "" && clientID == f.ClientID && (f.ProofKey.IsZero() || f.ProofKey == key)
 }
 
 // RefreshOutcome is what presenting a refresh token comes to.
@@ -27,7 +34,7 @@ const (
 	RefreshReused   RefreshOutcome = "reused"   // family and grant are ended (RFC 9700 §4.14.2)
 	RefreshExpired  RefreshOutcome = "expired"
 	RefreshEnded    RefreshOutcome = "ended"    // the grant ended before
-	RefreshMismatch RefreshOutcome = "mismatch" // another client's token; nothing changed (TK-13)
+	RefreshMismatch RefreshOutcome = "mismatch" // another client's token, or another key's; nothing changed (TK-13)
 	RefreshUnknown  RefreshOutcome = "unknown"
 )
 
@@ -40,6 +47,8 @@ type RefreshRule func(family Family, presented Hash, now time.Time) RefreshOutco
 type RefreshUse struct {
 	Token           Hash
 	ClientID        string
+	ProofKey        Hash // as in CodeUse
+	BindRefresh     bool // as in CodeUse; a family that is bound stays so
 	Successor       Hash
 	SealedSuccessor []byte
 	Idle            time.Duration // how long the successor may lie unused

@@ -27,7 +27,8 @@ type AuthorizationRequest struct {
 	RedirectURI   string `json:"redirect_uri"`
 	RedirectSent  bool   `json:"redirect_sent"` // false: the client left it out (RFC 6749 §3.1.2.3)
 	State         string `json:"state,omitzero"`
-	CodeChallenge string `json:"code_challenge"` // S256 (RFC 7636 §4.2)
+	CodeChallenge string `json:"code_challenge"`     // S256 (RFC 7636 §4.2)
+	ProofKey      Hash   `json:"proof_key,omitzero"` // the code is for the holder of this key (RFC 9449 §10); zero: for anybody
 	Resource      string `json:"resource"`
 	Scopes        Scopes `json:"scopes"`
 	Refresh       bool   `json:"refresh,omitzero"` // a refresh family comes with the grant (AS-088)

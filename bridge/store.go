@@ -94,7 +94,8 @@ type GrantStore interface {
 	// RefreshGrant returns grant and family of any refresh token ever issued and not yet swept, so
 	// that a request can be validated before anything changes (B64). Ended grants are returned too.
 	RefreshGrant(ctx context.Context, token Hash, now time.Time) (Grant, Family, error)
-	// RotateRefresh applies use.Rule in one transaction. RefreshReused ends the grant. A rule that
+	// RotateRefresh applies use.Rule in one transaction, to a family that Belongs to the client and
+	// key of the use. RefreshReused ends the grant. A rule that
 	// rotates another token than the head, repeats another than its predecessor, or answers anything
 	// but rotated, repeated, reused or expired is an error, and nothing changed.
 	RotateRefresh(ctx context.Context, use RefreshUse, now time.Time) (Rotation, error)

@@ -39,6 +39,9 @@ func beginFamily(t *tx, grant bridge.Grant, use bridge.CodeUse, now time.Time) (
 		GrantID: grant.ID, ClientID: grant.ClientID, Head: use.Refresh,
 		CreatedAt: now, EndsAt: now.Add(use.RefreshAbsolute),
 	}}
+	if use.BindRefresh {
+		begun.ProofKey = use.ProofKey
+	}
 	begun.IdleUntil = earlier(now.Add(use.RefreshIdle), begun.EndsAt)
 	if err := putRefreshToken(t, use.Refresh, &begun, now); err != nil {
 		return family{}, err
@@ -110,8 +113,8 @@ func (s *Store) RefreshGrant(ctx context.Context, token bridge.Hash, now time.Ti
 	return h.grant, h.family.Family, err
 }
 
-// RotateRefresh applies use.Rule to a refresh token. Unknown, another client's and ended come
-// before the rule.
+// RotateRefresh applies use.Rule to a refresh token. Unknown, another client's or key's, and ended
+// come before the rule.
 func (s *Store) RotateRefresh(ctx context.Context, use bridge.RefreshUse, now time.Time) (bridge.Rotation, error) {
 	if use.Rule == nil {
 		return bridge.Rotation{}, errors.New("rotating a refresh token: there is no rule")
@@ -123,7 +126,7 @@ func (s *Store) RotateRefresh(ctx context.Context, use bridge.RefreshUse, now ti
 			return bridge.Rotation{Outcome: bridge.RefreshUnknown}, nil
 		case err != nil:
 			return bridge.Rotation{}, err
-		case use.ClientID == "" || use.ClientID != h.family.ClientID:
+		case !h.family.Belongs(use.ClientID, use.ProofKey):
 			return bridge.Rotation{Outcome: bridge.RefreshMismatch, Grant: h.grant}, nil
 		case !h.grant.Live() || !h.family.EndedAt.IsZero():
 			return bridge.Rotation{Outcome: bridge.RefreshEnded, Grant: h.grant}, nil
@@ -160,6 +163,9 @@ func rotate(t *tx, h holding, use bridge.RefreshUse, now time.Time) (bridge.Gran
 	next := h.family
 	next.Head, next.Previous, next.SealedSuccessor = use.Successor, use.Token, use.SealedSuccessor
 	next.RotatedAt, next.Repeats = now, 0
+	if use.BindRefresh && next.ProofKey.IsZero() {
+		next.ProofKey = use.ProofKey
+	}
 	next.IdleUntil = earlier(now.Add(use.Idle), next.EndsAt)
 	if err := putRefreshToken(t, use.Successor, &next, now); err != nil {
 		return bridge.Grant{}, err

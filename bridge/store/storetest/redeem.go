@@ -22,6 +22,7 @@ var redeemTests = []test{
 	{"AS-070/a wrong replay ends nothing", redeemWrongReplay},
 	{"OP-15/a spent code stays for a day", redeemSpentStays},
 	{"a code nobody issued", redeemUnknown},
+	{"EX-27/a code for the holder of a key", redeemBound},
 	{"a code whose grant has ended", redeemEnded},
 	{"a family needs a token of its own", redeemTokenTaken},
 }
@@ -244,6 +245,19 @@ func redeemUnknown(t *testing.T, f *fixture) {
 	f.wantRedeem(t, use, bridge.CodeUnknown)
 	f.wantRedeem(t, bridge.CodeUse{}, bridge.CodeUnknown)
 	f.wantRedeem(t, f.use(issue.Code), bridge.CodeRedeemed)
+}
+
+func redeemBound(t *testing.T, f *fixture) {
+	key := f.hash("key")
+	issue := f.issued(t, func(i *bridge.Issue) { i.Code.ProofKey = key })
+	use := f.use(issue.Code)
+	f.wantRedeem(t, use, bridge.CodeMismatch)
+	use.ProofKey = f.hash("another key")
+	f.wantRedeem(t, use, bridge.CodeMismatch)
+	f.reopen(t)
+	use.ProofKey = key
+	f.wantRedeem(t, use, bridge.CodeRedeemed)
+	equal(t, "key of the family", f.wantFamily(t, use.Refresh).ProofKey, bridge.Hash{}) // nobody asked for it
 }
 
 func redeemEnded(t *testing.T, f *fixture) {

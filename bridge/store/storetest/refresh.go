@@ -17,6 +17,8 @@ const (
 var refreshTests = []test{
 	{"a rotation is stored", refreshRotates},
 	{"TK-13/another client's token", refreshForeign},
+	{"EX-22/a family bound to a key", refreshBound},
+	{"EX-22/a family is bound when it rotates", refreshBindsLater},
 	{"TK-14/5 at once", func(t *testing.T, f *fixture) { refreshRace(t, f, 5) }},
 	{"TK-14/20 at once", func(t *testing.T, f *fixture) { refreshRace(t, f, 20) }},
 	{"TK-14/50 at once", func(t *testing.T, f *fixture) { refreshRace(t, f, 50) }},
@@ -114,6 +116,51 @@ func refreshForeign(t *testing.T, f *fixture) {
 	}
 	equal(t, "family", f.wantFamily(t, first), before)
 	f.wantRotate(t, f.useRefresh(first), bridge.RefreshRotated)
+}
+
+// refreshBound: a bound family is its key's, for its head and for its predecessor.
+func refreshBound(t *testing.T, f *fixture) {
+	key, other := f.hash("key"), f.hash("another key")
+	use := f.use(f.issued(t).Code)
+	use.ProofKey, use.BindRefresh = key, true
+	f.wantRedeem(t, use, bridge.CodeRedeemed)
+	f.reopen(t)
+	before := f.wantFamily(t, use.Refresh)
+	equal(t, "key of the family", before.ProofKey, key)
+	rotation := f.useRefresh(use.Refresh)
+	for _, wrong := range []bridge.Hash{{}, other} {
+		rotation.ProofKey, rotation.BindRefresh = wrong, true
+		f.wantRotate(t, rotation, bridge.RefreshMismatch)
+		equal(t, "family", f.wantFamily(t, use.Refresh), before)
+	}
+	rotation.ProofKey = key
+	f.wantRotate(t, rotation, bridge.RefreshRotated)
+	equal(t, "key of the family", f.wantFamily(t, rotation.Successor).ProofKey, key)
+	again := f.useRefresh(use.Refresh)
+	f.wantRotate(t, again, bridge.RefreshMismatch)
+	again.ProofKey = key
+	f.wantRotate(t, again, bridge.RefreshRepeated)
+}
+
+// refreshBindsLater: a key that is shown later binds the family from then on, and only when it shall.
+func refreshBindsLater(t *testing.T, f *fixture) {
+	key := f.hash("key")
+	_, first := f.live(t)
+	free := f.useRefresh(first)
+	free.ProofKey = key
+	f.wantRotate(t, free, bridge.RefreshRotated)
+	equal(t, "key of the family", f.wantFamily(t, free.Successor).ProofKey, bridge.Hash{})
+	binding := f.useRefresh(free.Successor)
+	binding.ProofKey, binding.BindRefresh = key, true
+	f.wantRotate(t, binding, bridge.RefreshRotated)
+	f.reopen(t)
+	equal(t, "key of the family", f.wantFamily(t, binding.Successor).ProofKey, key)
+	unbinding := f.useRefresh(binding.Successor)
+	unbinding.BindRefresh = true
+	f.wantRotate(t, unbinding, bridge.RefreshMismatch)
+	unbinding.ProofKey = key
+	f.wantRotate(t, unbinding, bridge.RefreshRotated)
+	equal(t, "key of the family", f.wantFamily(t, unbinding.Successor).ProofKey, key)
 }
 
 // refreshRace: one call rotates, all others learn its successor, up to the number of repeats the
