@@ -58,7 +58,7 @@ type Client struct {
 	OffersNone bool `json:"offers_none,omitzero"`
 	// BoundTokens: it takes no access token that is not bound to a key of its own (RFC 9449 §5.2).
 	BoundTokens bool `json:"bound_tokens,omitzero"`
-	// Fingerprint is over what a person's yes rests on: name, website, redirect URIs, method, keys.
+	// Fingerprint is over what a person's yes rests on: name, website, redirect URIs, method, keys, bound tokens.
 	// Zero for a client that cannot change unseen.
 	Fingerprint Hash `json:"fingerprint,omitzero"`
 

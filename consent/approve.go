@@ -94,7 +94,7 @@ func (s *Step) issue(current bridge.Flow, client bridge.Client, grantID string, 
 		},
 		Code: bridge.Code{
 			Hash: code.Hash(), GrantID: grantID, ClientID: client.ID, RedirectURI: request.RedirectURI,
-			RedirectSent: request.RedirectSent, CodeChallenge: request.CodeChallenge, Resource: request.Resource,
+			RedirectSent: request.RedirectSent, CodeChallenge: request.CodeChallenge, ProofKey: request.ProofKey, Resource: request.Resource,
 			Refresh: request.Refresh, ExpiresAt: expires,
 		},
 		Exit: s.Flows.SealExit(current.ID, exit),

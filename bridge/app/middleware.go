@@ -150,12 +150,17 @@ func clientAddress(r *http.Request, proxies []netip.Prefix) string {
 }
 
 // openCORS lets browser-based clients of any origin read the documents and use the direct
-// endpoints: none of them reads cookies (AS-065, B27).
-func openCORS(next http.Handler) http.Handler {
+// endpoints: none of them reads cookies (AS-065, B27). A DPoP field may be sent in any case: a page that
+// sends one does not know whether it is looked at.
+func openCORS(next http.Handler, proofs bool) http.Handler {
+	exposed := "WWW-Authenticate, Retry-After, X-Request-ID"
+	if proofs {
+		exposed += ", DPoP-Nonce"
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Access-Control-Allow-Origin", "*")
-		h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After, X-Request-ID")
+		h.Set("Access-Control-Expose-Headers", exposed)
 		if r.Method != http.MethodOptions {
 			next.ServeHTTP(w, r)
 			return

@@ -10,9 +10,11 @@ import (
 	"github.com/gorilla/mux"
 	"golang.org/x/time/rate"
 
+	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/clients"
 	"github.com/abilityai/trinity-bridge/bridge/discovery"
+	"github.com/abilityai/trinity-bridge/bridge/dpop"
 	"github.com/abilityai/trinity-bridge/bridge/flow"
 	"github.com/abilityai/trinity-bridge/bridge/gateway"
 	"github.com/abilityai/trinity-bridge/bridge/oauth"
@@ -53,11 +55,15 @@ func (b *Bridge) build(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("loading the pages: %w", err)
 	}
-	documents, err := discovery.New(discovery.Settings{
+	settings := discovery.Settings{
 		Issuer: issuer, ResourceName: "Trinity", HelpURL: issuer + "/help/connect", PrivacyURL: issuer + "/privacy",
 		Registration: b.config.Registration, ClientDocuments: b.config.Documents.Trust.Policy != clients.PolicyOff, Introspection: len(b.config.ResourceServers) > 0,
 		Machines: len(b.config.Machines) > 0, Assertions: len(b.config.Providers) > 0, JWKS: b.signer.JWKS,
-	})
+	}
+	if b.config.DPoP != dpop.PolicyOff {
+		settings.ProofAlgorithms, settings.ProofsRequired = bridge.AssertionAlgorithms(), b.config.DPoP == dpop.PolicyRequired
+	}
+	documents, err := discovery.New(settings)
 	if err != nil {
 		return err
 	}
@@ -93,7 +99,7 @@ func (b *Bridge) build(ctx context.Context) error {
 	}).Mount(r)
 	documents.Mount(r)
 	b.mountPages(r, pages)
-	b.handler = b.shell(crossOrigin(r))
+	b.handler = b.shell(b.crossOrigin(r))
 	return b.mountOperator()
 }
 
@@ -109,6 +115,7 @@ func (b *Bridge) mountGateway(r *mux.Router, credentials *trinity.Credentials, r
 		StaticKeysOff: !b.config.StaticKeys, Tokens: b.signer, Grants: b.store.Remembered(), Credentials: credentials, Tools: catalogue,
 		Ring: b.ring, Trail: b.trail, Log: b.log, Now: b.now, Ready: b.probe.Ready, Ended: b.custodian.Wake,
 		Obtainable: registry.Obtainable, Barred: registry.Barred,
+		Proofs: b.proofChecker(), ProofsRequired: b.config.DPoP == dpop.PolicyRequired,
 	})
 	if err != nil {
 		return err
@@ -116,6 +123,18 @@ func (b *Bridge) mountGateway(r *mux.Router, credentials *trinity.Credentials, r
 	b.store.Watch(b.gateway.GrantChanged)
 	b.gateway.Mount(r)
 	return nil
+}
+
+// proofChecker checks DPoP proofs; nil while DPoP is off.
+func (b *Bridge) proofChecker() *dpop.Checker {
+	if b.config.DPoP == dpop.PolicyOff {
+		return nil
+	}
+	checker := &dpop.Checker{Once: b.store, Now: b.now}
+	if b.config.DPoPNonces {
+		checker.Nonces = dpop.NewNonces(b.ring.DeriveAll("dpop nonce"), b.now)
+	}
+	return checker
 }
 
 // mountOperator makes the operator's port.
@@ -187,16 +206,17 @@ func (b *Bridge) mountProtocol(r *mux.Router, registry *clients.Registry, flows 
 	if err != nil {
 		return err
 	}
+	proofs := oauth.Proofs{Issuer: issuer, Checker: b.proofChecker(), Required: b.config.DPoP == dpop.PolicyRequired}
 	authorize := &oauth.Authorize{
 		Issuer: b.config.PublicURL.String(), Resource: b.Connector(), Clients: registry, Flows: flows, Pages: pages,
-		Pushed: oauth.Pushed{Ring: b.ring, Once: b.store, Now: b.now}, Trail: b.trail, Log: b.log,
+		Pushed: oauth.Pushed{Ring: b.ring, Once: b.store, Now: b.now}, Proofs: proofs, Trail: b.trail, Log: b.log,
 	}
 	authorize.Mount(r)
 	(&oauth.Push{Authorize: authorize, Clients: newcomers, Log: b.log}).Mount(r)
 	(&oauth.Token{
 		Issuer: issuer, Resource: b.Connector(), Clients: authenticator, Grants: b.store, Signer: b.signer, Standing: credentials,
 		Machines: oauth.NewMachines(b.config.Machines), Adopter: credentials,
-		Providers: b.config.Providers, ProviderKeys: providerKeys, Replays: b.store,
+		Providers: b.config.Providers, ProviderKeys: providerKeys, Replays: b.store, Proofs: proofs,
 		Refresh: token.DefaultRefreshPolicy().Decide,
 		Life: oauth.Lifetimes{
 			AccessToken: b.config.AccessLifetime, RefreshIdle: b.config.RefreshIdle, RefreshAbsolute: b.config.RefreshMax,
@@ -216,7 +236,7 @@ func (b *Bridge) mountProtocol(r *mux.Router, registry *clients.Registry, flows 
 	}
 	if b.config.Registration {
 		(&oauth.Register{
-			Clients: registry, Limit: rate.NewLimiter(registrationsPerSecond, registrationBurst), Trail: b.trail, Log: b.log,
+			Clients: registry, Proofs: proofs, Limit: rate.NewLimiter(registrationsPerSecond, registrationBurst), Trail: b.trail, Log: b.log,
 		}).Mount(r)
 	}
 	return nil
@@ -249,8 +269,8 @@ func (b *Bridge) mountPages(r *mux.Router, pages *templates.Set) {
 
 // crossOrigin opens exactly the routes that browser-based clients need: documents and direct
 // endpoints. Pages never get these headers (AS-044).
-func crossOrigin(next http.Handler) http.Handler {
-	open := openCORS(next)
+func (b *Bridge) crossOrigin(next http.Handler) http.Handler {
+	open := openCORS(next, b.config.DPoP != dpop.PolicyOff)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
 		case strings.HasPrefix(path, "/.well-known/"),

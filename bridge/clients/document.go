@@ -38,6 +38,7 @@ type document struct {
 	SigningAlg      string         `json:"token_endpoint_auth_signing_alg"`
 	JWKS            jsontext.Value `json:"jwks"`
 	JWKSURI         string         `json:"jwks_uri"`
+	BoundTokens     bool           `json:"dpop_bound_access_tokens"`
 	Secret          jsontext.Value `json:"client_secret"`
 	SecretExpires   jsontext.Value `json:"client_secret_expires_at"`
 }
@@ -63,6 +64,7 @@ func ReadDocument(id string, body []byte) (bridge.Client, error) {
 	client := bridge.Client{
 		ID: id, Kind: bridge.ClientDocument, Name: d.ClientName, URI: d.ClientURI, PolicyURI: d.PolicyURI, TermsURI: d.TermsURI,
 		SoftwareID: d.SoftwareID, SoftwareVersion: d.SoftwareVersion, ApplicationType: d.ApplicationType,
+		BoundTokens: d.BoundTokens,
 	}
 	var err error
 	if client.RedirectURIs, err = documentRedirects(d.RedirectURIs); err != nil {
@@ -150,7 +152,8 @@ func fingerprint(c bridge.Client) (bridge.Hash, error) {
 		Name, URI, Method, KeysURI, SigningAlg string
 		Redirects                              []string
 		Keys                                   []byte
-	}{c.Name, c.URI, string(c.AuthMethod), c.KeysURI, c.SigningAlg, slices.Sorted(slices.Values(c.RedirectURIs)), c.Keys})
+		BoundTokens                            bool `json:",omitempty"`
+	}{c.Name, c.URI, string(c.AuthMethod), c.KeysURI, c.SigningAlg, slices.Sorted(slices.Values(c.RedirectURIs)), c.Keys, c.BoundTokens})
 	if err != nil {
 		return bridge.Hash{}, fmt.Errorf("writing down a client: %w", err)
 	}
@@ -168,6 +171,7 @@ func changes(before, after bridge.Client) string {
 		{"client_uri", before.URI == after.URI},
 		{"redirect_uris", slices.Equal(before.RedirectURIs, after.RedirectURIs)},
 		{"token_endpoint_auth_method", before.AuthMethod == after.AuthMethod && before.SigningAlg == after.SigningAlg},
+		{"dpop_bound_access_tokens", before.BoundTokens == after.BoundTokens},
 		{"jwks", slices.Equal(before.Keys, after.Keys) && before.KeysURI == after.KeysURI},
 	} {
 		if !member.same {

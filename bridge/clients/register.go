@@ -45,6 +45,7 @@ type Metadata struct {
 	ApplicationType string   `json:"application_type"`
 	SigningAlg      string   `json:"token_endpoint_auth_signing_alg"`
 	JWKSURI         string   `json:"jwks_uri"`
+	BoundTokens     bool     `json:"dpop_bound_access_tokens"`
 
 	JWKS jsontext.Value `json:"jwks"`
 }
@@ -84,6 +85,7 @@ func checkMetadata(m Metadata) (bridge.Client, error) {
 		Kind: bridge.ClientRegistered, Name: m.ClientName, RedirectURIs: redirects,
 		URI: m.ClientURI, LogoURI: m.LogoURI, PolicyURI: m.PolicyURI, TermsURI: m.TermsURI, Contacts: m.Contacts,
 		SoftwareID: m.SoftwareID, SoftwareVersion: m.SoftwareVersion, ApplicationType: m.ApplicationType,
+		BoundTokens: m.BoundTokens,
 	}
 	if client.AuthMethod, err = checkAuthMethod(m.AuthMethod); err != nil {
 		return bridge.Client{}, err

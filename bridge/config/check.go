@@ -12,6 +12,7 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/clients"
+	"github.com/abilityai/trinity-bridge/bridge/dpop"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 )
 
@@ -32,6 +33,8 @@ type Config struct {
 	RefreshMax       time.Duration
 	OutageGrace      time.Duration
 	Registration     bool
+	DPoP             dpop.Policy
+	DPoPNonces       bool
 	StaticKeys       bool
 	AllowedOrigins   []string
 	AllowedHosts     []string
@@ -79,12 +82,25 @@ func check(f Flags, declared declarations, m *Mistakes) *Config {
 	c.RefreshMax = duration("--refresh-max", f.RefreshMax, 180*24*time.Hour, time.Minute, 800*24*time.Hour, m)
 	c.OutageGrace = duration("--outage-grace", f.OutageGrace, time.Hour, time.Minute, 24*time.Hour, m)
 	c.Registration = onOff("--registration", f.Registration, m)
+	c.DPoP = dpop.Policy(or(f.DPoP, string(dpop.PolicyOff)))
+	if !slices.Contains(dpop.Policies(), c.DPoP) {
+		m.add("--dpop: %q is none of off, on and required", f.DPoP)
+	}
+	c.DPoPNonces = onOff("--dpop-nonces", or(f.DPoPNonces, "off"), m)
+	if c.DPoPNonces && c.DPoP == dpop.PolicyOff {
+		m.add("--dpop-nonces: there are no proofs to ask while --dpop is off")
+	}
 	c.Documents = checkDocuments(f, m)
 	c.StaticKeys = onOff("--static-keys", f.StaticKeys, m)
 	c.AllowedOrigins = origins(f.AllowedOrigins, m)
 	c.AllowedHosts = list(f.AllowedHosts)
 	c.TrustedProxies = networks("--trusted-proxies", f.TrustedProxies, m)
 	c.Clients = checkClients(declared.clients, m)
+	for _, client := range c.Clients {
+		if client.BoundTokens && c.DPoP == dpop.PolicyOff {
+			m.add("clients: %q: dpop_bound_access_tokens needs --dpop on", client.ID)
+		}
+	}
 	c.Machines = machineKeys(declared.clients, m)
 	c.Providers = checkProviders(declared.providers, m)
 	c.ResourceServers = checkResourceServers(declared.resources, c.PublicURL, m)

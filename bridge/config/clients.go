@@ -24,6 +24,7 @@ type ClientDeclaration struct {
 	Scope      string   `yaml:"scope"` // the most it may have; all when left out
 	// TrinityKeyFile holds the trinity_mcp_ key that a client with client_credentials calls with.
 	TrinityKeyFile string `yaml:"trinity_key_file"`
+	BoundTokens    bool   `yaml:"dpop_bound_access_tokens"` // it gets no token without a DPoP proof
 	Website        string `yaml:"website"`
 	Blocked        bool   `yaml:"blocked"`
 }
@@ -46,7 +47,7 @@ func checkClients(declared []ClientDeclaration, m *Mistakes) []bridge.Client {
 func checkClient(d ClientDeclaration, m *Mistakes) bridge.Client {
 	client := bridge.Client{
 		ID: d.ID, Kind: bridge.ClientConfigured, Name: d.Name, RedirectURIs: d.RedirectURIs, GrantTypes: d.GrantTypes,
-		AuthMethod: bridge.AuthNone, URI: d.Website, Blocked: d.Blocked,
+		AuthMethod: bridge.AuthNone, URI: d.Website, Blocked: d.Blocked, BoundTokens: d.BoundTokens,
 	}
 	if d.Name == "" {
 		m.add("clients: %q needs a name for the consent page", d.ID)

@@ -33,11 +33,13 @@ type Settings struct {
 	ResourceName    string
 	HelpURL         string
 	PrivacyURL      string
-	Registration    bool // dynamic registration is on
-	ClientDocuments bool // ids that are URLs are taken
-	Introspection   bool // resource servers are configured
-	Machines        bool // clients are configured that act for themselves
-	Assertions      bool // identity providers are trusted
+	Registration    bool     // dynamic registration is on
+	ClientDocuments bool     // ids that are URLs are taken
+	Introspection   bool     // resource servers are configured
+	Machines        bool     // clients are configured that act for themselves
+	Assertions      bool     // identity providers are trusted
+	ProofAlgorithms []string // of DPoP proofs; none: DPoP is off
+	ProofsRequired  bool     // no token is taken without a proof
 	JWKS            func() []byte
 }
 
@@ -57,6 +59,8 @@ type resourceMetadata struct {
 	ResourceName           string   `json:"resource_name,omitempty"`
 	ResourceDocumentation  string   `json:"resource_documentation,omitempty"`
 	ResourcePolicyURI      string   `json:"resource_policy_uri,omitempty"`
+	ProofAlgorithms        []string `json:"dpop_signing_alg_values_supported,omitempty"`
+	ProofsRequired         bool     `json:"dpop_bound_access_tokens_required,omitempty"`
 }
 
 type serverMetadata struct {
@@ -78,6 +82,7 @@ type serverMetadata struct {
 	RevocationAuthMethods   []string `json:"revocation_endpoint_auth_methods_supported"`
 	AssertionAlgorithms     []string `json:"token_endpoint_auth_signing_alg_values_supported"`
 	RevocationAlgorithms    []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
+	ProofAlgorithms         []string `json:"dpop_signing_alg_values_supported,omitempty"`
 	ClientDocuments         bool     `json:"client_id_metadata_document_supported,omitempty"`
 	CodeChallengeMethods    []string `json:"code_challenge_methods_supported"`
 	IssParameterSupported   bool     `json:"authorization_response_iss_parameter_supported"`
@@ -96,6 +101,7 @@ func New(s Settings) (*Documents, error) {
 		Resource: s.Issuer + PathMCP, AuthorizationServers: []string{s.Issuer},
 		ScopesSupported: baseline, BearerMethodsSupported: []string{"header"},
 		ResourceName: s.ResourceName, ResourceDocumentation: s.HelpURL, ResourcePolicyURI: s.PrivacyURL,
+		ProofAlgorithms: s.ProofAlgorithms, ProofsRequired: s.ProofsRequired,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making the protected resource metadata: %w", err)
@@ -110,7 +116,7 @@ func New(s Settings) (*Documents, error) {
 		GrantTypesSupported: []string{bridge.GrantTypeCode, bridge.GrantTypeRefresh},
 		TokenAuthMethods:    methods, RevocationAuthMethods: methods,
 		AssertionAlgorithms: bridge.AssertionAlgorithms(), RevocationAlgorithms: bridge.AssertionAlgorithms(),
-		ClientDocuments:      s.ClientDocuments,
+		ClientDocuments: s.ClientDocuments, ProofAlgorithms: s.ProofAlgorithms,
 		CodeChallengeMethods: []string{"S256"}, IssParameterSupported: true,
 		ProtectedResources:   []string{s.Issuer + PathMCP},
 		ServiceDocumentation: s.HelpURL, OPPolicyURI: s.PrivacyURL, UILocalesSupported: []string{"en"},

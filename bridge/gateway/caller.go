@@ -37,16 +37,16 @@ func (c *caller) release() {
 
 // identify finds out who calls. There is no way past it for any method, body, header or version.
 func (x *exchange) identify() *refusal {
-	presented, no := x.g.credential(x.r.Header)
+	presented, proven, no := x.g.credential(x.r.Header)
 	switch {
 	case no != nil:
 		return no
 	case presented.IsZero():
 		return x.g.unauthenticated()
-	case isStaticKey(presented):
+	case isStaticKey(presented) && !proven: // Trinity's keys know no proofs
 		no = x.identifyKey(presented)
 	default:
-		no = x.identifyToken(presented)
+		no = x.identifyToken(presented, proven)
 	}
 	x.who.admitted = no == nil
 	return no
@@ -99,8 +99,9 @@ func (x *exchange) refuseKey() *refusal {
 	return x.g.invalidToken("key_refused", "")
 }
 
-// identifyToken checks an access token and the grant it stands for.
-func (x *exchange) identifyToken(presented secret.Token) *refusal {
+// identifyToken checks an access token, the grant it stands for and, where one belongs to it, the proof
+// that came along.
+func (x *exchange) identifyToken(presented secret.Token, proven bool) *refusal {
 	g := x.g
 	now := g.Now()
 	access, err := g.tokens.check(g.Tokens, presented, g.resource, now)
@@ -131,6 +132,11 @@ func (x *exchange) identifyToken(presented secret.Token) *refusal {
 	}
 	if g.Barred != nil && g.Barred(grant.ClientID) {
 		return g.invalidToken("client_barred", "")
+	}
+	if proven || g.ProofsRequired || !access.ProofKey.IsZero() {
+		if no := x.checkProof(presented, access, proven); no != nil {
+			return no
+		}
 	}
 	if x.who.key, err = g.keys.open(g.Credentials, grant); err != nil {
 		return unavailable("The bridge cannot open the key of this connection", err)

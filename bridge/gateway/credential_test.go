@@ -180,7 +180,7 @@ func TestGrant(t *testing.T) {
 			w.grants.change(c.grant.ID, func(g *bridge.Grant) { g.Lapses = w.clock.Now() })
 		}},
 		{"RS-24", "token revoked", func(w *world, c *connection) {
-			minted, access, err := w.signer.Mint(c.grant, c.grant.Scopes, time.Hour)
+			minted, access, err := w.signer.Mint(c.grant, c.grant.Scopes, bridge.Hash{}, time.Hour)
 			if err != nil {
 				w.t.Fatal(err)
 			}

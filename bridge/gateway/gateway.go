@@ -15,6 +15,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/discovery"
+	"github.com/abilityai/trinity-bridge/bridge/dpop"
 	"github.com/abilityai/trinity-bridge/bridge/jsonrpc"
 	"github.com/abilityai/trinity-bridge/bridge/outbound"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
@@ -60,6 +61,11 @@ type Options struct {
 	Trail       *audit.Trail
 	Log         *slog.Logger
 	Now         func() time.Time
+
+	// Proofs checks DPoP proofs; nil: DPoP is off.
+	Proofs *dpop.Checker
+	// ProofsRequired refuses access tokens that are bound to no key. Static keys are none.
+	ProofsRequired bool
 
 	// Ready says why no call may go upstream yet, or nil; Probe.Ready is one.
 	Ready func() error
@@ -158,7 +164,7 @@ func New(o Options) (*Gateway, error) {
 	g := &Gateway{
 		Options:    o,
 		resource:   o.Issuer + discovery.PathMCP,
-		challenges: newChallenges(o.Issuer),
+		challenges: newChallenges(o.Issuer, o.Proofs != nil),
 		origins:    map[string]bool{o.Issuer: true},
 		buffers:    sync.Pool{New: func() any { return new([bufferBytes]byte) }},
 		readers:    sync.Pool{New: func() any { return new(jsonrpc.Reader) }},

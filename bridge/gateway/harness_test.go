@@ -121,7 +121,7 @@ func (w *world) connect(person string, scopes ...bridge.Scope) connection {
 
 func (w *world) mint(g bridge.Grant, scopes bridge.Scopes, life time.Duration) string {
 	w.t.Helper()
-	minted, _, err := w.signer.Mint(g, scopes, life)
+	minted, _, err := w.signer.Mint(g, scopes, bridge.Hash{}, life)
 	if err != nil {
 		w.t.Fatal(err)
 	}

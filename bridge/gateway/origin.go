@@ -27,7 +27,11 @@ func (x *exchange) checkOrigin() *refusal {
 	}
 	h := x.w.Header()
 	h["Access-Control-Allow-Origin"] = origins
-	h["Access-Control-Expose-Headers"] = []string{corsExposed}
+	exposed := corsExposed
+	if x.g.Proofs != nil {
+		exposed += ", DPoP-Nonce"
+	}
+	h["Access-Control-Expose-Headers"] = []string{exposed}
 	return nil
 }
 
@@ -38,7 +42,11 @@ func (x *exchange) preflight() {
 	h["Allow"] = []string{allowed}
 	if h["Access-Control-Allow-Origin"] != nil {
 		h["Access-Control-Allow-Methods"] = []string{allowed}
-		h["Access-Control-Allow-Headers"] = []string{corsHeaders + parameterHeaders(x.r.Header)}
+		headers := corsHeaders + parameterHeaders(x.r.Header)
+		if x.g.Proofs != nil {
+			headers += ", DPoP"
+		}
+		h["Access-Control-Allow-Headers"] = []string{headers}
 		h["Access-Control-Max-Age"] = []string{"600"}
 	}
 	x.w.WriteHeader(http.StatusNoContent)

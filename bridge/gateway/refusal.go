@@ -10,6 +10,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/discovery"
+	"github.com/abilityai/trinity-bridge/bridge/dpop"
 	"github.com/abilityai/trinity-bridge/bridge/jsonrpc"
 )
 
@@ -19,7 +20,7 @@ type refusal struct {
 	code      int // JSON-RPC
 	message   string
 	data      any
-	challenge string        // WWW-Authenticate
+	challenge []string      // lines of WWW-Authenticate
 	allow     string        // Allow
 	retry     time.Duration // Retry-After
 	hangUp    bool          // the connection cannot be used again
@@ -31,22 +32,29 @@ type refusal struct {
 
 // challenges are the WWW-Authenticate values that are the same for everybody.
 type challenges struct {
-	metadata                          string // where the resource's metadata is
-	missing, invalidToken, badRequest string
+	base                              discovery.Challenge
+	missing, invalidToken, badRequest []string
+	badProof, wantNonce               []string
 }
 
-func newChallenges(issuer string) challenges {
-	metadata := discovery.MetadataURL(issuer)
-	build := func(code, description string) string {
-		return discovery.Challenge{
-			Metadata: metadata, Scopes: bridge.BaselineScopes(), Error: code, Description: description,
-		}.Header()
+func newChallenges(issuer string, proofs bool) challenges {
+	base := discovery.Challenge{Metadata: discovery.MetadataURL(issuer), Scopes: bridge.BaselineScopes()}
+	if proofs {
+		base.ProofAlgorithms = bridge.AssertionAlgorithms()
+	}
+	build := func(code, description string) []string {
+		c := base
+		c.Error, c.Description = code, description
+		c.ProofOnly = code == dpop.ErrorProof || code == dpop.ErrorNonce
+		return c.Fields()
 	}
 	return challenges{
-		metadata:     metadata,
+		base:         base,
 		missing:      build("", ""),
 		invalidToken: build("invalid_token", "The access token is not valid here"),
 		badRequest:   build("invalid_request", "Send one credential in one Authorization header"),
+		badProof:     build(dpop.ErrorProof, "The DPoP proof is not valid for this request"),
+		wantNonce:    build(dpop.ErrorNonce, "The DPoP proof needs the nonce in the DPoP-Nonce field"),
 	}
 }
 
@@ -98,8 +106,8 @@ func (x *exchange) refuse(no *refusal) {
 	h := x.w.Header()
 	x.standardHeaders(h)
 	h["Content-Type"] = []string{"application/json"}
-	if no.challenge != "" {
-		h["Www-Authenticate"] = []string{no.challenge}
+	if len(no.challenge) > 0 {
+		h["Www-Authenticate"] = no.challenge
 	}
 	if no.allow != "" {
 		h["Allow"] = []string{no.allow}

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/abilityai/trinity-bridge/bridge"
-	"github.com/abilityai/trinity-bridge/bridge/discovery"
 	"github.com/abilityai/trinity-bridge/bridge/jsonrpc"
 	"github.com/abilityai/trinity-bridge/bridge/tools"
 )
@@ -95,9 +94,9 @@ func (x *exchange) insufficient(needed bridge.Scopes, subject string) *refusal {
 			}
 		}
 	}
-	no.challenge = discovery.Challenge{
-		Metadata: x.g.challenges.metadata, Scopes: x.who.scopes.Union(needed), Error: "insufficient_scope",
-		Description: "This needs a permission that was not given",
-	}.Header()
+	challenge := x.g.challenges.base
+	challenge.Scopes, challenge.Error = x.who.scopes.Union(needed), "insufficient_scope"
+	challenge.Description = "This needs a permission that was not given"
+	no.challenge = challenge.Fields()
 	return no
 }

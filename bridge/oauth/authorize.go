@@ -33,6 +33,7 @@ type Authorize struct {
 	Clients  Clients
 	Flows    *flow.Keeper
 	Pushed   Pushed
+	Proofs   Proofs
 	Pages    *templates.Set
 	Trail    *audit.Trail
 	Log      *slog.Logger

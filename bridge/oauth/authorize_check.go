@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	challengeChars = 43 // base64url of a SHA-256 (RFC 7636 §4.2)
-	maxScopeBytes  = 1 << 10
-	maxHintBytes   = 254
+	digestChars   = 43 // base64url of a SHA-256
+	maxScopeBytes = 1 << 10
+	maxHintBytes  = 254
 )
 
 // check turns the parameters of an identified client into a request a flow can carry.
@@ -21,6 +21,10 @@ func (a *Authorize) check(request asked) (bridge.AuthorizationRequest, error) {
 		if err := rule(p); err != nil {
 			return bridge.AuthorizationRequest{}, err
 		}
+	}
+	proofKey, err := a.Proofs.named(p.get(paramProofKey))
+	if err != nil {
+		return bridge.AuthorizationRequest{}, err
 	}
 	resource, err := canonicalResource(p["resource"], a.Resource)
 	if err != nil {
@@ -46,7 +50,7 @@ func (a *Authorize) check(request asked) (bridge.AuthorizationRequest, error) {
 	}
 	return bridge.AuthorizationRequest{
 		Client: described, ClientID: request.client.ID, RedirectURI: request.redirect, RedirectSent: p.get("redirect_uri") != "",
-		State: p.get("state"), CodeChallenge: p.get("code_challenge"), Resource: resource, Scopes: scopes,
+		State: p.get("state"), CodeChallenge: p.get("code_challenge"), ProofKey: proofKey, Resource: resource, Scopes: scopes,
 		Refresh: offline || request.client.MayUse(bridge.GrantTypeRefresh), LoginHint: hint,
 	}, nil
 }
@@ -96,10 +100,15 @@ func checkChallenge(p parameters) error {
 		return bridge.Refuse(invalidRequest, "code_challenge is missing")
 	case p.get("code_challenge_method") != "S256":
 		return bridge.Refuse(invalidRequest, "code_challenge_method has to be S256")
-	case len(challenge) != challengeChars || strings.Trim(challenge, base64urlAlphabet) != "":
+	case !isDigest(challenge):
 		return bridge.Refuse(invalidRequest, "code_challenge is not 43 base64url characters")
 	}
 	return nil
+}
+
+// isDigest reports whether a parameter has the form of a SHA-256 (RFC 7636 §4.2, RFC 9449 §10).
+func isDigest(text string) bool {
+	return len(text) == digestChars && strings.Trim(text, base64urlAlphabet) == ""
 }
 
 const base64urlAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"

@@ -69,7 +69,7 @@ func (t *Token) machine(ctx context.Context, request *tokenRequest) (*tokenRespo
 	if err != nil {
 		return nil, grant.ID, err
 	}
-	answer, err := t.mint(grant, scopes, secret.Token{})
+	answer, err := t.mint(request, grant, scopes, secret.Token{})
 	if err != nil {
 		return nil, grant.ID, err
 	}

@@ -35,6 +35,7 @@ func (t *Token) redeem(ctx context.Context, request *tokenRequest) (*tokenRespon
 	outcome, grant, err := t.Grants.RedeemCode(ctx, bridge.CodeUse{
 		Code: code.Hash(), ClientID: request.client.ID, RedirectURI: request.form.get("redirect_uri"),
 		Challenge: challengeOf(request.form.get("code_verifier")), Resource: request.resource,
+		ProofKey: request.proofKey, BindRefresh: request.client.Public(),
 		Refresh: first.Hash(), RefreshIdle: t.Life.RefreshIdle, RefreshAbsolute: t.Life.RefreshAbsolute,
 		AccessTokenLife: t.Life.AccessToken, ClientUnusedAfter: t.Life.ClientUnused,
 	}, now)
@@ -58,7 +59,7 @@ func (t *Token) redeem(ctx context.Context, request *tokenRequest) (*tokenRespon
 	if grant.Refresh {
 		refresh = first
 	}
-	answer, err := t.mint(grant, grant.Scopes, refresh)
+	answer, err := t.mint(request, grant, grant.Scopes, refresh)
 	if err != nil {
 		return nil, grant.ID, err
 	}

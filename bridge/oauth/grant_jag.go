@@ -65,7 +65,7 @@ func (t *Token) identity(ctx context.Context, request *tokenRequest) (*tokenResp
 	if !first {
 		return nil, grant.ID, badAssertion(errors.New("it was used before"))
 	}
-	answer, err := t.mint(grant, scopes, secret.Token{})
+	answer, err := t.mint(request, grant, scopes, secret.Token{})
 	if err != nil {
 		return nil, grant.ID, err
 	}

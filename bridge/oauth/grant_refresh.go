@@ -24,15 +24,15 @@ func (t *Token) refresh(ctx context.Context, request *tokenRequest) (*tokenRespo
 		return nil, "", bridge.Refuse(invalidRequest, "refresh_token is missing")
 	}
 	now := t.Now()
-	grant, _, err := t.Grants.RefreshGrant(ctx, presented.Hash(), now)
+	grant, family, err := t.Grants.RefreshGrant(ctx, presented.Hash(), now)
 	if errors.Is(err, bridge.ErrNotFound) {
 		return nil, "", errDeadRefresh
 	}
 	if err != nil {
 		return nil, "", err
 	}
-	if grant.ClientID != request.client.ID {
-		return nil, grant.ID, errDeadRefresh // another client's token stays as it is (TK-13)
+	if !family.Belongs(request.client.ID, request.proofKey) {
+		return nil, grant.ID, errDeadRefresh // another client's or key's token stays as it is (TK-13, EX-22)
 	}
 	if request.resource != "" && request.resource != grant.Resource {
 		return nil, grant.ID, bridge.Refuse("invalid_target", "The grant is for another resource")
@@ -78,7 +78,7 @@ func (t *Token) rotate(ctx context.Context, request *tokenRequest, presented sec
 		return nil, "", err
 	}
 	rotation, err := t.Grants.RotateRefresh(ctx, bridge.RefreshUse{
-		Token: presented.Hash(), ClientID: request.client.ID, Successor: successor.Hash(), SealedSuccessor: sealed,
+		Token: presented.Hash(), ClientID: request.client.ID, ProofKey: request.proofKey, BindRefresh: request.client.Public(), Successor: successor.Hash(), SealedSuccessor: sealed,
 		Idle: t.Life.RefreshIdle, AccessTokenLife: t.Life.AccessToken, Rule: t.Refresh,
 	}, t.Now())
 	if err != nil {
@@ -97,7 +97,7 @@ func (t *Token) rotate(ctx context.Context, request *tokenRequest, presented sec
 	case bridge.RefreshExpired, bridge.RefreshEnded, bridge.RefreshMismatch, bridge.RefreshUnknown:
 		return nil, grant.ID, errDeadRefresh
 	}
-	answer, err := t.mint(grant, scopes, successor)
+	answer, err := t.mint(request, grant, scopes, successor)
 	if err != nil {
 		return nil, grant.ID, err
 	}

@@ -46,6 +46,8 @@ type introspection struct {
 	ExpiresAt int64  `json:"exp,omitempty"`
 	IssuedAt  int64  `json:"iat,omitempty"`
 	ID        string `json:"jti,omitempty"`
+
+	Confirmation *token.Confirmation `json:"cnf,omitempty"` // RFC 9449 §6.2
 }
 
 func (i *Introspect) serve(w http.ResponseWriter, r *http.Request) {
@@ -87,7 +89,8 @@ func (i *Introspect) introspect(w http.ResponseWriter, r *http.Request) (introsp
 	}
 	return introspection{
 		Active: true, Scope: scopes.String(), ClientID: access.ClientID, Subject: access.PersonID, Audience: access.Resource,
-		Issuer: i.Issuer, TokenType: "Bearer", ExpiresAt: access.ExpiresAt.Unix(), IssuedAt: access.IssuedAt.Unix(), ID: access.ID,
+		Issuer: i.Issuer, TokenType: access.Type(), ExpiresAt: access.ExpiresAt.Unix(), IssuedAt: access.IssuedAt.Unix(), ID: access.ID,
+		Confirmation: access.Confirmation(),
 	}, nil
 }
 

@@ -69,6 +69,11 @@ func (p *Push) push(w http.ResponseWriter, r *http.Request) (*pushedResponse, er
 	if err != nil {
 		return nil, err
 	}
+	proofs := p.Authorize.Proofs
+	proof, err := proofs.check(w, r)
+	if err != nil {
+		return nil, err
+	}
 	client, err := p.Clients.Authenticate(r, form)
 	if err != nil {
 		return nil, err
@@ -83,6 +88,9 @@ func (p *Push) push(w http.ResponseWriter, r *http.Request) (*pushedResponse, er
 		}
 	}
 	params["client_id"] = []string{client.ID}
+	if err := proofs.nameIn(params, proof); err != nil {
+		return nil, err
+	}
 	request, problem, err := p.Authorize.identify(r, params)
 	switch {
 	case problem == pageStoreDown:
@@ -91,6 +99,9 @@ func (p *Push) push(w http.ResponseWriter, r *http.Request) (*pushedResponse, er
 		return nil, bridge.Refuse(invalidRequest, "The redirect URI is not one of the client's")
 	}
 	if _, err := p.Authorize.check(request); err != nil {
+		return nil, err
+	}
+	if err := proofs.use(r.Context(), proof); err != nil {
 		return nil, err
 	}
 	reference, err := p.Authorize.Pushed.seal(client.ID, params)

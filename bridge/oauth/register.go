@@ -28,6 +28,7 @@ type Registrar interface {
 // Register serves dynamic registration (RFC 7591 §3).
 type Register struct {
 	Clients Registrar
+	Proofs  Proofs
 	Limit   *rate.Limiter // in total: the clients of one vendor share addresses (decision 12)
 	Trail   *audit.Trail
 	Log     *slog.Logger
@@ -62,6 +63,8 @@ type registered struct {
 	SoftwareVersion   string   `json:"software_version,omitempty"`
 	ApplicationType   string   `json:"application_type,omitempty"`
 	RegisteredAtScope string   `json:"scope,omitempty"`
+
+	BoundTokens bool `json:"dpop_bound_access_tokens,omitempty"`
 
 	JWKS       jsontext.Value `json:"jwks,omitempty"`
 	SigningAlg string         `json:"token_endpoint_auth_signing_alg,omitempty"`
@@ -100,6 +103,9 @@ func (g *Register) register(w http.ResponseWriter, r *http.Request) (*registered
 	if err := json.Unmarshal(body, &metadata); err != nil {
 		return nil, &bridge.Error{Code: "invalid_client_metadata", Description: "The body is not the JSON object it should be", Cause: err}
 	}
+	if g.Proofs.Checker == nil {
+		metadata.BoundTokens = false // the answer says that nobody will hold it to that
+	}
 	client, clientSecret, err := g.Clients.Register(r.Context(), metadata)
 	if err != nil {
 		return nil, err
@@ -116,7 +122,7 @@ func answerOf(client bridge.Client, clientSecret secret.Token, metadata clients.
 		PolicyURI: client.PolicyURI, TermsURI: client.TermsURI,
 		Contacts:   slices.DeleteFunc(slices.Clone(client.Contacts), func(s string) bool { return s == "" }),
 		SoftwareID: client.SoftwareID, SoftwareVersion: client.SoftwareVersion, ApplicationType: client.ApplicationType,
-		JWKS: client.Keys, SigningAlg: client.SigningAlg,
+		BoundTokens: client.BoundTokens, JWKS: client.Keys, SigningAlg: client.SigningAlg,
 	}
 	if !clientSecret.IsZero() {
 		answer.SecretExpiresAt = new(int64)

@@ -13,6 +13,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/clients"
 	"github.com/abilityai/trinity-bridge/bridge/discovery"
+	"github.com/abilityai/trinity-bridge/bridge/dpop"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 	"github.com/abilityai/trinity-bridge/bridge/token"
 )
@@ -54,6 +55,7 @@ type Token struct {
 	Providers    []clients.Provider
 	ProviderKeys ProviderKeys
 	Replays      Replays
+	Proofs       Proofs
 	Refresh      bridge.RefreshRule
 	Life         Lifetimes
 	Trail        *audit.Trail
@@ -75,7 +77,8 @@ func (t *Token) Mount(r *mux.Router) {
 type tokenRequest struct {
 	client   bridge.Client
 	form     parameters
-	resource string // canonical, or "" when not sent
+	resource string      // canonical, or "" when not sent
+	proofKey bridge.Hash // thumbprint of the key that the client showed it holds; zero: none
 }
 
 type tokenResponse struct {
@@ -100,27 +103,43 @@ func (t *Token) exchange(w http.ResponseWriter, r *http.Request) (*tokenResponse
 	if err != nil {
 		return nil, err
 	}
-	client, err := t.Clients.Authenticate(r, form)
+	client, proof, err := t.authenticate(w, r, form)
 	if err != nil {
 		t.refused(r.Context(), form.get("client_id"), "", err)
 		return nil, err
 	}
-	answer, grantID, err := t.grant(r.Context(), client, form)
+	answer, grantID, err := t.grant(r.Context(), &tokenRequest{client: client, form: form, proofKey: proof.Key})
 	if err != nil {
 		t.refused(r.Context(), client.ID, grantID, err)
 	}
 	return answer, err
 }
 
+// authenticate finds out who asks, and with which key.
+func (t *Token) authenticate(w http.ResponseWriter, r *http.Request, form parameters) (bridge.Client, dpop.Proof, error) {
+	// First, so that a client that is told to use a nonce has not used up its assertion.
+	proof, err := t.Proofs.check(w, r)
+	if err != nil {
+		return bridge.Client{}, dpop.Proof{}, err
+	}
+	client, err := t.Clients.Authenticate(r, form)
+	if err != nil {
+		return bridge.Client{}, dpop.Proof{}, err
+	}
+	if proof.IsZero() && t.Proofs.demanded(client) {
+		return bridge.Client{}, dpop.Proof{}, errNoProof
+	}
+	return client, proof, t.Proofs.use(r.Context(), proof)
+}
+
 // grant hands the request to its grant type.
-func (t *Token) grant(ctx context.Context, client bridge.Client, form parameters) (*tokenResponse, string, error) {
-	request := &tokenRequest{client: client, form: form}
+func (t *Token) grant(ctx context.Context, request *tokenRequest) (*tokenResponse, string, error) {
 	var err error
-	if request.resource, err = canonicalResource(form["resource"], t.Resource); err != nil {
+	if request.resource, err = canonicalResource(request.form["resource"], t.Resource); err != nil {
 		return nil, "", err
 	}
-	kind := form.get("grant_type")
-	if (kind == bridge.GrantTypeCode || kind == bridge.GrantTypeRefresh) && !client.MayUse(bridge.GrantTypeCode) {
+	kind := request.form.get("grant_type")
+	if (kind == bridge.GrantTypeCode || kind == bridge.GrantTypeRefresh) && !request.client.MayUse(bridge.GrantTypeCode) {
 		return nil, "", errNotAllowed // refresh tokens come of codes (AS-064)
 	}
 	switch kind {
@@ -142,14 +161,15 @@ func (t *Token) grant(ctx context.Context, client bridge.Client, form parameters
 	return nil, "", bridge.Refuse("unsupported_grant_type", "The grant type is not supported")
 }
 
-// mint answers with an access token and, where there is one, the refresh token.
-func (t *Token) mint(grant bridge.Grant, scopes bridge.Scopes, refresh secret.Token) (*tokenResponse, error) {
-	access, _, err := t.Signer.Mint(grant, scopes, t.Life.AccessToken)
+// mint answers with an access token, bound to the client's key if it showed one, and, where there is
+// one, the refresh token.
+func (t *Token) mint(request *tokenRequest, grant bridge.Grant, scopes bridge.Scopes, refresh secret.Token) (*tokenResponse, error) {
+	access, said, err := t.Signer.Mint(grant, scopes, request.proofKey, t.Life.AccessToken)
 	if err != nil {
 		return nil, err
 	}
 	return &tokenResponse{
-		AccessToken: access.Reveal(), TokenType: "Bearer", ExpiresIn: int(t.Life.AccessToken.Seconds()),
+		AccessToken: access.Reveal(), TokenType: said.Type(), ExpiresIn: int(t.Life.AccessToken.Seconds()),
 		Scope: scopes.String(), RefreshToken: refresh.Reveal(),
 	}, nil
 }

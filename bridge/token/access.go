@@ -29,6 +29,7 @@ type Access struct {
 	GrantID   string        // gid: our own claim
 	Resource  string        // aud: exactly one
 	Scopes    bridge.Scopes // scope
+	ProofKey  bridge.Hash   // cnf: thumbprint of the key that whoever shows it must hold; zero: of none
 	IssuedAt  time.Time     // iat
 	ExpiresAt time.Time     // exp
 }
@@ -51,14 +52,37 @@ type claims struct {
 	IssuedAt  *int64 `json:"iat"` // seconds
 	ExpiresAt *int64 `json:"exp"`
 	NotBefore *int64 `json:"nbf,omitempty"`
+
+	Confirmation *Confirmation `json:"cnf,omitempty"`
+}
+
+// Confirmation is the claim that binds a token to a key (RFC 7800 §3.1).
+type Confirmation struct {
+	Thumbprint bridge.Hash `json:"jkt"` // RFC 9449 §6.1
+}
+
+// Confirmation is the claim of the token, nil for one that is bound to no key.
+func (a Access) Confirmation() *Confirmation {
+	if a.ProofKey.IsZero() {
+		return nil
+	}
+	return &Confirmation{Thumbprint: a.ProofKey}
+}
+
+// Type is how the token is presented (RFC 6749 §7.1).
+func (a Access) Type() string {
+	if a.ProofKey.IsZero() {
+		return "Bearer"
+	}
+	return "DPoP"
 }
 
 // JWKS is the public key set document (RFC 7517 §5), from memory.
 func (s *Signer) JWKS() []byte { return s.keys.Load().jwks(s.now()) }
 
 // Mint signs an access token for a live grant: scopes narrows the grant's when the client asked
-// for less (RFC 6749 §6).
-func (s *Signer) Mint(grant bridge.Grant, scopes bridge.Scopes, life time.Duration) (secret.Token, Access, error) {
+// for less (RFC 6749 §6). A proofKey that is not zero binds the token to it.
+func (s *Signer) Mint(grant bridge.Grant, scopes bridge.Scopes, proofKey bridge.Hash, life time.Duration) (secret.Token, Access, error) {
 	id, err := bridge.NewID(rand.Reader)
 	if err != nil {
 		return secret.Token{}, Access{}, err
@@ -67,13 +91,13 @@ func (s *Signer) Mint(grant bridge.Grant, scopes bridge.Scopes, life time.Durati
 	now := at.Truncate(time.Second)
 	access := Access{
 		ID: id, PersonID: grant.Person.ID(), ClientID: grant.ClientID, GrantID: grant.ID,
-		Resource: grant.Resource, Scopes: scopes, IssuedAt: now, ExpiresAt: now.Add(life),
+		Resource: grant.Resource, Scopes: scopes, ProofKey: proofKey, IssuedAt: now, ExpiresAt: now.Add(life),
 	}
 	issued, expires := access.IssuedAt.Unix(), access.ExpiresAt.Unix()
 	payload, err := json.Marshal(claims{
 		Issuer: s.issuer, Subject: access.PersonID, Audience: access.Resource, ClientID: access.ClientID,
 		Grant: access.GrantID, Scope: scopes.String(), ID: id,
-		IssuedAt: &issued, ExpiresAt: &expires,
+		IssuedAt: &issued, ExpiresAt: &expires, Confirmation: access.Confirmation(),
 	})
 	if err != nil {
 		return secret.Token{}, Access{}, fmt.Errorf("encoding an access token: %w", err)
@@ -167,9 +191,16 @@ func (s *Signer) accept(c claims) (Access, error) {
 	if unknown > 0 || len(scopes) == 0 {
 		return Access{}, errors.New("the scope is not one of ours")
 	}
+	var proofKey bridge.Hash
+	if c.Confirmation != nil {
+		// A token that is bound in a way we do not know must not pass for one that is not bound.
+		if proofKey = c.Confirmation.Thumbprint; proofKey.IsZero() {
+			return Access{}, errors.New("bound to no key that is named")
+		}
+	}
 	return Access{
 		ID: c.ID, PersonID: c.Subject, ClientID: c.ClientID, GrantID: c.Grant,
-		Resource: c.Audience, Scopes: scopes, IssuedAt: issued, ExpiresAt: expires,
+		Resource: c.Audience, Scopes: scopes, ProofKey: proofKey, IssuedAt: issued, ExpiresAt: expires,
 	}, nil
 }
 

@@ -150,7 +150,7 @@ func (d *deployment) private(t *testing.T, id string) crypto.Signer {
 
 func mint(t *testing.T, signer *token.Signer) secret.Token {
 	t.Helper()
-	minted, _, err := signer.Mint(grant, bridge.BaselineScopes(), time.Hour)
+	minted, _, err := signer.Mint(grant, bridge.BaselineScopes(), bridge.Hash{}, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -418,7 +418,7 @@ func TestSigner_OP21_underLoad(t *testing.T) {
 					return
 				default:
 				}
-				minted, _, err := signer.Mint(grant, bridge.BaselineScopes(), life)
+				minted, _, err := signer.Mint(grant, bridge.BaselineScopes(), bridge.Hash{}, life)
 				if err != nil {
 					t.Error(err)
 					return

@@ -137,7 +137,7 @@ func TestSigner_mintAndCheck(t *testing.T) {
 		ID: "grant-1", Person: bridge.Person{Source: "trinity", Subject: "alice@example.com"}, ClientID: "client-1", Resource: resource,
 	}
 	scopes := bridge.Scopes{bridge.ScopeRead, bridge.ScopeWrite}
-	minted, _, err := f.signer.Mint(grant, scopes, time.Hour)
+	minted, _, err := f.signer.Mint(grant, scopes, bridge.Hash{}, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,6 +191,10 @@ func TestSigner_Check_refuses(t *testing.T) {
 		{"I12/no id", nil, map[string]any{"jti": nil}},
 		{"I12/no scope", nil, map[string]any{"scope": nil}},
 		{"I12/foreign scope", nil, map[string]any{"scope": "trinity:read openid"}},
+		{"EX-24/bound in no way we know", nil, map[string]any{"cnf": map[string]any{"x5t#S256": bridge.HashOf("certificate").String()}}},
+		{"EX-24/bound to no key", nil, map[string]any{"cnf": map[string]any{"jkt": bridge.Hash{}.String()}}},
+		{"EX-24/bound to what is no key", nil, map[string]any{"cnf": map[string]any{"jkt": "key"}}},
+		{"EX-24/bound by a text", nil, map[string]any{"cnf": "key"}},
 		{"RS-21/an ID token", map[string]any{"typ": "JWT"}, nil},
 		{"RS-21/no type", map[string]any{"typ": nil}, nil},
 		{"RS-19/unknown kid", map[string]any{"kid": "other"}, nil},
@@ -271,7 +275,7 @@ func TestOpenSigner_TK07_restart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	minted, _, err := first.Mint(bridge.Grant{ID: "g", ClientID: "c", Resource: resource}, bridge.BaselineScopes(), time.Hour)
+	minted, _, err := first.Mint(bridge.Grant{ID: "g", ClientID: "c", Resource: resource}, bridge.BaselineScopes(), bridge.Hash{}, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
