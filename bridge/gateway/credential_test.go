@@ -356,3 +356,23 @@ func TestNew_missingOption(t *testing.T) {
 		t.Error("a gateway of nothing was made")
 	}
 }
+
+// TestCredential_RS18_characters: of all bytes exactly those of token68 may stand in a token (RFC 9110 §11.2).
+func TestCredential_RS18_characters(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	const allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
+	for c := range 256 {
+		if c < ' ' && c != '\t' || c == 0x7f || c == ',' { // net/http refuses the first, and a comma means two
+			continue
+		}
+		got := w.send("POST", "/mcp", ping, header{"Authorization": {"Bearer a" + string([]byte{byte(c)}) + "a"}}).want(t, http.StatusUnauthorized)
+		w.trail.Flush(t.Context())
+		w.audit.mu.Lock()
+		event := w.audit.events[len(w.audit.events)-1]
+		w.audit.mu.Unlock()
+		if formed := event.Detail != "not the form of a token"; formed != strings.Contains(allowed, string(rune(c))) {
+			t.Errorf("byte %#x: %q, %s", c, event.Detail, got.body)
+		}
+	}
+}

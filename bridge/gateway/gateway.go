@@ -77,7 +77,7 @@ type Options struct {
 	// Ended is called when a grant was ended here; nil means nobody wants to know.
 	Ended func()
 
-	Transport http.RoundTripper // default: outbound.Transport, tuned to Node
+	Transport http.RoundTripper // default: one of outbound's, tuned to Node
 	Limits    Limits            // zero fields get their default
 }
 
@@ -159,7 +159,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	o.Limits = o.Limits.withDefaults()
 	if o.Transport == nil {
-		o.Transport = defaultTransport()
+		o.Transport = defaultTransport(o.Upstream)
 	}
 	g := &Gateway{
 		Options:    o,
@@ -190,9 +190,13 @@ func New(o Options) (*Gateway, error) {
 
 // defaultTransport lets go of idle connections before Node does, which is after five seconds: a POST
 // that is on its way while the server closes is lost, and must not be sent again.
-func defaultTransport() http.RoundTripper {
+func defaultTransport(upstream *url.URL) http.RoundTripper {
+	const idle = 4 * time.Second
+	if upstream.Scheme == "http" {
+		return &outbound.Direct{IdleFor: idle}
+	}
 	transport := outbound.Transport()
-	transport.IdleConnTimeout = 4 * time.Second
+	transport.IdleConnTimeout = idle
 	return transport
 }
 
@@ -211,6 +215,9 @@ func (g *Gateway) Drain() { g.endListener(errDraining) }
 func (g *Gateway) Close() {
 	g.endLife(errDraining)
 	g.asking.Wait()
+	if idle, ok := g.Transport.(interface{ CloseIdleConnections() }); ok {
+		idle.CloseIdleConnections()
+	}
 }
 
 // ServeHTTP serves one request. Host and request id are the business of whoever stands in front.

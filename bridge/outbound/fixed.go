@@ -51,10 +51,9 @@ func Fixed(base *url.URL, timeout time.Duration) *Client {
 // Transport is tuned for many requests to one host: it keeps connections, asks for no
 // compression and knows no proxy.
 func Transport() *http.Transport {
-	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Transport{
 		Proxy:                  nil,
-		DialContext:            dialer.DialContext,
+		DialContext:            newDialer().DialContext,
 		MaxIdleConns:           512,
 		MaxIdleConnsPerHost:    512,
 		IdleConnTimeout:        90 * time.Second,
@@ -63,6 +62,10 @@ func Transport() *http.Transport {
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: 64 << 10,
 	}
+}
+
+func newDialer() *net.Dialer {
+	return &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
 }
 
 // Do sends body to path, which may carry a query, below the base URL and reads the whole answer.
