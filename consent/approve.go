@@ -16,11 +16,12 @@ import (
 // can press the button again, and takes back the key.
 func (s *Step) approve(w http.ResponseWriter, r *http.Request, current bridge.Flow) {
 	client, err := s.Clients.Of(r.Context(), current.Request)
-	if err != nil || client.Blocked {
+	resource, served := s.Resources.Of(current.Request.Resource)
+	if err != nil || client.Blocked || !served {
 		s.problem(w, r, flow.ErrGone)
 		return
 	}
-	scopes, notice := chosen(r.PostForm["scope"], client)
+	scopes, notice := chosen(r.PostForm["scope"], client, resource)
 	if notice != "" {
 		s.page(w, r, http.StatusBadRequest, current, notice)
 		return

@@ -7,6 +7,7 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
+	"github.com/abilityai/trinity-bridge/bridge/flow"
 	"github.com/abilityai/trinity-bridge/templates"
 )
 
@@ -25,10 +26,15 @@ func (s *Step) page(w http.ResponseWriter, r *http.Request, status int, current 
 	if err != nil {
 		earlier = bridge.Consent{} // only what is called new depends on it
 	}
+	resource, served := s.Resources.Of(request.Resource)
+	if !served { // the operator took the profile away meanwhile
+		s.problem(w, r, flow.ErrGone)
+		return
+	}
 	page := templates.ConsentPage{
 		Flow: current.ID, Ticket: s.Flows.Ticket(current), Client: s.Clients.Describe(r.Context(), request),
 		Account: current.SignIn.Account.Username, Email: current.SignIn.Account.Email, Role: string(current.SignIn.Account.Role),
-		Resource: request.Resource, Scopes: choices(request.Scopes, client, earlier),
+		Resource: request.Resource, Profile: resource.Profile, ProfileTitle: resource.Title, Scopes: choices(request.Scopes, client, resource, earlier),
 		KeyName: s.Credentials.KeyName(client.Name, s.grantID(current)), Notice: notice,
 	}
 	if request.Refresh {
@@ -46,9 +52,9 @@ func (s *Step) page(w http.ResponseWriter, r *http.Request, status int, current 
 
 // choices are the scopes on the page: reading always, what the client asked for ticked, and the
 // rest it may have offered, so that admin can come by the person's own tick (decision 7).
-func choices(asked bridge.Scopes, client bridge.Client, earlier bridge.Consent) []templates.ScopeChoice {
+func choices(asked bridge.Scopes, client bridge.Client, resource bridge.Resource, earlier bridge.Consent) []templates.ScopeChoice {
 	var list []templates.ScopeChoice
-	for _, scope := range offered(client) {
+	for _, scope := range offered(client, resource) {
 		fixed := scope == bridge.ScopeRead
 		list = append(list, templates.ScopeChoice{
 			Scope: string(scope), Fixed: fixed, Ticked: fixed || slices.Contains(asked, scope),
@@ -59,18 +65,18 @@ func choices(asked bridge.Scopes, client bridge.Client, earlier bridge.Consent) 
 	return list
 }
 
-func offered(client bridge.Client) bridge.Scopes {
+func offered(client bridge.Client, resource bridge.Resource) bridge.Scopes {
 	if len(client.Scopes) == 0 {
-		return bridge.AllScopes()
+		return resource.Scopes
 	}
-	return client.Scopes.Union(bridge.Scopes{bridge.ScopeRead})
+	return client.Scopes.Union(bridge.Scopes{bridge.ScopeRead}).Intersect(resource.Scopes)
 }
 
 // chosen reads the ticked scopes. The page always sends the reading scope along; a form without
 // any scope is not ours and grants nothing.
-func chosen(posted []string, client bridge.Client) (bridge.Scopes, string) {
+func chosen(posted []string, client bridge.Client, resource bridge.Resource) (bridge.Scopes, string) {
 	var scopes bridge.Scopes
-	for _, scope := range offered(client) {
+	for _, scope := range offered(client, resource) {
 		if slices.Contains(posted, string(scope)) {
 			scopes = append(scopes, scope)
 		}

@@ -52,6 +52,7 @@ type Lifetimes struct {
 // Step serves the consent page, takes its decision and sends the browser on.
 type Step struct {
 	Issuer      string
+	Resources   bridge.Resources
 	Flows       *flow.Keeper
 	Codes       CodeIssuer
 	Credentials Credentials

@@ -144,7 +144,7 @@ func TestDocs_exampleLoads(t *testing.T) {
 		t.Fatal(err)
 	}
 	names, _ := flagNames()
-	shownElsewhere := []string{"config", "secret", "tls-cert", "tls-key", "allowed-hosts", "pinned-documents", "document-ca"}
+	shownElsewhere := []string{"config", "secret", "tls-cert", "tls-key", "allowed-hosts", "pinned-documents", "document-ca", "tools-overlay"}
 	for _, name := range names {
 		if _, shown := keys[strings.ReplaceAll(name, "-", "_")]; !shown && !slices.Contains(shownElsewhere, name) {
 			t.Errorf("%s does not show %s", path, name)
@@ -430,12 +430,12 @@ func TestDocs_sameHostPaths(t *testing.T) {
 		}
 	}
 	pattern := regexp.MustCompile(found[0][1])
-	metadata, err := url.Parse(discovery.MetadataURL(""))
+	metadata, err := url.Parse(discovery.MetadataURL("", discovery.PathMCP))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range []string{
-		discovery.PathMCP, discovery.PathMCP + "/", metadata.Path, strings.TrimSuffix(metadata.Path, discovery.PathMCP),
+		discovery.PathMCP, discovery.PathMCP + "/", discovery.PathMCP + "/listed", metadata.Path + "/listed", metadata.Path, strings.TrimSuffix(metadata.Path, discovery.PathMCP),
 		"/.well-known/oauth-authorization-server", "/.well-known/oauth-authorization-server/mcp", "/.well-known/openid-configuration",
 		discovery.PathAuthorize, discovery.PathToken, discovery.PathRegister, discovery.PathRevoke, discovery.PathKeys,
 		"/authorize", "/token", "/register", flow.PathSignIn, flow.PathCode, flow.PathSecondFactor, flow.PathConsent, flow.PathOnward,

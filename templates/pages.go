@@ -66,6 +66,8 @@ type ConsentPage struct {
 	Email        string
 	Role         string
 	Resource     string
+	Profile      string // the tool set; "" for all
+	ProfileTitle string // the operator's words for it, which come first; ""
 	Scopes       []ScopeChoice
 	KeyName      string // the Trinity key that will stand for this connection
 	IdleDays     int    // the connection ends when unused for so long; 0: it ends with its first token

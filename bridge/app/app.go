@@ -18,6 +18,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/config"
+	"github.com/abilityai/trinity-bridge/bridge/discovery"
 	"github.com/abilityai/trinity-bridge/bridge/gateway"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 	"github.com/abilityai/trinity-bridge/bridge/store/badger"
@@ -63,6 +64,7 @@ type Bridge struct {
 	custodian *trinity.Custodian
 	signIn    *trinity.SignIn
 	hosts     []string
+	resources bridge.Resources
 	handler   http.Handler
 	operator  *operator
 
@@ -83,6 +85,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (*Bridge, error) {
 		b.rand = rand.Reader
 	}
 	b.hosts = hosts(cfg)
+	b.resources = discovery.Resources(cfg.PublicURL.String(), cfg.Tools.Profiles())
 	for _, step := range []func() error{
 		func() error { return b.unlock(o.MadeSecret) },
 		func() error { return b.openStore(ctx) },

@@ -56,7 +56,7 @@ func (b *Bridge) acceptable(w http.ResponseWriter, r *http.Request) bool {
 		refuse(w, http.StatusNotFound, "There is nothing at this path")
 		return false
 	}
-	if r.URL.Path != discovery.PathMCP && r.URL.Path != discovery.PathMCP+"/" {
+	if !b.endpoint(r.URL.Path) {
 		err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyDeadline))
 		if err != nil && !errors.Is(err, http.ErrNotSupported) {
 			b.log.DebugContext(r.Context(), "no read deadline", "error", err)
@@ -65,10 +65,16 @@ func (b *Bridge) acceptable(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
+// endpoint reports whether the path is an MCP endpoint, with or without a slash at its end.
+func (b *Bridge) endpoint(path string) bool {
+	path = strings.TrimSuffix(path, "/")
+	return slices.ContainsFunc(b.resources, func(r bridge.Resource) bool { return r.Path == path })
+}
+
 // routeWord is the metrics' word for a path.
 func routeWord(path string) string {
 	switch path = strings.TrimSuffix(path, "/"); {
-	case path == discovery.PathMCP:
+	case path == discovery.PathMCP || strings.HasPrefix(path, discovery.PathMCP+"/"):
 		return "mcp"
 	case path == discovery.PathToken || path == "/token":
 		return "token"

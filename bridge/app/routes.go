@@ -20,7 +20,6 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/oauth"
 	"github.com/abilityai/trinity-bridge/bridge/outbound"
 	"github.com/abilityai/trinity-bridge/bridge/token"
-	"github.com/abilityai/trinity-bridge/bridge/tools"
 	"github.com/abilityai/trinity-bridge/consent"
 	"github.com/abilityai/trinity-bridge/federation/trinity"
 	"github.com/abilityai/trinity-bridge/static"
@@ -40,8 +39,8 @@ const (
 	registrationBurst      = 200
 )
 
-// Connector is the URL a person adds to a client: the resource.
-func (b *Bridge) Connector() string { return b.config.PublicURL.String() + discovery.PathMCP }
+// Connector is the URL a person adds to a client: the default resource.
+func (b *Bridge) Connector() string { return b.resources.Default().URL }
 
 // build makes every room and its routes.
 func (b *Bridge) build(ctx context.Context) error {
@@ -56,7 +55,7 @@ func (b *Bridge) build(ctx context.Context) error {
 		return fmt.Errorf("loading the pages: %w", err)
 	}
 	settings := discovery.Settings{
-		Issuer: issuer, ResourceName: "Trinity", HelpURL: issuer + "/help/connect", PrivacyURL: issuer + "/privacy",
+		Issuer: issuer, Resources: b.resources, ResourceName: "Trinity", HelpURL: issuer + "/help/connect", PrivacyURL: issuer + "/privacy",
 		Registration: b.config.Registration, ClientDocuments: b.config.Documents.Trust.Policy != clients.PolicyOff, Introspection: len(b.config.ResourceServers) > 0,
 		Machines: len(b.config.Machines) > 0, Assertions: len(b.config.Providers) > 0, JWKS: b.signer.JWKS,
 	}
@@ -93,7 +92,7 @@ func (b *Bridge) build(ctx context.Context) error {
 	})
 	b.signIn.Mount(r)
 	(&consent.Step{
-		Issuer: issuer, Flows: flows, Codes: b.store, Credentials: credentials, Clients: registry, Pages: pages,
+		Issuer: issuer, Resources: b.resources, Flows: flows, Codes: b.store, Credentials: credentials, Clients: registry, Pages: pages,
 		Life:  consent.Lifetimes{Code: codeLife, RefreshIdle: b.config.RefreshIdle, RefreshMax: b.config.RefreshMax},
 		Trail: b.trail, Log: b.log, Now: b.now, Rand: b.rand,
 	}).Mount(r)
@@ -105,14 +104,11 @@ func (b *Bridge) build(ctx context.Context) error {
 
 // mountGateway adds the MCP endpoint, first: the router tries routes in order.
 func (b *Bridge) mountGateway(r *mux.Router, credentials *trinity.Credentials, registry *clients.Registry) error {
-	catalogue, err := tools.Load()
-	if err != nil {
-		return fmt.Errorf("loading the tool catalogue: %w", err)
-	}
 	b.probe = &gateway.Probe{Upstream: b.config.MCPURL, Transport: outbound.Transport(), Trail: b.trail, Log: b.log}
+	var err error
 	b.gateway, err = gateway.New(gateway.Options{
 		Issuer: b.config.PublicURL.String(), Upstream: b.config.MCPURL, Origins: b.config.AllowedOrigins,
-		StaticKeysOff: !b.config.StaticKeys, Tokens: b.signer, Grants: b.store.Remembered(), Credentials: credentials, Tools: catalogue,
+		StaticKeysOff: !b.config.StaticKeys, Tokens: b.signer, Grants: b.store.Remembered(), Credentials: credentials, Tools: b.config.Tools,
 		Ring: b.ring, Trail: b.trail, Log: b.log, Now: b.now, Ready: b.probe.Ready, Ended: b.custodian.Wake,
 		Obtainable: registry.Obtainable, Barred: registry.Barred,
 		Proofs: b.proofChecker(), ProofsRequired: b.config.DPoP == dpop.PolicyRequired,
@@ -121,6 +117,7 @@ func (b *Bridge) mountGateway(r *mux.Router, credentials *trinity.Credentials, r
 		return err
 	}
 	b.store.Watch(b.gateway.GrantChanged)
+	b.metrics.UnknownTools(b.gateway.UnknownTools)
 	b.gateway.Mount(r)
 	return nil
 }
@@ -208,13 +205,13 @@ func (b *Bridge) mountProtocol(r *mux.Router, registry *clients.Registry, flows 
 	}
 	proofs := oauth.Proofs{Issuer: issuer, Checker: b.proofChecker(), Required: b.config.DPoP == dpop.PolicyRequired}
 	authorize := &oauth.Authorize{
-		Issuer: b.config.PublicURL.String(), Resource: b.Connector(), Clients: registry, Flows: flows, Pages: pages,
+		Issuer: b.config.PublicURL.String(), Resources: b.resources, Clients: registry, Flows: flows, Pages: pages,
 		Pushed: oauth.Pushed{Ring: b.ring, Once: b.store, Now: b.now}, Proofs: proofs, Trail: b.trail, Log: b.log,
 	}
 	authorize.Mount(r)
 	(&oauth.Push{Authorize: authorize, Clients: newcomers, Log: b.log}).Mount(r)
 	(&oauth.Token{
-		Issuer: issuer, Resource: b.Connector(), Clients: authenticator, Grants: b.store, Signer: b.signer, Standing: credentials,
+		Issuer: issuer, Resources: b.resources, Clients: authenticator, Grants: b.store, Signer: b.signer, Standing: credentials,
 		Machines: oauth.NewMachines(b.config.Machines), Adopter: credentials,
 		Providers: b.config.Providers, ProviderKeys: providerKeys, Replays: b.store, Proofs: proofs,
 		Refresh: token.DefaultRefreshPolicy().Decide,

@@ -14,6 +14,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/clients"
 	"github.com/abilityai/trinity-bridge/bridge/dpop"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
+	"github.com/abilityai/trinity-bridge/bridge/tools"
 )
 
 // Config is a checked configuration.
@@ -47,6 +48,7 @@ type Config struct {
 	Providers        []clients.Provider
 	Documents        Documents
 	ResourceServers  []bridge.ResourceServer
+	Tools            *tools.Catalogue // with the operator's judgements and profiles
 }
 
 // SecretFile is where the master secret is kept when none is given.
@@ -103,6 +105,7 @@ func check(f Flags, declared declarations, m *Mistakes) *Config {
 	}
 	c.Machines = machineKeys(declared.clients, m)
 	c.Providers = checkProviders(declared.providers, m)
+	c.Tools = checkTools(f.ToolsOverlay, declared.profiles, m)
 	c.ResourceServers = checkResourceServers(declared.resources, c.PublicURL, m)
 	if err := c.LogLevel.UnmarshalText([]byte(or(f.LogLevel, "info"))); err != nil {
 		m.add("--log-level: %q is none of debug, info, warn and error", f.LogLevel)

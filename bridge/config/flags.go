@@ -35,6 +35,7 @@ type Flags struct {
 	DocumentNetworks     string `name:"document-networks" placeholder:"NETWORKS" help:"Networks that are not public and may be asked for documents all the same, comma separated (default none)."`
 	DocumentCA           string `name:"document-ca" placeholder:"FILE" help:"Certificates of authorities that documents' hosts are trusted by, besides the system's."`
 	StaticKeys           string `name:"static-keys" placeholder:"on|off" help:"Let trinity_mcp_ keys through on the same URL (default on)."`
+	ToolsOverlay         string `name:"tools-overlay" placeholder:"FILE" help:"YAML file of judgements about tools that are laid over the program's own: titles, hints, scopes, what is hidden."`
 	AllowedOrigins       string `name:"allowed-origins" placeholder:"ORIGINS" help:"Web origins, comma separated, whose pages may call /mcp from a browser."`
 	AllowedHosts         string `name:"allowed-hosts" placeholder:"HOSTS" help:"Host headers to accept besides the public URL's, comma separated."`
 	TrustedProxies       string `name:"trusted-proxies" placeholder:"NETWORKS" help:"Addresses or networks, comma separated, whose X-Forwarded-For is believed."`

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/abilityai/trinity-bridge/bridge/tools"
 )
 
 // Mistakes are everything wrong with a configuration, one line each.
@@ -61,6 +63,7 @@ type declarations struct {
 	clients   []ClientDeclaration
 	resources []ResourceServerDeclaration
 	providers []ProviderDeclaration
+	profiles  []tools.Declaration
 }
 
 // fromFile fills what flags and environment left open. Values are text or lists of text.
@@ -78,6 +81,7 @@ func fromFile(flags *Flags, mistakes *Mistakes) declarations {
 	}
 	section(document, "clients", &declared.clients, flags.Config, mistakes)
 	section(document, "resource_servers", &declared.resources, flags.Config, mistakes)
+	section(document, "profiles", &declared.profiles, flags.Config, mistakes)
 	section(document, "trusted_idps", &declared.providers, flags.Config, mistakes)
 	for _, s := range flags.settings() {
 		node, ok := document[s.key]

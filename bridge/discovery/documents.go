@@ -8,6 +8,7 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/tools"
 )
 
 // The well-known paths (RFC 8414 §3, RFC 9728 §3.1) and the endpoints the metadata names.
@@ -30,6 +31,7 @@ const (
 // Settings are what the documents are made of.
 type Settings struct {
 	Issuer          string // the public origin
+	Resources       bridge.Resources
 	ResourceName    string
 	HelpURL         string
 	PrivacyURL      string
@@ -46,9 +48,10 @@ type Settings struct {
 // Documents serves the well-known tree and the key set. The documents are made once: a request
 // costs no store read and cannot vary them, whatever Host or version header it carries.
 type Documents struct {
-	resource []byte
-	server   []byte
-	jwks     func() []byte
+	resources map[string][]byte // by path
+	root      []byte            // the default resource's
+	server    []byte
+	jwks      func() []byte
 }
 
 type resourceMetadata struct {
@@ -94,31 +97,73 @@ type serverMetadata struct {
 	RequestURISupport       bool     `json:"request_uri_parameter_supported"`
 }
 
+// Resources are the endpoints of a deployment, one for each profile, the default one first.
+func Resources(issuer string, profiles []tools.Profile) bridge.Resources {
+	var all bridge.Resources
+	for _, p := range profiles {
+		path := PathMCP
+		if p.Name != "" {
+			path += "/" + p.Name
+		}
+		all = append(all, bridge.Resource{URL: issuer + path, Path: path, Profile: p.Name, Title: p.Title, Scopes: p.Scopes})
+	}
+	return all
+}
+
 // New makes the documents.
 func New(s Settings) (*Documents, error) {
-	baseline := words(bridge.BaselineScopes())
-	resource, err := json.Marshal(resourceMetadata{
-		Resource: s.Issuer + PathMCP, AuthorizationServers: []string{s.Issuer},
-		ScopesSupported: baseline, BearerMethodsSupported: []string{"header"},
-		ResourceName: s.ResourceName, ResourceDocumentation: s.HelpURL, ResourcePolicyURI: s.PrivacyURL,
+	d := &Documents{resources: map[string][]byte{}, jwks: s.JWKS}
+	protected := make([]string, 0, len(s.Resources))
+	for _, r := range s.Resources {
+		document, err := s.resource(r)
+		if err != nil {
+			return nil, err
+		}
+		d.resources[r.Path] = document
+		protected = append(protected, r.URL)
+	}
+	d.root = d.resources[s.Resources.Default().Path]
+	var err error
+	d.server, err = s.server(protected)
+	return d, err
+}
+
+// resource is the metadata of one resource (RFC 9728 §2).
+func (s *Settings) resource(r bridge.Resource) ([]byte, error) {
+	name := s.ResourceName
+	switch {
+	case r.Title != "":
+		name += ": " + r.Title
+	case r.Profile != "":
+		name += ": " + r.Profile
+	}
+	document, err := json.Marshal(resourceMetadata{
+		Resource: r.URL, AuthorizationServers: []string{s.Issuer},
+		ScopesSupported: words(r.Baseline()), BearerMethodsSupported: []string{"header"},
+		ResourceName: name, ResourceDocumentation: s.HelpURL, ResourcePolicyURI: s.PrivacyURL,
 		ProofAlgorithms: s.ProofAlgorithms, ProofsRequired: s.ProofsRequired,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making the protected resource metadata: %w", err)
 	}
+	return document, nil
+}
+
+// server is the metadata of the authorization server (RFC 8414 §2).
+func (s *Settings) server(protected []string) ([]byte, error) {
 	methods := []string{string(bridge.AuthNone), string(bridge.AuthPost), string(bridge.AuthBasic), string(bridge.AuthKey)}
 	metadata := serverMetadata{
 		Issuer: s.Issuer, AuthorizationEndpoint: s.Issuer + PathAuthorize, TokenEndpoint: s.Issuer + PathToken, PushEndpoint: s.Issuer + PathPush,
 		RevocationEndpoint: s.Issuer + PathRevoke, JWKSURI: s.Issuer + PathKeys,
 		// One small list everywhere, for clients take whichever they find (B51); admin comes by step-up.
-		ScopesSupported:        append(baseline, string(bridge.ScopeOfflineAccess)),
+		ScopesSupported:        append(words(bridge.BaselineScopes()), string(bridge.ScopeOfflineAccess)),
 		ResponseTypesSupported: []string{"code"}, ResponseModesSupported: []string{"query"},
 		GrantTypesSupported: []string{bridge.GrantTypeCode, bridge.GrantTypeRefresh},
 		TokenAuthMethods:    methods, RevocationAuthMethods: methods,
 		AssertionAlgorithms: bridge.AssertionAlgorithms(), RevocationAlgorithms: bridge.AssertionAlgorithms(),
 		ClientDocuments: s.ClientDocuments, ProofAlgorithms: s.ProofAlgorithms,
 		CodeChallengeMethods: []string{"S256"}, IssParameterSupported: true,
-		ProtectedResources:   []string{s.Issuer + PathMCP},
+		ProtectedResources:   protected,
 		ServiceDocumentation: s.HelpURL, OPPolicyURI: s.PrivacyURL, UILocalesSupported: []string{"en"},
 	}
 	if s.Introspection {
@@ -139,17 +184,21 @@ func New(s Settings) (*Documents, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the authorization server metadata: %w", err)
 	}
-	return &Documents{resource: resource, server: server, jwks: s.JWKS}, nil
+	return server, nil
 }
 
-// MetadataURL is where the protected resource metadata of the MCP endpoint is, for challenges.
-func MetadataURL(issuer string) string { return issuer + pathResource + PathMCP }
+// MetadataURL is where the metadata of the resource at path is, for challenges.
+func MetadataURL(issuer, path string) string { return issuer + pathResource + path }
 
 // Mount adds the documents, and the JSON 404 for every other well-known path.
 func (d *Documents) Mount(r *mux.Router) {
 	get := []string{http.MethodGet, http.MethodHead}
-	r.HandleFunc(pathResource, serve(func() []byte { return d.resource })).Methods(get...)
-	r.HandleFunc(pathResource+PathMCP, serve(func() []byte { return d.resource })).Methods(get...)
+	// Clients that find no path-inserted document ask at the root: it stands for what is meant where no
+	// resource is named.
+	r.HandleFunc(pathResource, serve(func() []byte { return d.root })).Methods(get...)
+	for path, document := range d.resources {
+		r.HandleFunc(pathResource+path, serve(func() []byte { return document })).Methods(get...)
+	}
 	r.HandleFunc(pathServer, serve(func() []byte { return d.server })).Methods(get...)
 	r.HandleFunc(PathKeys, serve(d.jwks)).Methods(get...)
 	r.PathPrefix(pathWellKnown).HandlerFunc(notFound)

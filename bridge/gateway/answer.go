@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -111,15 +112,33 @@ func (x *exchange) pass(res *http.Response) *refusal {
 		h["Cache-Control"] = []string{"no-cache, no-transform, no-store, private"}
 		h["X-Accel-Buffering"] = []string{"no"}
 		x.w.WriteHeader(http.StatusOK)
-		x.copyEvents(res.Body)
+		from := io.Reader(res.Body)
+		if x.lists() {
+			from = x.listEvents(from)
+		}
+		x.copyEvents(from)
 	default:
 		h["Content-Type"] = []string{contentType}
-		if res.ContentLength > 0 {
-			h["Content-Length"] = []string{strconv.FormatInt(res.ContentLength, 10)}
-		}
-		x.w.WriteHeader(http.StatusOK)
-		x.copyDocument(res.Body)
+		return x.passDocument(res)
 	}
+	return nil
+}
+
+// passDocument relays a JSON document as it comes, unless it may hold a list of tools.
+func (x *exchange) passDocument(res *http.Response) *refusal {
+	from, length := io.Reader(res.Body), res.ContentLength
+	if x.lists() {
+		data, err := x.listDocument(from)
+		if err != nil {
+			return x.upstreamFailed(err)
+		}
+		from, length = bytes.NewReader(data), int64(len(data))
+	}
+	if length > 0 {
+		x.w.Header()["Content-Length"] = []string{strconv.FormatInt(length, 10)}
+	}
+	x.w.WriteHeader(http.StatusOK)
+	x.copyDocument(from)
 	return nil
 }
 

@@ -37,12 +37,12 @@ func (c *caller) release() {
 
 // identify finds out who calls. There is no way past it for any method, body, header or version.
 func (x *exchange) identify() *refusal {
-	presented, proven, no := x.g.credential(x.r.Header)
+	presented, proven, no := x.at.credential(x.r.Header)
 	switch {
 	case no != nil:
 		return no
 	case presented.IsZero():
-		return x.g.unauthenticated()
+		return x.at.unauthenticated()
 	case isStaticKey(presented) && !proven: // Trinity's keys know no proofs
 		no = x.identifyKey(presented)
 	default:
@@ -61,13 +61,13 @@ func (x *exchange) identify() *refusal {
 func (x *exchange) identifyKey(presented secret.Token) *refusal {
 	g := x.g
 	if g.StaticKeysOff {
-		return g.invalidToken("static_keys_off", "")
+		return x.at.invalidToken("static_keys_off", "")
 	}
 	hash := presented.Hash()
-	x.who = caller{static: true, key: newUpstreamKey(presented, nil), binding: "key " + hash.String()}
+	x.who = caller{static: true, key: newUpstreamKey(presented, nil), binding: "key " + hash.String() + " " + x.at.resource.URL}
 	now := g.Now()
 	if g.guesses.isBad(hash, now) {
-		return g.invalidToken("key_refused", "refused a moment ago")
+		return x.at.invalidToken("key_refused", "refused a moment ago")
 	}
 	known, fresh := g.guesses.isGood(hash, now)
 	if fresh {
@@ -96,7 +96,7 @@ func (x *exchange) identifyKey(presented secret.Token) *refusal {
 func (x *exchange) refuseKey() *refusal {
 	x.who.refund = nil // the guess counts
 	x.g.guesses.refused(x.who.key.token.Hash(), x.g.Now())
-	return x.g.invalidToken("key_refused", "")
+	return x.at.invalidToken("key_refused", "")
 }
 
 // identifyToken checks an access token, the grant it stands for and, where one belongs to it, the proof
@@ -104,13 +104,13 @@ func (x *exchange) refuseKey() *refusal {
 func (x *exchange) identifyToken(presented secret.Token, proven bool) *refusal {
 	g := x.g
 	now := g.Now()
-	access, err := g.tokens.check(g.Tokens, presented, g.resource, now)
+	access, err := g.tokens.check(g.Tokens, presented, x.at.resource.URL, now)
 	if refused := bridge.AsError(err); refused != nil {
 		detail := ""
 		if refused.Cause != nil {
 			detail = refused.Cause.Error()
 		}
-		return g.invalidToken("invalid_token", detail)
+		return x.at.invalidToken("invalid_token", detail)
 	}
 	if err != nil {
 		return unavailable("The bridge cannot check access tokens at the moment", err)
@@ -119,7 +119,7 @@ func (x *exchange) identifyToken(presented secret.Token, proven bool) *refusal {
 	changes := watch.changes.Load()
 	grant, err := g.Grants.Grant(x.r.Context(), access.GrantID)
 	if errors.Is(err, bridge.ErrNotFound) {
-		return g.invalidToken("invalid_token", "the grant is gone")
+		return x.at.invalidToken("invalid_token", "the grant is gone")
 	}
 	if err != nil {
 		return unavailable("The bridge cannot read its store at the moment", err)
@@ -128,10 +128,10 @@ func (x *exchange) identifyToken(presented secret.Token, proven bool) *refusal {
 		grant: grant, access: access, scopes: access.Scopes.Intersect(grant.Scopes), binding: principal(grant), watch: watch, changes: changes,
 	}
 	if why := grant.Mismatch(access.Use(), now); why != "" {
-		return g.invalidToken("invalid_token", why)
+		return x.at.invalidToken("invalid_token", why)
 	}
 	if g.Barred != nil && g.Barred(grant.ClientID) {
-		return g.invalidToken("client_barred", "")
+		return x.at.invalidToken("client_barred", "")
 	}
 	if proven || g.ProofsRequired || !access.ProofKey.IsZero() {
 		if no := x.checkProof(presented, access, proven); no != nil {

@@ -18,26 +18,26 @@ const (
 // credential reads the one place a credential may be in (OAuth 2.1 §5.1.1). The zero Token means
 // that none was sent; other authentication schemes count as none. proven reports that it came by the
 // DPoP scheme, which goes with a proof and is there only while DPoP is on.
-func (g *Gateway) credential(h http.Header) (presented secret.Token, proven bool, no *refusal) {
+func (e *endpoint) credential(h http.Header) (presented secret.Token, proven bool, no *refusal) {
 	lines := h["Authorization"]
 	switch {
 	case len(lines) > 1 || len(h["Proxy-Authorization"]) > 0 || len(lines) == 1 && strings.Contains(lines[0], ","):
 		return secret.Token{}, false, &refusal{
 			status: http.StatusBadRequest, code: jsonrpc.CodeInvalidRequest, message: "Send one credential in one Authorization header",
-			challenge: g.challenges.badRequest, outcome: "invalid_request", detail: "more than one credential",
+			challenge: e.challenges.badRequest, outcome: "invalid_request", detail: "more than one credential",
 		}
 	case len(lines) == 0:
 		return secret.Token{}, false, nil
 	}
 	scheme, value, _ := strings.Cut(lines[0], " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		if g.Proofs == nil || !strings.EqualFold(scheme, "DPoP") {
+		if e.g.Proofs == nil || !strings.EqualFold(scheme, "DPoP") {
 			return secret.Token{}, false, nil
 		}
 		proven = true
 	}
 	if len(value) > maxCredential || !token68(value) {
-		return secret.Token{}, proven, g.invalidToken("invalid_token", "not the form of a token")
+		return secret.Token{}, proven, e.invalidToken("invalid_token", "not the form of a token")
 	}
 	return secret.New(value), proven, nil
 }

@@ -17,6 +17,7 @@ const (
 // exchange is one request and what is known of it so far.
 type exchange struct {
 	g         *Gateway
+	at        *endpoint
 	w         http.ResponseWriter
 	r         *http.Request
 	reference string // of the request; "" when nobody gave it one
@@ -53,7 +54,7 @@ func (x *exchange) serve() *refusal {
 	if err := x.g.Ready(); err != nil {
 		return unavailable("The bridge has not reached Trinity's MCP server yet", err)
 	}
-	for _, step := range []func() *refusal{x.readRequest, x.checkScope, x.openSession, x.forward} {
+	for _, step := range []func() *refusal{x.readRequest, x.checkTool, x.checkScope, x.openSession, x.forward} {
 		if no := step(); no != nil {
 			return no
 		}

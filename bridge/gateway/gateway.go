@@ -10,11 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gorilla/mux"
-
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
-	"github.com/abilityai/trinity-bridge/bridge/discovery"
 	"github.com/abilityai/trinity-bridge/bridge/dpop"
 	"github.com/abilityai/trinity-bridge/bridge/jsonrpc"
 	"github.com/abilityai/trinity-bridge/bridge/outbound"
@@ -47,7 +44,7 @@ type Credentials interface {
 
 // Options are what a gateway is made of. Fields without a default must be set.
 type Options struct {
-	Issuer   string   // the public origin; the resource is Issuer + "/mcp"
+	Issuer   string   // the public origin; the resources are below it, one for each profile of Tools
 	Upstream *url.URL // Trinity's MCP endpoint
 	Origins  []string // browser origins let in beside the issuer's own, as a browser writes them
 	// StaticKeysOff refuses Trinity's own keys: only access tokens are taken.
@@ -132,19 +129,18 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// Gateway serves the MCP endpoint. Use New.
+// Gateway serves the MCP endpoints. Use New.
 type Gateway struct {
 	Options
-	resource   string
-	challenges challenges
-	origins    map[string]bool
-	tokens     *tokenCache
-	keys       *keyCache
-	guesses    *guesses
-	buffers    sync.Pool // of *[bufferBytes]byte
-	readers    sync.Pool // of *jsonrpc.Reader
-	watches    *watches
-	asking     sync.WaitGroup
+	origins map[string]bool
+	tokens  *tokenCache
+	keys    *keyCache
+	guesses *guesses
+	drift   *tools.Drift
+	buffers sync.Pool // of *[bufferBytes]byte
+	readers sync.Pool // of *jsonrpc.Reader
+	asking  sync.WaitGroup
+	watches *watches
 
 	// life ends with Close; listening, its child, ends with Drain too.
 	life, listening      context.Context
@@ -162,13 +158,12 @@ func New(o Options) (*Gateway, error) {
 		o.Transport = defaultTransport(o.Upstream)
 	}
 	g := &Gateway{
-		Options:    o,
-		resource:   o.Issuer + discovery.PathMCP,
-		challenges: newChallenges(o.Issuer, o.Proofs != nil),
-		origins:    map[string]bool{o.Issuer: true},
-		buffers:    sync.Pool{New: func() any { return new([bufferBytes]byte) }},
-		readers:    sync.Pool{New: func() any { return new(jsonrpc.Reader) }},
-		watches:    newWatches(),
+		Options: o,
+		origins: map[string]bool{o.Issuer: true},
+		drift:   tools.NewDrift(o.Log),
+		buffers: sync.Pool{New: func() any { return new([bufferBytes]byte) }},
+		readers: sync.Pool{New: func() any { return new(jsonrpc.Reader) }},
+		watches: newWatches(),
 	}
 	for _, origin := range o.Origins {
 		g.origins[origin] = true
@@ -200,13 +195,6 @@ func defaultTransport(upstream *url.URL) http.RoundTripper {
 	return transport
 }
 
-// Mount adds the endpoint, with and without a slash at its end: a redirect would cost a client its
-// Authorization field or turn its POST into a GET (B72).
-func (g *Gateway) Mount(r *mux.Router) {
-	r.Handle(discovery.PathMCP, g)
-	r.Handle(discovery.PathMCP+"/", g)
-}
-
 // Drain ends the streams that only listen, and refuses new ones; calls go on.
 func (g *Gateway) Drain() { g.endListener(errDraining) }
 
@@ -218,10 +206,4 @@ func (g *Gateway) Close() {
 	if idle, ok := g.Transport.(interface{ CloseIdleConnections() }); ok {
 		idle.CloseIdleConnections()
 	}
-}
-
-// ServeHTTP serves one request. Host and request id are the business of whoever stands in front.
-func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{g: g, w: w, r: r, reference: audit.RequestID(r.Context())}
-	x.run() //nolint:contextcheck // the exchange carries the request and with it the context
 }

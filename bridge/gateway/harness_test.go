@@ -35,6 +35,7 @@ const (
 type world struct {
 	t        testing.TB
 	gateway  *gateway.Gateway
+	handler  http.Handler // what the gateway mounts
 	server   *httptest.Server
 	upstream *upstream
 	ring     *secret.Keyring
@@ -83,6 +84,7 @@ func start(t testing.TB, edit ...func(*gateway.Options)) *world {
 	}
 	router := mux.NewRouter().SkipClean(true)
 	w.gateway.Mount(router)
+	w.handler = router
 	w.server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		router.ServeHTTP(rw, r.WithContext(audit.WithRequestID(r.Context(), "ref-1")))
 	}))

@@ -17,11 +17,11 @@ func (x *exchange) checkProof(presented secret.Token, access token.Access, prove
 	g := x.g
 	switch bound := !access.ProofKey.IsZero(); {
 	case bound && !proven:
-		return g.invalidToken("invalid_token", "a bound token was shown as a bearer token") // EX-24
+		return x.at.invalidToken("invalid_token", "a bound token was shown as a bearer token") // EX-24
 	case !bound && proven:
-		return g.invalidToken("invalid_token", "a token that is bound to no key was shown with a proof")
+		return x.at.invalidToken("invalid_token", "a token that is bound to no key was shown with a proof")
 	case !bound:
-		return g.invalidToken("invalid_token", "only bound tokens are taken")
+		return x.at.invalidToken("invalid_token", "only bound tokens are taken")
 	}
 	if nonce := g.Proofs.Nonce(); nonce != "" {
 		x.w.Header()[dpop.FieldNonce] = []string{nonce}
@@ -30,7 +30,7 @@ func (x *exchange) checkProof(presented secret.Token, access token.Access, prove
 		Proofs: x.r.Header[dpop.FieldProof], Method: x.r.Method, URL: g.Issuer + x.r.URL.Path, Token: presented.Hash(),
 	})
 	if err == nil && proof.Key != access.ProofKey {
-		return g.badProof(dpop.ErrorProof, "it is another key's")
+		return x.at.badProof(dpop.ErrorProof, "it is another key's")
 	}
 	if err == nil {
 		err = g.Proofs.Use(x.r.Context(), proof)
@@ -40,7 +40,7 @@ func (x *exchange) checkProof(presented secret.Token, access token.Access, prove
 		if refused.Cause != nil {
 			detail = refused.Cause.Error()
 		}
-		return g.badProof(refused.Code, detail)
+		return x.at.badProof(refused.Code, detail)
 	}
 	if err != nil {
 		return unavailable("The bridge cannot write to its store at the moment", err)
@@ -49,13 +49,13 @@ func (x *exchange) checkProof(presented secret.Token, access token.Access, prove
 }
 
 // badProof refuses a proof, or asks for one with a nonce.
-func (g *Gateway) badProof(code, detail string) *refusal {
+func (e *endpoint) badProof(code, detail string) *refusal {
 	no := &refusal{
 		status: http.StatusUnauthorized, code: jsonrpc.CodeServer, message: "The DPoP proof is not valid for this request",
-		challenge: g.challenges.badProof, outcome: code, detail: detail,
+		challenge: e.challenges.badProof, outcome: code, detail: detail,
 	}
 	if code == dpop.ErrorNonce {
-		no.message, no.challenge = "The DPoP proof needs the nonce in the DPoP-Nonce field", g.challenges.wantNonce
+		no.message, no.challenge = "The DPoP proof needs the nonce in the DPoP-Nonce field", e.challenges.wantNonce
 	}
 	return no
 }

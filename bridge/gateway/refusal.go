@@ -30,15 +30,15 @@ type refusal struct {
 	cause   error // for the log alone
 }
 
-// challenges are the WWW-Authenticate values that are the same for everybody.
+// challenges are the WWW-Authenticate values that are the same for everybody at a resource.
 type challenges struct {
 	base                              discovery.Challenge
 	missing, invalidToken, badRequest []string
 	badProof, wantNonce               []string
 }
 
-func newChallenges(issuer string, proofs bool) challenges {
-	base := discovery.Challenge{Metadata: discovery.MetadataURL(issuer), Scopes: bridge.BaselineScopes()}
+func newChallenges(issuer string, resource bridge.Resource, proofs bool) challenges {
+	base := discovery.Challenge{Metadata: discovery.MetadataURL(issuer, resource.Path), Scopes: resource.Baseline()}
 	if proofs {
 		base.ProofAlgorithms = bridge.AssertionAlgorithms()
 	}
@@ -59,17 +59,17 @@ func newChallenges(issuer string, proofs bool) challenges {
 }
 
 // unauthenticated asks for a credential where none was sent.
-func (g *Gateway) unauthenticated() *refusal {
+func (e *endpoint) unauthenticated() *refusal {
 	return &refusal{
-		status: http.StatusUnauthorized, code: jsonrpc.CodeServer, message: "Authentication required", challenge: g.challenges.missing,
+		status: http.StatusUnauthorized, code: jsonrpc.CodeServer, message: "Authentication required", challenge: e.challenges.missing,
 	}
 }
 
 // invalidToken refuses a credential; detail is for the audit trail and tells nothing of the value.
-func (g *Gateway) invalidToken(outcome, detail string) *refusal {
+func (e *endpoint) invalidToken(outcome, detail string) *refusal {
 	return &refusal{
 		status: http.StatusUnauthorized, code: jsonrpc.CodeServer, message: "The access token is not valid here",
-		challenge: g.challenges.invalidToken, outcome: outcome, detail: detail,
+		challenge: e.challenges.invalidToken, outcome: outcome, detail: detail,
 	}
 }
 

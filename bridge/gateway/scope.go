@@ -86,15 +86,16 @@ func (x *exchange) insufficient(needed bridge.Scopes, subject string) *refusal {
 		status: http.StatusForbidden, code: jsonrpc.CodeServer, message: "The connection does not include the permission this needs",
 		outcome: "insufficient_scope", detail: subject + " needs " + needed.String(),
 	}
+	obtainable := x.at.resource.Scopes
 	if x.g.Obtainable != nil {
-		obtainable := x.g.Obtainable(x.r.Context(), x.who.grant)
-		for _, scope := range needed {
-			if !obtainable.Allows(scope) {
-				return no
-			}
+		obtainable = obtainable.Intersect(x.g.Obtainable(x.r.Context(), x.who.grant))
+	}
+	for _, scope := range needed {
+		if !obtainable.Allows(scope) {
+			return no
 		}
 	}
-	challenge := x.g.challenges.base
+	challenge := x.at.challenges.base
 	challenge.Scopes, challenge.Error = x.who.scopes.Union(needed), "insufficient_scope"
 	challenge.Description = "This needs a permission that was not given"
 	no.challenge = challenge.Fields()

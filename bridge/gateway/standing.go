@@ -64,7 +64,7 @@ func (x *exchange) heed(standing bridge.Standing) *refusal {
 	if err := x.g.end(ctx, x.who.grant, reason); err != nil {
 		return unavailable("The bridge cannot write to its store at the moment", err)
 	}
-	return x.g.invalidToken(string(reason), "")
+	return x.at.invalidToken(string(reason), "")
 }
 
 // ask asks and remembers the answer.

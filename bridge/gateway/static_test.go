@@ -162,7 +162,7 @@ func TestStaticKey_ST03_networks(t *testing.T) {
 			r := w.request(t.Context(), "POST", "/mcp", ping, bearer(staticKey(fmt.Sprintf("guess-%02d-", i))))
 			r.RemoteAddr = addresses[i%len(addresses)]
 			answer := httptest.NewRecorder()
-			w.gateway.ServeHTTP(answer, r)
+			w.handler.ServeHTTP(answer, r)
 			want := http.StatusUnauthorized
 			if i == 30 {
 				want = http.StatusTooManyRequests

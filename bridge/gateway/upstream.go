@@ -107,7 +107,7 @@ func (*sentBody) Close() error { return nil }
 func (x *exchange) unanswered(err error) *refusal {
 	switch cause := x.ended(); {
 	case errors.Is(cause, errGrantEnded):
-		return x.g.invalidToken("grant_ended", "while the call was going on")
+		return x.at.invalidToken("grant_ended", "while the call was going on")
 	case errors.Is(cause, errImpatient):
 		return &refusal{
 			status: http.StatusGatewayTimeout, code: jsonrpc.CodeInternal, message: "Trinity's MCP server took too long to answer", cause: cause,

@@ -28,15 +28,15 @@ type Clients interface {
 
 // Authorize serves the authorization endpoint (OAuth 2.1 §4.1.1).
 type Authorize struct {
-	Issuer   string
-	Resource string // the one resource served
-	Clients  Clients
-	Flows    *flow.Keeper
-	Pushed   Pushed
-	Proofs   Proofs
-	Pages    *templates.Set
-	Trail    *audit.Trail
-	Log      *slog.Logger
+	Issuer    string
+	Resources bridge.Resources // those served
+	Clients   Clients
+	Flows     *flow.Keeper
+	Pushed    Pushed
+	Proofs    Proofs
+	Pages     *templates.Set
+	Trail     *audit.Trail
+	Log       *slog.Logger
 }
 
 // Mount adds the endpoint and its alias for 2025-03-26 clients (AS-005).

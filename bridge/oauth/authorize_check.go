@@ -26,14 +26,14 @@ func (a *Authorize) check(request asked) (bridge.AuthorizationRequest, error) {
 	if err != nil {
 		return bridge.AuthorizationRequest{}, err
 	}
-	resource, err := canonicalResource(p["resource"], a.Resource)
+	resource, err := namedResource(p["resource"], a.Resources)
 	if err != nil {
 		return bridge.AuthorizationRequest{}, err
 	}
-	if resource == "" {
-		resource = a.Resource // one resource is served, so its name may be left out (AS-040)
+	if resource.URL == "" {
+		resource = a.Resources.Default() // MCP 2025-03-26 names none; the token opens no other (AS-040)
 	}
-	scopes, offline, err := checkScope(p.get("scope"), request.client)
+	scopes, offline, err := checkScope(p.get("scope"), request.client, resource)
 	if err != nil {
 		return bridge.AuthorizationRequest{}, err
 	}
@@ -50,7 +50,7 @@ func (a *Authorize) check(request asked) (bridge.AuthorizationRequest, error) {
 	}
 	return bridge.AuthorizationRequest{
 		Client: described, ClientID: request.client.ID, RedirectURI: request.redirect, RedirectSent: p.get("redirect_uri") != "",
-		State: p.get("state"), CodeChallenge: p.get("code_challenge"), ProofKey: proofKey, Resource: resource, Scopes: scopes,
+		State: p.get("state"), CodeChallenge: p.get("code_challenge"), ProofKey: proofKey, Resource: resource.URL, Scopes: scopes,
 		Refresh: offline || request.client.MayUse(bridge.GrantTypeRefresh), LoginHint: hint,
 	}, nil
 }
@@ -128,9 +128,9 @@ func checkPrompt(p parameters) error {
 	return nil
 }
 
-// checkScope narrows what was asked to what exists and to what the client may have; without a
-// scope the baseline is meant (AS-034, AS-035). Nothing is granted by it: the person sees it first.
-func checkScope(parameter string, client bridge.Client) (scopes bridge.Scopes, offline bool, err error) {
+// checkScope narrows what was asked to what exists, and to what the client may have and the resource
+// has a use for; without a scope the baseline is meant (AS-034, AS-035). Nothing is granted by it: the person sees it first.
+func checkScope(parameter string, client bridge.Client, resource bridge.Resource) (scopes bridge.Scopes, offline bool, err error) {
 	if len(parameter) > maxScopeBytes || strings.ContainsFunc(parameter, notScopeChar) {
 		return nil, false, bridge.Refuse("invalid_scope", "The scope holds what no scope may hold")
 	}
@@ -145,6 +145,9 @@ func checkScope(parameter string, client bridge.Client) (scopes bridge.Scopes, o
 		if scopes = scopes.Intersect(client.Scopes); len(scopes) == 0 {
 			return nil, false, bridge.Refuse("invalid_scope", "The client may not have these scopes")
 		}
+	}
+	if scopes = scopes.Intersect(resource.Scopes); len(scopes) == 0 {
+		return nil, false, bridge.Refuse("invalid_scope", "The resource has no use for these scopes")
 	}
 	for _, word := range strings.Fields(parameter) {
 		offline = offline || word == string(bridge.ScopeOfflineAccess)

@@ -52,13 +52,18 @@ func (t *Token) machine(ctx context.Context, request *tokenRequest) (*tokenRespo
 			Code: "temporarily_unavailable", Description: "Too many token requests of this client", Status: http.StatusTooManyRequests,
 		}
 	}
-	scopes, err := machineScope(request.form.get("scope"), client.Scopes)
+	resource := request.resource
+	if resource.URL == "" {
+		resource = t.Resources.Default()
+	}
+	most := client.Scopes.Intersect(resource.Scopes)
+	scopes, err := machineScope(request.form.get("scope"), most)
 	if err != nil {
 		return nil, "", err
 	}
 	grant, err := t.standingGrant(ctx, bridge.Grant{
-		ID: startedID("machine", known.key, client.ID), Person: bridge.Person{Source: bridge.SourceClient, Subject: client.ID},
-		ClientID: client.ID, ClientName: client.Name, Scopes: client.Scopes,
+		ID: t.startedID("machine", known.key, client.ID, resource), Person: bridge.Person{Source: bridge.SourceClient, Subject: client.ID},
+		ClientID: client.ID, ClientName: client.Name, Scopes: most, Resource: resource.URL,
 	}, known.key)
 	if errors.Is(err, errEnded) {
 		// Nothing the client could present anew would help, so it is not invalid_grant (RFC 6749 §5.2).

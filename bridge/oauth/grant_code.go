@@ -34,7 +34,7 @@ func (t *Token) redeem(ctx context.Context, request *tokenRequest) (*tokenRespon
 	now := t.Now()
 	outcome, grant, err := t.Grants.RedeemCode(ctx, bridge.CodeUse{
 		Code: code.Hash(), ClientID: request.client.ID, RedirectURI: request.form.get("redirect_uri"),
-		Challenge: challengeOf(request.form.get("code_verifier")), Resource: request.resource,
+		Challenge: challengeOf(request.form.get("code_verifier")), Resource: request.resource.URL,
 		ProofKey: request.proofKey, BindRefresh: request.client.Public(),
 		Refresh: first.Hash(), RefreshIdle: t.Life.RefreshIdle, RefreshAbsolute: t.Life.RefreshAbsolute,
 		AccessTokenLife: t.Life.AccessToken, ClientUnusedAfter: t.Life.ClientUnused,

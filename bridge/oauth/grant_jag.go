@@ -38,7 +38,7 @@ func (t *Token) identity(ctx context.Context, request *tokenRequest) (*tokenResp
 	if err != nil {
 		return nil, "", err
 	}
-	most := provider.Scopes
+	most := provider.Scopes.Intersect(presented.resource.Scopes)
 	if len(client.Scopes) > 0 {
 		most = most.Intersect(client.Scopes)
 	}
@@ -48,8 +48,8 @@ func (t *Token) identity(ctx context.Context, request *tokenRequest) (*tokenResp
 	}
 	person := provider.Person(presented.claims.Subject)
 	grant, err := t.standingGrant(ctx, bridge.Grant{
-		ID: startedID("identity", key, client.ID+"\x00"+person.ID()), Person: person,
-		ClientID: client.ID, ClientName: client.Name, Scopes: most,
+		ID: t.startedID("identity", key, client.ID+"\x00"+person.ID(), presented.resource), Person: person,
+		ClientID: client.ID, ClientName: client.Name, Scopes: most, Resource: presented.resource.URL,
 	}, key)
 	if errors.Is(err, errEnded) {
 		return nil, grant.ID, badAssertion(err)
@@ -92,7 +92,7 @@ func (t *Token) believe(ctx context.Context, client bridge.Client, compact strin
 	if err := presented.check(t.Issuer, client.ID, t.Now()); err != nil {
 		return refuse(err)
 	}
-	if resource, err := canonicalResource(signed.Words(presented.claims.Resource), t.Resource); err != nil || resource == "" {
+	if presented.resource, err = namedResource(signed.Words(presented.claims.Resource), t.Resources); err != nil || presented.resource.URL == "" {
 		return refuse(errors.New("it is for another resource")) // EX-07
 	}
 	err = presented.checkSignature(ctx, provider, t.ProviderKeys)

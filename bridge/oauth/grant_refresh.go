@@ -34,8 +34,11 @@ func (t *Token) refresh(ctx context.Context, request *tokenRequest) (*tokenRespo
 	if !family.Belongs(request.client.ID, request.proofKey) {
 		return nil, grant.ID, errDeadRefresh // another client's or key's token stays as it is (TK-13, EX-22)
 	}
-	if request.resource != "" && request.resource != grant.Resource {
+	if request.resource.URL != "" && request.resource.URL != grant.Resource {
 		return nil, grant.ID, bridge.Refuse("invalid_target", "The grant is for another resource")
+	}
+	if _, served := t.Resources.Of(grant.Resource); !served {
+		return nil, grant.ID, errDeadRefresh // a profile the operator took away, or another public URL
 	}
 	scopes, err := narrowScope(request.form.get("scope"), grant)
 	if err != nil {

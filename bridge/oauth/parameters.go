@@ -4,6 +4,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -97,18 +98,20 @@ func readForm(w http.ResponseWriter, r *http.Request) (parameters, error) {
 	return form, nil
 }
 
-// canonicalResource returns the canonical form of the resource parameters: "" when there are
-// none, invalid_target when they are not all the one resource served (RFC 8707 §2, AS-037…AS-041).
-func canonicalResource(asked []string, resource string) (string, error) {
+// namedResource returns the resource that the parameters name: none when there are none,
+// invalid_target when they are not all one and the same of those served (RFC 8707 §2, AS-037…AS-041).
+func namedResource(asked []string, served bridge.Resources) (named bridge.Resource, err error) {
 	for _, value := range asked {
-		if !sameResource(value, resource) {
-			return "", bridge.Refuse("invalid_target", "The resource is not one of this server")
+		at := slices.IndexFunc(served, func(r bridge.Resource) bool { return sameResource(value, r.URL) })
+		switch {
+		case at < 0:
+			return bridge.Resource{}, bridge.Refuse("invalid_target", "The resource is not one of this server")
+		case named.URL != "" && named.URL != served[at].URL:
+			return bridge.Resource{}, bridge.Refuse("invalid_target", "A token is for one resource only")
 		}
+		named = served[at]
 	}
-	if len(asked) == 0 {
-		return "", nil
-	}
-	return resource, nil
+	return named, nil
 }
 
 // sameResource compares as RFC 3986 §6.2.2 allows without touching the path: scheme and host in

@@ -29,6 +29,8 @@ type jag struct {
 	signed.Token
 	claims jagClaims
 	all    map[string]jsontext.Value
+	// resource is the one the assertion is for, once that was checked.
+	resource bridge.Resource
 }
 
 type jagClaims struct {

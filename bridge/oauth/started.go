@@ -36,7 +36,7 @@ func (t *Token) standingGrant(ctx context.Context, wanted bridge.Grant, key secr
 	case !isNew && !stored.Alive(now):
 		return only, fmt.Errorf("%w: %s", errEnded, stored.EndReason)
 	}
-	wanted.Status, wanted.Resource, wanted.Asked, wanted.CreatedAt = bridge.GrantLive, t.Resource, wanted.Scopes, now
+	wanted.Status, wanted.Asked, wanted.CreatedAt = bridge.GrantLive, wanted.Scopes, now
 	adopted, err := t.Adopter.Adopt(ctx, wanted, key)
 	reason := bridge.EndCredentialDead
 	if err == nil && !isNew {
@@ -84,9 +84,12 @@ func differs(stored, adopted bridge.Grant) bridge.EndReason {
 	return ""
 }
 
-// startedID is the same for the same holder and key, so that an ended grant is found again, and
-// another for another key. It tells nothing of the key.
-func startedID(kind string, key secret.Token, holder string) string {
+// startedID is the same for the same holder, key and resource, so that an ended grant is found again,
+// and another for another key or resource. It tells nothing of the key.
+func (t *Token) startedID(kind string, key secret.Token, holder string, resource bridge.Resource) string {
+	if resource.URL != t.Resources.Default().URL {
+		holder += "\x00" + resource.URL
+	}
 	sum := sha256.Sum256([]byte(kind + " grant\x00" + key.Hash().String() + "\x00" + holder))
 	return kind + "-" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16]))
 }

@@ -43,14 +43,14 @@ type Lifetimes struct {
 
 // Token serves the token endpoint (OAuth 2.1 §3.2).
 type Token struct {
-	Issuer   string
-	Resource string
-	Clients  Authenticator
-	Grants   Grants
-	Signer   *token.Signer
-	Standing Standing
-	Machines Machines // none: there is no client credentials grant
-	Adopter  Adopter
+	Issuer    string
+	Resources bridge.Resources
+	Clients   Authenticator
+	Grants    Grants
+	Signer    *token.Signer
+	Standing  Standing
+	Machines  Machines // none: there is no client credentials grant
+	Adopter   Adopter
 	// Providers may vouch for people; none: there is no identity assertion grant.
 	Providers    []clients.Provider
 	ProviderKeys ProviderKeys
@@ -77,8 +77,8 @@ func (t *Token) Mount(r *mux.Router) {
 type tokenRequest struct {
 	client   bridge.Client
 	form     parameters
-	resource string      // canonical, or "" when not sent
-	proofKey bridge.Hash // thumbprint of the key that the client showed it holds; zero: none
+	resource bridge.Resource // none when not sent
+	proofKey bridge.Hash     // thumbprint of the key that the client showed it holds; zero: none
 }
 
 type tokenResponse struct {
@@ -135,7 +135,7 @@ func (t *Token) authenticate(w http.ResponseWriter, r *http.Request, form parame
 // grant hands the request to its grant type.
 func (t *Token) grant(ctx context.Context, request *tokenRequest) (*tokenResponse, string, error) {
 	var err error
-	if request.resource, err = canonicalResource(request.form["resource"], t.Resource); err != nil {
+	if request.resource, err = namedResource(request.form["resource"], t.Resources); err != nil {
 		return nil, "", err
 	}
 	kind := request.form.get("grant_type")

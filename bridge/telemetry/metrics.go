@@ -50,6 +50,13 @@ func New(ready func() bool) *Metrics {
 	return m
 }
 
+// UnknownTools shows how many tools of the upstream nobody has judged; count is asked at each scrape.
+func (m *Metrics) UnknownTools(count func() int) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "trinity_bridge_unknown_tools", Help: "Tools seen in lists of the upstream that the catalogue does not know.",
+	}, func() float64 { return float64(count()) }))
+}
+
 // Event counts an audit event.
 func (m *Metrics) Event(event bridge.AuditEvent) {
 	outcome := event.Outcome

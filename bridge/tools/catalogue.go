@@ -1,15 +1,9 @@
 package tools
 
 import (
-	"bytes"
 	_ "embed" // the catalogue is part of the program
-	"errors"
-	"fmt"
-	"io"
 	"slices"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 )
@@ -29,105 +23,66 @@ type Hints struct {
 	OpenWorld   bool
 }
 
+// strictest is what is said of a tool that nobody has judged.
+func strictest() Hints { return Hints{Destructive: true, OpenWorld: true} }
+
+// Audience says whom a tool works for. The others would get an error from Trinity, so it is not
+// theirs to see.
+type Audience string
+
+// The audiences. Those of static keys are Trinity's to know: the bridge cannot tell a key's kind.
+const (
+	ForAnyone    Audience = "anyone"
+	ForPerson    Audience = "person"    // and the platform, not agents
+	ForAgent     Audience = "agent"     // it acts as the calling agent
+	ForConnector Audience = "connector" // Trinity's own connector keys; no grant is one
+	ForNobody    Audience = "nobody"
+)
+
+// Audiences are all of them.
+func Audiences() []Audience {
+	return []Audience{ForAnyone, ForPerson, ForAgent, ForConnector, ForNobody}
+}
+
+// includes reports whether a grant that acts as kind is in the audience. A kind that is not known
+// is treated as a person's: it is the common one, and has the fewest tools.
+func (a Audience) includes(kind bridge.ActingKind) bool {
+	switch a {
+	case ForAnyone:
+		return true
+	case ForPerson:
+		return kind != bridge.ActAsAgent
+	case ForAgent:
+		return kind == bridge.ActAsAgent
+	case ForConnector, ForNobody:
+	}
+	return false
+}
+
 // Tool is one entry of the catalogue.
 type Tool struct {
 	Name     string // or a prefix that ends in *
-	Title    string
+	Title    string // with a * for the rest of a family's name
 	Category string
 	Scope    bridge.Scope
+	For      Audience
 	Hints    Hints
 	Note     string // why it is judged as it is
+
+	// Description replaces the upstream's, where the operator gave one.
+	Description string
+	// Hidden tools are neither shown nor let through, whoever calls. Only an operator hides.
+	Hidden bool
+
+	place  int  // in the catalogue: lists are in this order
+	titled bool // by the operator, whose title wins over the upstream's
 }
 
 // Catalogue is what is known of the tools. It is read only.
 type Catalogue struct {
 	exact    map[string]Tool
 	families []Tool // names ending in *
-}
-
-// entry is a Tool as it is written. Hints are pointers because a hint that is left out is a
-// mistake, not a no.
-type entry struct {
-	Name     string       `yaml:"name"`
-	Title    string       `yaml:"title"`
-	Category string       `yaml:"category"`
-	Scope    bridge.Scope `yaml:"scope"`
-	Hints    struct {
-		ReadOnly    *bool `yaml:"read_only"`
-		Destructive *bool `yaml:"destructive"`
-		Idempotent  *bool `yaml:"idempotent"`
-		OpenWorld   *bool `yaml:"open_world"`
-	} `yaml:"hints"`
-	Note string `yaml:"note"`
-}
-
-// Load reads the embedded catalogue.
-func Load() (*Catalogue, error) { return read([]byte(embedded)) }
-
-// read reads a catalogue. Unknown members, a second document and every mistake of an entry are
-// errors; all of them are reported together.
-func read(document []byte) (*Catalogue, error) {
-	var file struct {
-		Tools []entry `yaml:"tools"`
-	}
-	decoder := yaml.NewDecoder(bytes.NewReader(document))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(&file); err != nil {
-		return nil, fmt.Errorf("reading the tool catalogue: %w", err)
-	}
-	if err := decoder.Decode(new(any)); !errors.Is(err, io.EOF) {
-		return nil, errors.New("reading the tool catalogue: there is something after it")
-	}
-	c := &Catalogue{exact: make(map[string]Tool, len(file.Tools))}
-	var mistakes []error
-	for _, e := range file.Tools {
-		if err := c.add(e); err != nil {
-			mistakes = append(mistakes, fmt.Errorf("tool %q: %w", e.Name, err))
-		}
-	}
-	if len(file.Tools) == 0 {
-		mistakes = append(mistakes, errors.New("it is empty"))
-	}
-	if len(mistakes) > 0 {
-		return nil, fmt.Errorf("reading the tool catalogue: %w", errors.Join(mistakes...))
-	}
-	return c, nil
-}
-
-func (c *Catalogue) add(e entry) error {
-	h := e.Hints
-	prefix, family := strings.CutSuffix(e.Name, "*")
-	switch {
-	case prefix == "" || !plain(prefix) || len(e.Name) > MaxNameLength:
-		return fmt.Errorf("a name is 1 to %d letters, digits, '_', '-' and '.'", MaxNameLength)
-	case c.has(e.Name):
-		return errors.New("stands twice")
-	case e.Title == "" || e.Category == "":
-		return errors.New("has no title or no category")
-	case !slices.Contains(bridge.AllScopes(), e.Scope):
-		return fmt.Errorf("has the unknown scope %q", e.Scope)
-	case h.ReadOnly == nil || h.Destructive == nil || h.Idempotent == nil || h.OpenWorld == nil:
-		return errors.New("lacks a hint")
-	case *h.ReadOnly && *h.Destructive:
-		return errors.New("cannot be both read-only and destructive")
-	case e.Scope == bridge.ScopeRead && !*h.ReadOnly:
-		return errors.New("acts, so it needs more than the scope for reading")
-	}
-	t := Tool{
-		Name: e.Name, Title: e.Title, Category: e.Category, Scope: e.Scope, Note: e.Note,
-		Hints: Hints{ReadOnly: *h.ReadOnly, Destructive: *h.Destructive, Idempotent: *h.Idempotent, OpenWorld: *h.OpenWorld},
-	}
-	if family {
-		c.families = append(c.families, t)
-	} else {
-		c.exact[t.Name] = t
-	}
-	return nil
-}
-
-func (c *Catalogue) has(name string) bool {
-	_, exact := c.exact[name]
-	return exact || slices.ContainsFunc(c.families, func(t Tool) bool { return t.Name == name })
+	profiles []Profile
 }
 
 // Lookup returns the entry for a tool's name: the one of that very name, or the family it belongs
@@ -147,13 +102,66 @@ func (c *Catalogue) Lookup(name string) (Tool, bool) {
 	return Tool{}, false
 }
 
-// Scope is what a call of the tool needs. A tool that the catalogue does not know needs
-// bridge.ScopeAdmin (RS-38).
-func (c *Catalogue) Scope(tool string) bridge.Scope {
-	if t, ok := c.Lookup(tool); ok {
-		return t.Scope
+// Judge is Lookup with an answer for every name: a tool that the catalogue does not know is
+// destructive and needs bridge.ScopeAdmin (RS-38).
+func (c *Catalogue) Judge(name string) (t Tool, known bool) {
+	if t, ok := c.Lookup(name); ok {
+		return t, true
 	}
-	return bridge.ScopeAdmin
+	return Tool{
+		Name: name, Title: spoken(name), Category: "unknown", Scope: bridge.ScopeAdmin, For: ForAnyone, Hints: strictest(),
+		place: len(c.exact) + len(c.families),
+	}, false
+}
+
+// Scope is what a call of the tool needs.
+func (c *Catalogue) Scope(tool string) bridge.Scope {
+	t, _ := c.Judge(tool)
+	return t.Scope
+}
+
+// Tools are all entries in the catalogue's order.
+func (c *Catalogue) Tools() []Tool {
+	all := slices.Clone(c.families)
+	for _, t := range c.exact {
+		all = append(all, t)
+	}
+	slices.SortFunc(all, func(a, b Tool) int { return a.place - b.place })
+	return all
+}
+
+// titleOf is the title of the tool called name.
+func (t *Tool) titleOf(name string) string {
+	prefix, family := cutFamily(t.Name)
+	if !family {
+		return t.Title
+	}
+	return strings.ReplaceAll(t.Title, "*", strings.TrimPrefix(name, prefix))
+}
+
+// cutFamily is the prefix of a family's names, or the name of a single tool.
+func cutFamily(name string) (prefix string, family bool) { return strings.CutSuffix(name, "*") }
+
+// member is a name that belongs to the entry and to no other that is known.
+func (t *Tool) member() string {
+	if prefix, family := cutFamily(t.Name); family {
+		return prefix + "x"
+	}
+	return t.Name
+}
+
+// spoken makes words of a name.
+func spoken(name string) string {
+	words := strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r == '_' || r == '-' || r == '.' {
+			return ' '
+		}
+		return r
+	}, name))
+	if words == "" || words[0] < 'a' || words[0] > 'z' {
+		return words
+	}
+	return string(words[0]-'a'+'A') + words[1:]
 }
 
 func plain(name string) bool {

@@ -48,7 +48,7 @@ func TestLoad_knowsEveryTool(t *testing.T) {
 func TestLoad_judgements(t *testing.T) {
 	t.Parallel()
 	c := load(t)
-	guarded := map[string]bool{"secrets": true, "payments": true, "telephony": true, "exposure": true, "login": true}
+	guarded := map[string]bool{"secrets": true, "payments": true, "telephony": true, "exposure": true, "login": true, "approvals": true}
 	count := map[bridge.Scope]int{}
 	for name, tool := range c.exact {
 		count[tool.Scope]++
@@ -68,9 +68,16 @@ func TestLoad_judgements(t *testing.T) {
 			t.Errorf("%s: category %q and note %q do not agree", name, tool.Category, tool.Note)
 		}
 	}
-	want := map[bridge.Scope]int{bridge.ScopeRead: 68, bridge.ScopeWrite: 53, bridge.ScopeAdmin: 33}
+	want := map[bridge.Scope]int{bridge.ScopeRead: 67, bridge.ScopeWrite: 53, bridge.ScopeAdmin: 34}
 	if diff := cmp.Diff(want, count); diff != "" {
 		t.Errorf("tools per scope; count again what was changed:\n%s", diff)
+	}
+	works := map[Audience]int{}
+	for _, tool := range c.exact {
+		works[tool.For]++
+	}
+	if diff := cmp.Diff(map[Audience]int{ForAnyone: 115, ForPerson: 1, ForAgent: 33, ForConnector: 3, ForNobody: 2}, works); diff != "" {
+		t.Errorf("tools per audience:\n%s", diff)
 	}
 }
 
@@ -160,6 +167,10 @@ func TestRead_mistakes(t *testing.T) {
 		{"name of a star", "name: a", `name: "*"`, "a name is"},
 		{"name with a blank", "name: a", "name: a b", "a name is"},
 		{"another document", "tools:", "tools: []\n---\ntools:", "after it"},
+		{"for whom", "scope: trinity:write", "scope: trinity:write\n    for: everybody", "none of anyone"},
+		{"hidden", "scope: trinity:write", "scope: trinity:write\n    hidden: true", "only an operator"},
+		{"described", "scope: trinity:write", "scope: trinity:write\n    description: d", "only an operator"},
+		{"title too long", "title: A", "title: " + strings.Repeat("a", 65), "longer"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

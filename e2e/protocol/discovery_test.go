@@ -63,7 +63,7 @@ func TestDiscovery_documents(t *testing.T) {
 		GrantTypes:  []string{"authorization_code", "refresh_token"},
 		AuthMethods: []string{"none", "client_secret_post", "client_secret_basic", "private_key_jwt"},
 		SigningAlgs: []string{"ES256", "ES384", "EdDSA", "PS256", "RS256"}, Documents: true, ChallengeTypes: []string{"S256"},
-		Scopes: []string{"trinity:read", "trinity:write", "offline_access"}, Iss: true, Resources: []string{b.MCP},
+		Scopes: []string{"trinity:read", "trinity:write", "offline_access"}, Iss: true, Resources: []string{b.MCP, b.MCP + "/listed", b.MCP + "/read"},
 	}
 	if diff := cmp.Diff(wantServer, server); diff != "" {
 		t.Errorf("AS-001, AS-006…AS-015 (-want +got):\n%s", diff)

@@ -56,7 +56,7 @@ func TestMatrix_AS08_metadataIsTrue(t *testing.T) {
 	if tokens := b.Token(t, b.RedeemForm(plain, b.CodeFor(t, query, b.Someone()))); tokens.Refresh == "" {
 		t.Error("AS-014, AS-088: offline_access gave no refresh token")
 	}
-	if !slices.Equal(server.Resources, []string{b.MCP}) {
+	if !slices.Equal(server.Resources, []string{b.MCP, b.MCP + "/listed", b.MCP + "/read"}) {
 		t.Errorf("AS-020: %v", server.Resources)
 	}
 	for _, version := range []string{"2025-03-26", "2026-07-28", "nonsense"} {
