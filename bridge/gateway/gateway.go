@@ -74,7 +74,7 @@ type Options struct {
 	// Ended is called when a grant was ended here; nil means nobody wants to know.
 	Ended func()
 
-	Transport http.RoundTripper // default: one of outbound's, tuned to Node
+	Transport http.RoundTripper // default: outbound.Transport, tuned to Node
 	Limits    Limits            // zero fields get their default
 }
 
@@ -155,7 +155,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	o.Limits = o.Limits.withDefaults()
 	if o.Transport == nil {
-		o.Transport = defaultTransport(o.Upstream)
+		o.Transport = defaultTransport()
 	}
 	g := &Gateway{
 		Options: o,
@@ -185,13 +185,12 @@ func New(o Options) (*Gateway, error) {
 
 // defaultTransport lets go of idle connections before Node does, which is after five seconds: a POST
 // that is on its way while the server closes is lost, and must not be sent again.
-func defaultTransport(upstream *url.URL) http.RoundTripper {
-	const idle = 4 * time.Second
-	if upstream.Scheme == "http" {
-		return &outbound.Direct{IdleFor: idle}
-	}
+//
+// It is net/http's own: one that reads and writes in the call's goroutine would be faster, but a mistake
+// in how it reuses a connection hands one person's answer to another.
+func defaultTransport() http.RoundTripper {
 	transport := outbound.Transport()
-	transport.IdleConnTimeout = idle
+	transport.IdleConnTimeout = 4 * time.Second
 	return transport
 }
 
