@@ -24,8 +24,11 @@ const (
 )
 
 // AssertionAlgorithms are the signature algorithms of client assertions that are taken: none with
-// a shared key, and not "none" (AS-010).
-func AssertionAlgorithms() []string { return []string{"ES256", "ES384", "EdDSA", "PS256", "RS256"} }
+// a shared key, and not "none" (AS-010). EdDSA and Ed25519 are the old and the new name of the same
+// (RFC 9864); libraries write either.
+func AssertionAlgorithms() []string {
+	return []string{"ES256", "ES384", "EdDSA", "Ed25519", "PS256", "RS256"}
+}
 
 // Grant types (RFC 6749, RFC 7591 §2).
 const (

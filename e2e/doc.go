@@ -1,6 +1,6 @@
 // Package e2e drives the built program with clients, a browser and an upstream that others wrote.
 //
-//	TypeScript SDK, mcp-remote  →  trinity-bridge  →  simulated Trinity, or a real FastMCP server
+//	TypeScript SDK, mcp-remote, oauth4webapi  →  trinity-bridge  →  simulated Trinity, or a real FastMCP server
 //	headless Chromium, or a small form-filling browser, signs in and decides
 //
 // Everything runs as its own process and meets over loopback only; the tests know the program by its command

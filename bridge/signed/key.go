@@ -72,7 +72,7 @@ func fits(key jose.JSONWebKey, algorithm string) bool {
 	case *ecdsa.PublicKey:
 		return algorithm == map[int]string{256: "ES256", 384: "ES384"}[public.Curve.Params().BitSize]
 	case ed25519.PublicKey:
-		return algorithm == "EdDSA"
+		return algorithm == "EdDSA" || algorithm == algEd25519
 	}
 	return false
 }

@@ -2,6 +2,7 @@ package signed_test
 
 import (
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/base64"
@@ -95,6 +96,40 @@ func TestRead(t *testing.T) {
 	}
 	if repeated.Claims(&claims) == nil {
 		t.Error("a claim that stands twice was read")
+	}
+}
+
+// Ed25519 is read by either of its names (RFC 9864), and by no other key or text.
+func TestRead_Ed25519(t *testing.T) {
+	t.Parallel()
+	key, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encode := base64.RawURLEncoding.EncodeToString
+	for _, name := range []string{"EdDSA", "Ed25519"} {
+		input := encode([]byte(`{"alg":"`+name+`"}`)) + "." + encode([]byte(`{"a":"b"}`))
+		signature := ed25519.Sign(private, []byte(input))
+		read := func(text string, signature []byte) signed.Token {
+			token, err := signed.Read(text + "." + encode(signature))
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			return token
+		}
+		own := jose.JSONWebKey{Key: key}
+		if !read(input, signature).SignedBy(own) {
+			t.Errorf("%s is not signed by its key", name)
+		}
+		altered := encode([]byte(`{"alg":"`+name+`"}`)) + "." + encode([]byte(`{"a":"c"}`))
+		if read(input, signature).SignedBy(public(newKey(t), "")) || read(altered, signature).SignedBy(own) ||
+			read(input, signature[:63]).SignedBy(own) || read(input, nil).SignedBy(own) {
+			t.Errorf("%s is signed by what did not sign it", name)
+		}
+		other := map[string]string{"EdDSA": "Ed25519", "Ed25519": "EdDSA"}[name]
+		if read(input, signature).SignedBy(jose.JSONWebKey{Key: key, Algorithm: other}) {
+			t.Errorf("%s is signed by a key for %s", name, other)
+		}
 	}
 }
 

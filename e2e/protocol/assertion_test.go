@@ -66,7 +66,7 @@ func keyDocument(id string, members bridgetest.Document, keys ...*bridgetest.Key
 // AS-010, AS-078, AS-114: each algorithm in the metadata works, for a whole flow.
 func TestAssertion_AS078_AS114_flow(t *testing.T) {
 	t.Parallel()
-	for _, algorithm := range []string{"ES256", "ES384", "EdDSA", "PS256", "RS256"} {
+	for _, algorithm := range []string{"ES256", "ES384", "EdDSA", "Ed25519", "PS256", "RS256"} {
 		t.Run(algorithm, func(t *testing.T) {
 			t.Parallel()
 			key := bridgetest.NewKey(t, algorithm)

@@ -62,7 +62,7 @@ func TestDiscovery_documents(t *testing.T) {
 		Revoke: b.URL + "/oauth/revoke", Keys: b.URL + "/oauth/jwks", ResponseTypes: []string{"code"},
 		GrantTypes:  []string{"authorization_code", "refresh_token"},
 		AuthMethods: []string{"none", "client_secret_post", "client_secret_basic", "private_key_jwt"},
-		SigningAlgs: []string{"ES256", "ES384", "EdDSA", "PS256", "RS256"}, Documents: true, ChallengeTypes: []string{"S256"},
+		SigningAlgs: []string{"ES256", "ES384", "EdDSA", "Ed25519", "PS256", "RS256"}, Documents: true, ChallengeTypes: []string{"S256"},
 		Scopes: []string{"trinity:read", "trinity:write", "offline_access"}, Iss: true, Resources: []string{b.MCP, b.MCP + "/listed", b.MCP + "/read"},
 	}
 	if diff := cmp.Diff(wantServer, server); diff != "" {
