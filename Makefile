@@ -8,7 +8,7 @@ REQUESTS ?= 4000
 node_modules := e2e/node/node_modules/.package-lock.json
 client_libraries := e2e/clients/node/node_modules/.package-lock.json
 client_programs := e2e/clients/node/node_modules/.programs
-client_pythons := e2e/clients/python/venv-1/.installed e2e/clients/python/venv-2/.installed
+client_pythons := e2e/clients/python/venv-1/.installed e2e/clients/python/venv-2/.installed e2e/clients/python/venv-fastmcp/.installed
 
 .PHONY: help
 help: ## Show what there is to make
@@ -35,7 +35,7 @@ official: $(node_modules) $(client_libraries) ## Run the official conformance su
 	$(GO) test -tags e2e -run Conformance -count=1 -timeout 15m -v ./e2e/clients
 
 .PHONY: clients
-clients: $(node_modules) $(client_programs) $(client_pythons) ## Run Claude Code, Codex and Inspector against it, and the libraries and the suite of e2e
+clients: $(node_modules) $(client_programs) $(client_pythons) ## Run Claude Code, Codex, Gemini CLI and Inspector against it, and the libraries and the suite of e2e
 	$(GO) test -tags clients -count=1 -timeout 15m -v ./e2e/clients
 
 # The lock file decides; scripts of packages are never run.

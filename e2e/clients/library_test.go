@@ -24,6 +24,10 @@ type library struct {
 	name, version string
 	command       []string
 	argument      map[string]any
+	looksFirst    bool // it asks for the authorization URL itself before it shows that to a person
+	hasty         bool // it asks for a stream before it has a session, and discovers again for the code
+	noDocument    bool // it knows no metadata documents
+	noWiden       bool // it does not ask for more when a tool needs more
 }
 
 // TestPythonSDK has both lines of the Python SDK connect.
@@ -66,21 +70,47 @@ func TestHostedClaude(t *testing.T) {
 	}
 }
 
+// TestFastMCPClient has FastMCP's client connect. It looks at the authorization URL itself before it opens a browser.
+func TestFastMCPClient(t *testing.T) {
+	testLibrary(t, library{
+		name: "FastMCP", version: pinnedVersion(t, "fastmcp", "fastmcp"),
+		command: []string{
+			programtest.MustInstalled(t, "python/venv-fastmcp/bin/python"), programtest.MustInstalled(t, "python/fastmcp_client.py"),
+		},
+		looksFirst: true,
+	})
+}
+
+// TestAISDK has the client of Vercel's AI SDK connect, which signs in without any other library's help.
+func TestAISDK(t *testing.T) {
+	testLibrary(t, library{
+		name: "AI SDK", version: packageVersion(t, "@ai-sdk/mcp"),
+		command: []string{machine.Node, programtest.MustInstalled(t, "node/ai-sdk.mjs")},
+		hasty:   true, noDocument: true, noWiden: true,
+	})
+}
+
 func pythonSDKs(t *testing.T) []library {
 	t.Helper()
 	var lines []library
 	for _, line := range []string{"1", "2"} {
-		requirements, err := os.ReadFile("python/requirements-" + line + ".txt")
-		if err != nil {
-			t.Fatal(err)
-		}
 		lines = append(lines, library{
 			name:    "Python SDK",
-			version: regexp.MustCompile(`(?m)^mcp==(\S+)$`).FindStringSubmatch(string(requirements))[1],
+			version: pinnedVersion(t, line, "mcp"),
 			command: []string{programtest.MustInstalled(t, "python/venv-"+line+"/bin/python"), programtest.MustInstalled(t, "python/client.py")},
 		})
 	}
 	return lines
+}
+
+// pinnedVersion reads the version of a Python package in one of the requirements files.
+func pinnedVersion(t *testing.T, file, name string) string {
+	t.Helper()
+	requirements, err := os.ReadFile("python/requirements-" + file + ".txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return regexp.MustCompile(`(?m)^` + name + `==(\S+)$`).FindStringSubmatch(string(requirements))[1]
 }
 
 // TestTypeScriptSDK has the second line of the TypeScript SDK connect, as it is by default and as it is when it looks
@@ -124,17 +154,29 @@ func testLibrary(t *testing.T, l library) {
 			if method != "" && registered.AuthMethod != method {
 				t.Errorf("registered with the method %q, asked for %q", registered.AuthMethod, method)
 			}
-			b.wantCameIn(t, registered.ClientID, cameIn{registered: 1, signedIn: 2, refreshed: 2})
+			b.wantCameIn(t, registered.ClientID, l.cameIn(1))
 		})
+	}
+	if l.noDocument {
+		return
 	}
 	t.Run(l.version+"/CIMD", func(t *testing.T) {
 		t.Parallel()
-		b := startServe(t, pinned(t, exampleDocument("http://127.0.0.1/callback")))
+		b := startServe(t, pinned(t, exampleDocument("http://127.0.0.1/callback", "http://localhost/callback")))
 		s := l.start(t, b, map[string]any{"client_metadata_url": exampleID})
 		s.walk(t, b)
 		s.wantOrderlyDiscovery(t)
-		b.wantCameIn(t, exampleID, cameIn{signedIn: 2, refreshed: 2})
+		b.wantCameIn(t, exampleID, l.cameIn(0))
 	})
+}
+
+// cameIn is how the library came in after its walk.
+func (l library) cameIn(registered int) cameIn {
+	signedIn := 2
+	if l.noWiden {
+		signedIn = 1
+	}
+	return cameIn{registered: registered, signedIn: signedIn, refreshed: 2}
 }
 
 func orNull(text string) any {
@@ -152,11 +194,15 @@ type script struct {
 
 func (l library) start(t *testing.T, b *bridge, more map[string]any) *script {
 	t.Helper()
+	steps := []string{"refresh", "restart"}
+	if !l.noWiden {
+		steps = append(steps, "widen")
+	}
 	argument := map[string]any{
 		"server_url": b.Connector, "redirect_url": fmt.Sprintf("http://127.0.0.1:%d/callback", bridgetest.FreePort(t)),
 		"client_name": l.name + " client", "client_metadata_url": nil, "auth_method": nil,
 		"tool": "get_agent", "admin_tool": "delete_agent", "arguments": programtest.CallArguments,
-		"steps": []string{"refresh", "restart", "widen"},
+		"steps": steps,
 	}
 	for _, also := range []map[string]any{l.argument, more} {
 		for name, value := range also {
@@ -212,6 +258,10 @@ func (s *script) walk(t *testing.T, b *bridge) {
 		first = second
 		s.wantCall(t, "get_agent")
 	}
+	if s.noWiden {
+		s.wantDone(t)
+		return
+	}
 	s.awaitStep(t, "widen")
 	asked := s.signIn(t, b)
 	for _, scope := range []string{"trinity:read", "trinity:write", "trinity:admin"} {
@@ -222,6 +272,11 @@ func (s *script) walk(t *testing.T, b *bridge) {
 	programtest.AwaitEvent[tokens](t, s.Program, "tokens")
 	s.wantCall(t, "delete_agent")
 	wantKnown(t, stepUpEndsSession, len(programtest.EventsSoFar[struct{}](t, s.Program, "session_lost")) > 0)
+	s.wantDone(t)
+}
+
+func (s *script) wantDone(t *testing.T) {
+	t.Helper()
 	programtest.AwaitEvent[struct{}](t, s.Program, "done")
 	if code := s.ExitCode(t); code != 0 {
 		t.Errorf("the client ended with %d", code)
@@ -232,7 +287,7 @@ func (s *script) walk(t *testing.T, b *bridge) {
 func (s *script) signIn(t *testing.T, b *bridge) string {
 	t.Helper()
 	authorize := programtest.AwaitEvent[struct{ URL string }](t, s.Program, "authorize").URL
-	if at, err := url.Parse(authorize); err == nil && strings.HasPrefix(at.Query().Get("redirect_uri"), "http://127.0.0.1") {
+	if at, err := url.Parse(authorize); err == nil && strings.HasPrefix(at.Query().Get("redirect_uri"), "http://") {
 		return b.signIn(t, authorize).Get("scope")
 	}
 	onward, asked := b.allow(t, authorize)
@@ -277,16 +332,22 @@ func (s *script) wantOrderlyDiscovery(t *testing.T, registration ...string) {
 	t.Helper()
 	var got []string
 	for _, e := range programtest.EventsSoFar[exchange](t, s.Program, "http") {
-		got = append(got, fmt.Sprintf("%s %s %d", e.Method, e.Path, e.Status))
+		if !s.hasty || e.Path != "/mcp" || e.Method != "GET" {
+			got = append(got, fmt.Sprintf("%s %s %d", e.Method, e.Path, e.Status))
+		}
 		if strings.HasSuffix(e.Path, "/token") {
 			break
 		}
 	}
-	want := append([]string{
-		"POST /mcp 401",
-		"GET /.well-known/oauth-protected-resource/mcp 200",
-		"GET /.well-known/oauth-authorization-server 200",
-	}, append(registration, "POST /oauth/token 200")...)
+	discovery := []string{"GET /.well-known/oauth-protected-resource/mcp 200", "GET /.well-known/oauth-authorization-server 200"}
+	want := slices.Concat([]string{"POST /mcp 401"}, discovery, registration)
+	if s.hasty {
+		want = append(want, discovery...)
+	}
+	if s.looksFirst {
+		want = append(want, "GET /oauth/authorize 303")
+	}
+	want = append(want, "POST /oauth/token 200")
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("exchanges up to the first token (-want +got):\n%s", diff)
 	}

@@ -1,27 +1,7 @@
-"""The official Python SDK as an MCP client, first line or second, from the first 401 to a widened grant.
-
-Argument: one JSON object
-  server_url            the MCP endpoint
-  redirect_url          where the answer comes to: listened at when it is on loopback; of another one the URL with the
-                        answer is read from standard input
-  client_name           what registration says
-  client_metadata_url   the client's id where the server takes documents, or null
-  auth_method           what registration asks for, or null to leave it out
-  tool, arguments       what to call each time
-  steps                 after the first call, in the order given:
-                        "refresh"  the access token has run out
-                        "restart"  the same in a process that only has what the last one stored
-                        "widen"    a call of the tool `admin_tool`, for which a person is asked again
-
-Standard output carries JSON lines, the last of them {"event": "done"} or {"event": "failed"}. Every HTTP exchange is
-told as {"event": "http"}, without bodies. A person opens the URL of {"event": "authorize"}.
-"""
+"""The official Python SDK, first line or second."""
 
 import asyncio
-import json
-import logging
 import sys
-import traceback
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from urllib.parse import parse_qs, urlsplit
@@ -29,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import OAuthClientMetadata
+from script import run, say, tell, told, walk
 
 SECOND_LINE = not version("mcp").startswith("1.")
 if SECOND_LINE:
@@ -39,14 +20,8 @@ else:
     import httpx
     from mcp import ClientSession
 
-told = json.loads(sys.argv[1])
 redirect_url = told["redirect_url"]
 loopback = urlsplit(redirect_url).hostname == "127.0.0.1"
-patience_seconds = 180
-
-
-def say(event, **more):
-    print(json.dumps({"event": event, **more}), flush=True)
 
 
 class MemoryStorage:
@@ -136,17 +111,6 @@ def run_out(provider):
     provider.context.token_expiry_time = 1
 
 
-async def tell(response):
-    request = response.request
-    say(
-        "http",
-        method=request.method,
-        path=request.url.path,
-        status=response.status_code,
-        challenge=response.headers.get("www-authenticate"),
-    )
-
-
 @asynccontextmanager
 async def connection(provider):
     """An open session with the server, and what the server said about itself."""
@@ -187,30 +151,20 @@ async def main():
     storage = MemoryStorage()
     async with Callback() as callback:
         provider = new_provider(storage, callback)
+
+        async def restart():
+            after = new_provider(storage, callback)
+            run_out(after)
+            async with connection(after) as restarted:
+                await call(restarted, told["tool"])
+
         async with connection(provider) as client:
             tools = await client.list_tools()
             say("tools", tools=[{"name": tool.name} for tool in tools.tools])
             await call(client, told["tool"])
-            for step in told["steps"]:
-                say("step", step=step)
-                if step == "refresh":
-                    run_out(provider)
-                    await call(client, told["tool"])
-                elif step == "widen":
-                    await widen(provider, client)
-                elif step == "restart":
-                    after = new_provider(storage, callback)
-                    run_out(after)
-                    async with connection(after) as restarted:
-                        await call(restarted, told["tool"])
-                else:
-                    raise ValueError(f"unknown step {step}")
-    say("done")
+            await walk(
+                lambda tool: call(client, tool), lambda: run_out(provider), restart, lambda: widen(provider, client)
+            )
 
 
-logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-try:
-    asyncio.run(asyncio.wait_for(main(), patience_seconds))
-except BaseException as error:
-    say("failed", error=repr(error), stack=traceback.format_exc())
-    sys.exit(1)
+run(main)
