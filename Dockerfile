@@ -1,4 +1,5 @@
-# Trinity Bridge: a static binary in an empty image. Nothing is writable but /data.
+# Trinity Bridge: a static binary in an empty image. Nothing is writable but /data, and /watermark where a volume is
+# mounted there.
 #
 #   docker build -t trinity-bridge .
 #   docker run -e TRINITY_BRIDGE_PUBLIC_URL=https://connect.example.com … trinity-bridge
@@ -11,7 +12,7 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o /out/trinity-bridge ./cmd/trinity-bridge \
- && mkdir -m 0700 /out/data
+ && mkdir -m 0700 /out/data /out/watermark
 
 FROM scratch
 LABEL org.opencontainers.image.title="Trinity Bridge" \
@@ -21,6 +22,7 @@ LABEL org.opencontainers.image.title="Trinity Bridge" \
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/trinity-bridge /trinity-bridge
 COPY --from=build --chown=65532:65532 /out/data /data
+COPY --from=build --chown=65532:65532 /out/watermark /watermark
 
 # A number, so that an orchestrator can see that it is not root.
 USER 65532:65532

@@ -23,6 +23,7 @@ const (
 	EndCodeUnredeemed    EndReason = "code_unredeemed"
 	EndRefreshReused     EndReason = "refresh_token_reused" // RFC 9700 §4.14.2
 	EndExpired           EndReason = "expired"
+	EndStoreLost         EndReason = "store_lost"      // the store went back in time (StartGeneration)
 	EndCredentialDead    EndReason = "credential_dead" // Trinity no longer takes the key
 	EndAccountChanged    EndReason = "account_changed" // the key answers for somebody else
 	EndUnlinked          EndReason = "unlinked"        // the link it came through has ended

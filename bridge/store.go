@@ -261,6 +261,11 @@ type Store interface {
 	// returns when ctx ends. Work's context ends when another one may lead; it runs again when this one
 	// leads again. With one process it just runs.
 	Lead(ctx context.Context, work func(context.Context))
+	// StartGeneration makes good for writes the store has lost, as one put back from a copy has: what
+	// they may have ended is over from now on. Every grant and link that has not ended ends with
+	// EndStoreLost, its key queued for revocation, and the list of signing keys is emptied. It reports how
+	// many grants it ended. It is many transactions: after an error, call it again.
+	StartGeneration(ctx context.Context, now time.Time) (int, error)
 	// Ping reports whether the store takes writes.
 	Ping(ctx context.Context) error
 	Close() error

@@ -130,7 +130,7 @@ func (b *Bridge) storeFolder() string { return filepath.Join(b.config.Data, "sto
 
 // openStore opens Badger and makes sure that it is this deployment's.
 func (b *Bridge) openStore(ctx context.Context) error {
-	engine, err := badger.Open(badger.Options{Dir: b.storeFolder(), Sealer: b.ring, Logger: b.log})
+	engine, err := badger.Open(b.storeOptions())
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ type Config struct {
 	TrinityURL       *url.URL
 	MCPURL           *url.URL
 	Data             string
+	Watermark        string   // empty: beside the store in the data folder
 	Masters          [][]byte // empty: the data folder's secret file is used, and made if there is none
 	Listen           string
 	OperatorListen   string
@@ -56,7 +57,7 @@ func (c *Config) SecretFile() string { return filepath.Join(c.Data, "secret") }
 
 func check(f Flags, declared declarations, m *Mistakes) *Config {
 	c := &Config{
-		Data: or(f.Data, "data"), Listen: or(f.Listen, ":8420"), OperatorListen: or(f.OperatorListen, "127.0.0.1:8421"),
+		Data: or(f.Data, "data"), Watermark: f.Watermark, Listen: or(f.Listen, ":8420"), OperatorListen: or(f.OperatorListen, "127.0.0.1:8421"),
 		TLSCert: f.TLSCert, TLSKey: f.TLSKey,
 		OperatorName: f.OperatorName, OperatorContact: f.OperatorContact,
 	}

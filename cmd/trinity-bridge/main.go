@@ -34,6 +34,7 @@ type cli struct {
 	Demo    demoCommand    `cmd:"" help:"Run the bridge with a simulated Trinity on this machine; nothing to configure."`
 	Grants  grantsCommand  `cmd:"" help:"List and revoke what people have allowed, through the running bridge."`
 	Keys    keysCommand    `cmd:"" help:"List and rotate the keys that access tokens are signed with, through the running bridge."`
+	Store   storeCommand   `cmd:"" help:"Look after the store of a bridge that is not running."`
 	Health  healthCommand  `cmd:"" help:"Ask the running bridge whether it can do its whole job; for health checks of containers."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }

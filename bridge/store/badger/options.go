@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 
 	engine "github.com/dgraph-io/badger/v4"
 	engineoptions "github.com/dgraph-io/badger/v4/options"
@@ -33,6 +34,9 @@ type Options struct {
 	Dir    string        // made with mode 0700 when it does not exist
 	Sealer bridge.Sealer // wraps the key that every row is sealed under
 	Logger *slog.Logger  // nil logs nothing
+	// Watermark is the file that says how far the store has come; Dir with ".watermark" behind it when
+	// empty. Where it does not share Dir's fate it also tells of a Dir that was put back.
+	Watermark string
 	// FreeSpaceFloor is in bytes; 0 means DefaultFreeSpaceFloor.
 	FreeSpaceFloor uint64
 
@@ -45,6 +49,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Sealer == nil {
 		return o, errors.New("opening the store: nothing seals its rows")
+	}
+	if o.Watermark == "" {
+		o.Watermark = filepath.Clean(o.Dir) + ".watermark"
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

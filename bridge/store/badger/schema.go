@@ -21,7 +21,7 @@ type schema struct {
 
 // unlock accepts this program's layout, gives it to an empty store, and refuses anything else
 // (OP-19). It returns the key of the rows, which another master secret does not open (OP-13).
-func unlock(db *engine.DB, sealer bridge.Sealer) (key bridge.RowKey, err error) {
+func unlock(db *engine.DB, sealer bridge.Sealer, mayBeNew bool) (key bridge.RowKey, err error) {
 	err = db.Update(func(txn *engine.Txn) error {
 		t := &tx{txn: txn}
 		value, err := t.Get(schemaRow)
@@ -43,6 +43,9 @@ func unlock(db *engine.DB, sealer bridge.Sealer) (key bridge.RowKey, err error) 
 		}
 		for range t.suffixes("", "") {
 			return errors.New("it holds data but no schema version: it is damaged or belongs to another program")
+		}
+		if !mayBeNew {
+			return errEmpty
 		}
 		made := schema{Version: schemaVersion}
 		if key, made.RowKey, err = sealer.NewRowKey(); err != nil {

@@ -31,6 +31,9 @@ type Store struct {
 	writer *writer
 	opts   Options
 
+	watermark *watermark // nil while a loss is being accepted
+	seen      position   // what the watermark said when the store was opened
+
 	mu     sync.RWMutex // held for reading by every read, so that Close can wait for them
 	closed bool
 }
@@ -41,9 +44,12 @@ var _ bridge.Store = (*Store)(nil)
 //
 // It returns ErrInUse at once when the folder is taken, and an error that names the reason when
 // the disk is too full, when the folder holds something that is not a store of this program or was
-// written by a newer one, and when the engine cannot read it. It never starts afresh over
-// something it cannot read.
-func Open(opts Options) (*Store, error) {
+// written by a newer one, when the engine cannot read it, and when writes are missing that were
+// acknowledged (ErrLost). It never starts afresh over something it cannot read.
+func Open(opts Options) (*Store, error) { return open(opts, false) }
+
+// open opens the store; accepting opens one that has lost writes, too, and leaves the watermark alone.
+func open(opts Options, accepting bool) (*Store, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
 		return nil, err
@@ -58,18 +64,22 @@ func Open(opts Options) (*Store, error) {
 	if err := checkFolder(opts.Dir); err != nil {
 		return nil, err
 	}
+	before, err := readWitness(opts)
+	if err == nil && !accepting {
+		err = before.checkListing()
+	}
+	if err != nil {
+		return nil, err
+	}
 	db, err := openEngine(opts)
 	if err != nil {
 		return nil, err
 	}
-	key, err := accept(db, opts.Sealer)
-	if err != nil {
+	s := &Store{db: db, opts: opts}
+	if err := s.accept(before, accepting); err != nil {
 		return nil, fmt.Errorf("opening the store in %s: %w", opts.Dir, errors.Join(err, db.Close()))
 	}
-	space := func() error { return checkSpace(opts, opts.FreeSpaceFloor) }
-	s := &Store{db: db, key: key, opts: opts}
-	s.Store = rows.New(transactions{s}, key)
-	s.writer = newWriter(db, opts.Logger, space, s.Tell)
+	s.writer.start()
 	return s, nil
 }
 
@@ -141,15 +151,50 @@ func emptyLogFiles(dir string) []string {
 	return empty
 }
 
-// accept checks what was opened before anything is served from it, and returns the key of its rows.
-func accept(db *engine.DB, sealer bridge.Sealer) (bridge.RowKey, error) {
-	if err := checkInForce(db.Opts()); err != nil {
-		return nil, err
+// accept checks what was opened before anything is served from it, and prepares the writer.
+func (s *Store) accept(before *witness, accepting bool) error {
+	if err := checkInForce(s.db.Opts()); err != nil {
+		return err
 	}
-	if err := checkTables(db); err != nil {
-		return nil, fmt.Errorf("a table file is damaged; restore the store from a backup: %w", err)
+	if err := checkTables(s.db); err != nil {
+		return fmt.Errorf("a table file is damaged; restore the store from a backup: %w", err)
 	}
-	return unlock(db, sealer)
+	var err error
+	if s.key, err = unlock(s.db, s.opts.Sealer, before.marks == nil || accepting); err != nil {
+		return err
+	}
+	s.Store = rows.New(transactions{s}, s.key)
+	s.writer = &writer{
+		db: s.db, log: s.opts.Logger, tell: s.Tell,
+		space: func() error { return checkSpace(s.opts, s.opts.FreeSpaceFloor) },
+	}
+	err = s.db.View(func(txn *engine.Txn) (err error) {
+		s.writer.at, err = readTicks(&tx{txn: txn}, s.key)
+		return err
+	})
+	if err != nil && !errors.Is(err, errGap) {
+		return err
+	}
+	var lost error
+	if s.seen, lost = before.compare(s.key, s.writer.at, err); accepting {
+		return nil
+	}
+	if lost != nil {
+		return lost
+	}
+	if before.marks.damaged(s.key) {
+		s.opts.Logger.Warn("half of the store's watermark is damaged; the other half is good, and it is written anew", "file", s.opts.Watermark)
+	}
+	return s.keepWatermark(before.marks)
+}
+
+// keepWatermark brings the watermark up to the store and lets the writer go on with it.
+func (s *Store) keepWatermark(before marks) (err error) {
+	s.watermark, err = openWatermark(s.opts.Watermark, s.key, follow(s.opts.Dir), before, s.writer.at)
+	if err == nil {
+		s.writer.mark = s.watermark.put
+	}
+	return err
 }
 
 // checkTables reads every block of every table. Later a damaged block would look like missing rows.
@@ -179,13 +224,16 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
-	if err := checkSpace(s.opts, closingBytes); err != nil {
-		return fmt.Errorf("closing the store without writing it out (nothing is lost, the next start reads the log): %w", err)
+	err := checkSpace(s.opts, closingBytes)
+	if err != nil {
+		err = fmt.Errorf("closing the store without writing it out (nothing is lost, the next start reads the log): %w", err)
+	} else if err = s.db.Close(); err != nil {
+		err = fmt.Errorf("closing the store: %w", err)
 	}
-	if err := s.db.Close(); err != nil {
-		return fmt.Errorf("closing the store: %w", err)
+	if s.watermark == nil {
+		return err
 	}
-	return nil
+	return errors.Join(err, s.watermark.close(s.writer.at))
 }
 
 // Lead runs work: the one process on a folder leads.

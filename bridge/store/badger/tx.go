@@ -18,6 +18,7 @@ type tx struct {
 	txn     *engine.Txn
 	changes map[string]change
 	told    []string // grants of which copies kept elsewhere are no longer good
+	next    position // what this write's batch will be
 }
 
 // change is one row to be put, or removed when value is nil.

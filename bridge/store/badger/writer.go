@@ -22,8 +22,9 @@ var errClosed = errors.New("the store is closed")
 type writer struct {
 	db    *engine.DB
 	log   *slog.Logger
-	space func() error    // nil error: there is room to write
-	tell  func(...string) // of grants whose copies are no longer good
+	space func() error         // nil error: there is room to write
+	tell  func(...string)      // of grants whose copies are no longer good
+	mark  func(position) error // tells the watermark; nil while a loss is being accepted
 
 	wake    chan struct{}
 	stopped chan struct{}
@@ -32,8 +33,10 @@ type writer struct {
 	queue  []*job
 	closed bool
 
-	failed error // the commit error that ended writing; only the writer's goroutine looks at it
-	full   bool  // the last batch found no room; likewise
+	// Only the writer's goroutine looks at these until it has stopped.
+	at     position // of the last batch
+	failed error    // the commit error that ended writing
+	full   bool     // the last batch found no room
 }
 
 // job is one write on its way.
@@ -45,8 +48,9 @@ type job struct {
 	done     chan struct{}
 }
 
-func newWriter(db *engine.DB, log *slog.Logger, space func() error, tell func(...string)) *writer {
-	w := &writer{db: db, log: log, space: space, tell: tell, wake: make(chan struct{}, 1), stopped: make(chan struct{})}
+// start begins the writer's goroutine.
+func (w *writer) start() *writer {
+	w.wake, w.stopped = make(chan struct{}, 1), make(chan struct{})
 	go w.loop()
 	return w
 }
@@ -181,16 +185,24 @@ func (w *writer) together(batch []*job) error {
 	txn := w.db.NewTransaction(true)
 	defer txn.Discard()
 	var told []string
+	next, changed := position{w.at.generation, w.at.sequence + 1}, false
 	for _, j := range batch {
-		t := &tx{txn: txn}
+		t := &tx{txn: txn, next: next}
 		j.call(t)
-		if j.err != nil || j.panicked != nil {
+		if j.err != nil || j.panicked != nil || len(t.changes) == 0 {
 			continue
 		}
 		if err := t.apply(); err != nil {
 			return fmt.Errorf("%w: %w", errRefused, err)
 		}
 		told = append(told, t.told...)
+		next, changed = t.next, true
+	}
+	if !changed {
+		return nil
+	}
+	if err := txn.SetEntry(next.tick()); err != nil {
+		return fmt.Errorf("%w: %w", errRefused, err)
 	}
 	err := txn.Commit()
 	w.tell(told...) // before anybody is answered, and also when it is not known what was stored
@@ -201,6 +213,14 @@ func (w *writer) together(batch []*job) error {
 		w.failed = err
 		w.log.Error("a write to the store failed; it takes no more until the program is started again", "error", err)
 		return fmt.Errorf("writing to the store: %w", err)
+	}
+	w.at = next
+	if w.mark == nil {
+		return nil
+	}
+	if err := w.mark(next); err != nil { // the batch is stored, but the next loss would not be noticed
+		w.failed = err
+		w.log.Error("the store's watermark cannot be kept; the store takes no writes until the program is started again", "error", err)
 	}
 	return nil
 }

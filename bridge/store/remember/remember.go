@@ -198,6 +198,12 @@ func (s *Store) EndIdentity(
 	return identity, grants, ended, err
 }
 
+// StartGeneration ends every grant.
+func (s *Store) StartGeneration(ctx context.Context, now time.Time) (int, error) {
+	defer s.forgetAll()
+	return s.Store.StartGeneration(ctx, now)
+}
+
 // severed forgets all grants and tells of those that have ended.
 func (s *Store) severed(ended []bridge.Grant) {
 	s.forgetAll()

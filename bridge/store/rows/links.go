@@ -129,23 +129,29 @@ func (s *Store) EndLink(ctx context.Context, id string, reason bridge.EndReason,
 		if err != nil || !link.Live() {
 			return severed[bridge.Link]{what: link}, err
 		}
-		after := link
-		after.EndedAt, after.EndReason, after.Credential.Sealed = now, reason, nil
-		if link.Credential.KeyID != "" {
-			err := putRevocation(t, bridge.KeyRevocation{
-				GrantID: link.ID, PersonID: link.Person.ID(), Credential: link.Credential, DueAt: now,
-			})
-			if err != nil {
-				return severed[bridge.Link]{}, err
-			}
-		}
-		if err := links.put(t, id, &link, &after, now); err != nil {
+		after, err := endLink(t, link, reason, now)
+		if err != nil {
 			return severed[bridge.Link]{}, err
 		}
 		over, err := endGrantsOf(t, IndexLinkGrants, id, bridge.EndUnlinked, now)
 		return severed[bridge.Link]{after, over, true}, err
 	})
 	return result.what, result.grants, result.now, err
+}
+
+// endLink ends a live link by itself.
+func endLink(t *tx, link bridge.Link, reason bridge.EndReason, now time.Time) (bridge.Link, error) {
+	after := link
+	after.EndedAt, after.EndReason, after.Credential.Sealed = now, reason, nil
+	if link.Credential.KeyID != "" {
+		err := putRevocation(t, bridge.KeyRevocation{
+			GrantID: link.ID, PersonID: link.Person.ID(), Credential: link.Credential, DueAt: now,
+		})
+		if err != nil {
+			return bridge.Link{}, err
+		}
+	}
+	return after, links.put(t, link.ID, &link, &after, now)
 }
 
 // endGrantsOf ends the grants an index leads to.

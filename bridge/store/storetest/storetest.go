@@ -40,6 +40,7 @@ func Run(t *testing.T, fresh Fresh) {
 		{"Audit", auditTests},
 		{"Sweep", sweepTests},
 		{"Watch", watchTests},
+		{"Generations", generationTests},
 		{"Whole", wholeTests},
 	}
 	for _, group := range groups {

@@ -1,0 +1,24 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/abilityai/trinity-bridge/bridge/config"
+	"github.com/abilityai/trinity-bridge/bridge/store/badger"
+)
+
+// AcceptLoss makes a store usable again that lacks writes it had acknowledged: everything that may
+// have been ended in them ends. It returns how many grants it ended. No bridge may be running on it.
+func AcceptLoss(ctx context.Context, cfg *config.Config, log *slog.Logger) (grants int, err error) {
+	b := &Bridge{config: cfg, log: log}
+	if err := b.unlock(nil); err != nil {
+		return 0, err
+	}
+	return badger.AcceptLoss(ctx, b.storeOptions(), time.Now())
+}
+
+func (b *Bridge) storeOptions() badger.Options {
+	return badger.Options{Dir: b.storeFolder(), Sealer: b.ring, Watermark: b.config.Watermark, Logger: b.log}
+}
