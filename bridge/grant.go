@@ -59,6 +59,7 @@ type Grant struct {
 	Link       string      `json:"link,omitzero"`     // the link it came through; "" with a key of its own
 	Identity   string      `json:"identity,omitzero"` // the identity session it came from; "" without a provider
 	Ceiling    Scopes      `json:"ceiling,omitzero"`  // the most the person may have; empty means all
+	Profile    string      `json:"profile,omitzero"`  // the tool set at its resource; "" is the default one
 	Profiles   []string    `json:"profiles,omitzero"` // the profiles the person may use; empty means all
 	CreatedAt  time.Time   `json:"created_at"`
 	LastUsedAt time.Time   `json:"last_used_at,omitzero"`

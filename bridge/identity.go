@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -15,6 +16,17 @@ type Admission struct {
 	// FailingSince is since when it could not be checked: a provider that is down throws nobody out at
 	// once. Zero when the last check was answered.
 	FailingSince time.Time `json:"failing_since,omitzero"`
+}
+
+// ProfileDefault is how rules name the tool set at the connector's own address.
+const ProfileDefault = "default"
+
+// Opens reports whether the person may use a profile; "" is the default one.
+func (a *Admission) Opens(profile string) bool {
+	if profile == "" {
+		profile = ProfileDefault
+	}
+	return len(a.Profiles) == 0 || slices.Contains(a.Profiles, profile)
 }
 
 // IdentitySession is the sign-in at an OIDC provider that a grant came from, as the bridge last
@@ -52,5 +64,5 @@ func (s *IdentitySession) CheckUpdate(after *IdentitySession) error {
 func (g *Grant) Narrow(to Admission) bool {
 	g.Ceiling, g.Profiles = to.Ceiling, to.Profiles
 	g.Scopes = g.Scopes.Intersect(to.Ceiling)
-	return len(g.Scopes) > 0
+	return len(g.Scopes) > 0 && to.Opens(g.Profile)
 }

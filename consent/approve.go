@@ -21,7 +21,11 @@ func (s *Step) approve(w http.ResponseWriter, r *http.Request, current bridge.Fl
 		s.problem(w, r, flow.ErrGone)
 		return
 	}
-	scopes, notice := chosen(r.PostForm["scope"], client, resource)
+	if !admitted(current.SignIn, resource) {
+		s.closed(w, r)
+		return
+	}
+	scopes, notice := chosen(r.PostForm["scope"], offered(client, resource, current.SignIn))
 	if notice != "" {
 		s.page(w, r, http.StatusBadRequest, current, notice)
 		return
@@ -38,13 +42,17 @@ func (s *Step) approve(w http.ResponseWriter, r *http.Request, current bridge.Fl
 		s.mintFailed(w, r, current, err)
 		return
 	}
-	issue, err := s.issue(current, client, grantID, scopes, credential)
+	issue, err := s.issue(current, client, resource, grantID, scopes, credential)
 	if err != nil {
 		s.Credentials.Discard(r.Context(), current, credential)
 		s.problem(w, r, err)
 		return
 	}
 	outcome, err := s.Codes.IssueCode(r.Context(), issue, s.Now())
+	if err == nil && outcome == bridge.LinkEnded {
+		s.page(w, r, http.StatusBadRequest, current, "consent.link_over")
+		return
+	}
 	if err != nil || outcome != bridge.CodeIssued {
 		s.Credentials.Discard(r.Context(), current, credential)
 		if err == nil {
@@ -64,14 +72,17 @@ func (s *Step) approve(w http.ResponseWriter, r *http.Request, current bridge.Fl
 func (s *Step) mintFailed(w http.ResponseWriter, r *http.Request, current bridge.Flow, err error) {
 	s.Log.WarnContext(r.Context(), "no Trinity key could be made", "request_id", audit.RequestID(r.Context()), "error", err)
 	notice, status := "consent.trinity_down", http.StatusServiceUnavailable
-	if errors.Is(err, bridge.ErrNotFound) { // the sign-in's session is over
+	if errors.Is(err, bridge.ErrNotFound) { // the sign-in's session, or its link, is over
 		notice, status = "consent.session_over", http.StatusBadRequest
+		if current.SignIn.Link != "" {
+			notice = "consent.link_over"
+		}
 	}
 	s.page(w, r, status, current, notice)
 }
 
 // issue puts together what an approval stores.
-func (s *Step) issue(current bridge.Flow, client bridge.Client, grantID string, scopes bridge.Scopes, credential bridge.Credential) (bridge.Issue, error) {
+func (s *Step) issue(current bridge.Flow, client bridge.Client, resource bridge.Resource, grantID string, scopes bridge.Scopes, credential bridge.Credential) (bridge.Issue, error) {
 	code, err := secret.Random(s.Rand, "tbc_")
 	if err != nil {
 		return bridge.Issue{}, err
@@ -79,9 +90,10 @@ func (s *Step) issue(current bridge.Flow, client bridge.Client, grantID string, 
 	now, request := s.Now(), current.Request
 	expires := now.Add(s.Life.Code)
 	acting := bridge.ActingAs{Kind: bridge.ActAsUser}
+	identity := current.SignIn.Identity
 	exit := flow.AnswerURL(request.RedirectURI, s.Issuer, request.State, url.Values{"code": {code.Reveal()}})
-	return bridge.Issue{
-		FlowID: current.ID,
+	issue := bridge.Issue{
+		FlowID: current.ID, Identity: identity,
 		Consent: bridge.Consent{
 			PersonID: current.SignIn.Person.ID(), ClientID: client.ID, RedirectURI: request.RedirectURI,
 			Resource: request.Resource, Scopes: scopes, ActingAs: acting,
@@ -89,9 +101,9 @@ func (s *Step) issue(current bridge.Flow, client bridge.Client, grantID string, 
 		},
 		Grant: bridge.Grant{
 			ID: grantID, Status: bridge.GrantPending, Person: current.SignIn.Person, Account: current.SignIn.Account,
-			ActingAs: acting, ClientID: client.ID, ClientName: client.Name, Resource: request.Resource,
+			ActingAs: acting, ClientID: client.ID, ClientName: client.Name, Resource: request.Resource, Profile: resource.Profile,
 			Scopes: scopes, Asked: request.Scopes, Refresh: request.Refresh, Credential: credential,
-			CreatedAt: now, Lapses: expires,
+			Link: current.SignIn.Link, CreatedAt: now, Lapses: expires,
 		},
 		Code: bridge.Code{
 			Hash: code.Hash(), GrantID: grantID, ClientID: client.ID, RedirectURI: request.RedirectURI,
@@ -99,5 +111,9 @@ func (s *Step) issue(current bridge.Flow, client bridge.Client, grantID string, 
 			Refresh: request.Refresh, ExpiresAt: expires,
 		},
 		Exit: s.Flows.SealExit(current.ID, exit),
-	}, nil
+	}
+	if identity != nil {
+		issue.Grant.Identity, issue.Grant.Ceiling, issue.Grant.Profiles = identity.ID, identity.Admission.Ceiling, identity.Admission.Profiles
+	}
+	return issue, nil
 }

@@ -31,11 +31,19 @@ func (s *Step) page(w http.ResponseWriter, r *http.Request, status int, current 
 		s.problem(w, r, flow.ErrGone)
 		return
 	}
+	if !admitted(current.SignIn, resource) {
+		s.closed(w, r)
+		return
+	}
 	page := templates.ConsentPage{
 		Flow: current.ID, Ticket: s.Flows.Ticket(current), Client: s.Clients.Describe(r.Context(), request),
 		Account: current.SignIn.Account.Username, Email: current.SignIn.Account.Email, Role: string(current.SignIn.Account.Role),
-		Resource: request.Resource, Profile: resource.Profile, ProfileTitle: resource.Title, Scopes: choices(request.Scopes, client, resource, earlier),
-		KeyName: s.Credentials.KeyName(client.Name, s.grantID(current)), Notice: notice,
+		Resource: request.Resource, Profile: resource.Profile, ProfileTitle: resource.Title,
+		Scopes:  choices(request.Scopes, offered(client, resource, current.SignIn), earlier),
+		KeyName: s.Credentials.KeyName(r.Context(), current, client.Name, s.grantID(current)), Notice: notice,
+	}
+	if current.SignIn.Identity != nil {
+		page.Source = s.Label(current.SignIn.Source)
 	}
 	if request.Refresh {
 		page.IdleDays, page.MaxDays = days(s.Life.RefreshIdle), days(s.Life.RefreshMax)
@@ -52,9 +60,9 @@ func (s *Step) page(w http.ResponseWriter, r *http.Request, status int, current 
 
 // choices are the scopes on the page: reading always, what the client asked for ticked, and the
 // rest it may have offered, so that admin can come by the person's own tick (decision 7).
-func choices(asked bridge.Scopes, client bridge.Client, resource bridge.Resource, earlier bridge.Consent) []templates.ScopeChoice {
+func choices(asked, offered bridge.Scopes, earlier bridge.Consent) []templates.ScopeChoice {
 	var list []templates.ScopeChoice
-	for _, scope := range offered(client, resource) {
+	for _, scope := range offered {
 		fixed := scope == bridge.ScopeRead
 		list = append(list, templates.ScopeChoice{
 			Scope: string(scope), Fixed: fixed, Ticked: fixed || slices.Contains(asked, scope),
@@ -65,18 +73,37 @@ func choices(asked bridge.Scopes, client bridge.Client, resource bridge.Resource
 	return list
 }
 
-func offered(client bridge.Client, resource bridge.Resource) bridge.Scopes {
-	if len(client.Scopes) == 0 {
-		return resource.Scopes
+// admitted reports whether the rules of the person's identity source open the tool set.
+func admitted(signIn bridge.SignIn, resource bridge.Resource) bool {
+	return signIn.Identity == nil || signIn.Identity.Admission.Opens(resource.Profile)
+}
+
+// closed says that the person may not use the tool set the client asks for.
+func (s *Step) closed(w http.ResponseWriter, r *http.Request) {
+	s.Trail.Record(r.Context(), bridge.AuditEvent{Kind: audit.ConsentRefused, Detail: "the profile is not open to this person"})
+	s.Pages.Write(w, http.StatusForbidden, templates.ProblemPage{
+		Status: http.StatusForbidden, Key: "profile-closed", Reference: audit.RequestID(r.Context()),
+	})
+}
+
+// offered is what the client may have at the resource, as far as the rules of the person's identity
+// source reach.
+func offered(client bridge.Client, resource bridge.Resource, signIn bridge.SignIn) bridge.Scopes {
+	scopes := resource.Scopes
+	if len(client.Scopes) > 0 {
+		scopes = client.Scopes.Union(bridge.Scopes{bridge.ScopeRead}).Intersect(scopes)
 	}
-	return client.Scopes.Union(bridge.Scopes{bridge.ScopeRead}).Intersect(resource.Scopes)
+	if signIn.Identity != nil {
+		scopes = scopes.Intersect(signIn.Identity.Admission.Ceiling)
+	}
+	return scopes
 }
 
 // chosen reads the ticked scopes. The page always sends the reading scope along; a form without
 // any scope is not ours and grants nothing.
-func chosen(posted []string, client bridge.Client, resource bridge.Resource) (bridge.Scopes, string) {
+func chosen(posted []string, offered bridge.Scopes) (bridge.Scopes, string) {
 	var scopes bridge.Scopes
-	for _, scope := range offered(client, resource) {
+	for _, scope := range offered {
 		if slices.Contains(posted, string(scope)) {
 			scopes = append(scopes, scope)
 		}

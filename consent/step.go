@@ -25,8 +25,8 @@ type CodeIssuer interface {
 
 // Credentials makes and unmakes the Trinity key of a grant with the flow's sign-in.
 type Credentials interface {
-	// KeyName is what Trinity will call the key.
-	KeyName(client, grantID string) string
+	// KeyName is what Trinity calls, or will call, the key.
+	KeyName(ctx context.Context, flow bridge.Flow, client, grantID string) string
 	Mint(ctx context.Context, flow bridge.Flow, grantID, client string) (bridge.Credential, error)
 	// Discard revokes a key whose approval could not be stored.
 	Discard(ctx context.Context, flow bridge.Flow, credential bridge.Credential)
@@ -57,6 +57,7 @@ type Step struct {
 	Codes       CodeIssuer
 	Credentials Credentials
 	Clients     Clients
+	Label       func(source string) string // what people call an identity source
 	Pages       *templates.Set
 	Life        Lifetimes
 	Trail       *audit.Trail

@@ -402,7 +402,7 @@ func anchors(text string) []string {
 
 func TestDocs_hosts(t *testing.T) {
 	t.Parallel()
-	allowed := regexp.MustCompile(`^((\w+\.)?example\.com|claude\.(ai|com)|localhost|127\.0\.0\.1|backend|mcp-server|trinity-bridge|frontend|www\.w3\.org)$`)
+	allowed := regexp.MustCompile(`^((\w+\.)?example\.com|claude\.(ai|com)|localhost|127\.0\.0\.1|backend|mcp-server|trinity-bridge|frontend|www\.w3\.org|login\.microsoftonline\.com|graph\.microsoft\.com)$`)
 	address := regexp.MustCompile("https?://[^\\s\"'`<>(){}|]+")
 	for _, texts := range []map[string]string{pages(t), samples(t)} {
 		for path, text := range texts {

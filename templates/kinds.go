@@ -15,6 +15,7 @@ var errPage = errors.New("no such page")
 
 func pageNames() []string {
 	return []string{
+		"choose", "bound", "link", "source-problem",
 		"signin", "code", "second-factor", "enrol", "recovery", "consent", "onward", "return", "problem", "home", "help", "privacy",
 	}
 }
@@ -22,8 +23,16 @@ func pageNames() []string {
 // kindOf finds the kind of a page struct and checks the addresses it would link to.
 func kindOf(page any) (kind, error) {
 	switch p := page.(type) {
+	case ChoosePage:
+		return kind{"choose", false}, checkOwns(append([]string{p.EmailURL}, p.urls()...)...)
+	case BoundPage:
+		return kind{"bound", false}, checkOwns(p.URL, p.Back)
+	case LinkPage:
+		return kind{"link", true}, checkOwns(p.ChooseURL)
+	case SourceProblemPage:
+		return kind{"source-problem", false}, errors.Join(checkOwn(p.RetryURL), checkExit(p.ReturnURL))
 	case SignInPage:
-		return kind{"signin", true}, nil
+		return kind{"signin", true}, checkOwns(p.ChooseURL)
 	case CodePage:
 		return kind{"code", true}, nil
 	case SecondFactorPage:

@@ -52,6 +52,16 @@ func checkAuthenticator(address string) error {
 	return nil
 }
 
+// checkOwns is checkOwn for several addresses.
+func checkOwns(addresses ...string) error {
+	for _, address := range addresses {
+		if err := checkOwn(address); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // authenticator vouches for an address that checkAuthenticator lets through, for html/template knows
 // no such scheme; "" otherwise.
 func authenticator(address string) template.URL {

@@ -21,12 +21,16 @@ var families = map[string]struct{ keys, suffixes []string }{
 		"email.invalid", "email.trinity_down",
 		"code.malformed", "code.wrong", "code.spent", "code.send_failed", "code.locked", "code.too_many", "code.trinity_down",
 		"factor.wrong", "enrol.wrong", "factor.spent", "factor.trinity_down",
-		"consent.no_scope", "consent.trinity_down", "consent.session_over",
+		"link.key_bad", "link.key_kind", "link.trinity_down", "link.too_many",
+		"consent.no_scope", "consent.trinity_down", "consent.session_over", "consent.link_over",
 	}},
 	"problem.": {suffixes: []string{".title", ".text"}, keys: []string{
-		"flow-gone", "other-browser", "forged", "not-a-form", "already-used", "trinity-down", "trinity-setup", "email-disabled",
+		"flow-gone", "other-browser", "forged", "not-a-form", "already-used", "trinity-down", "trinity-setup", "email-off", "email-disabled",
 		"second-factor-missing", "account-mismatch", "unknown-client", "client-blocked", "client-ask", "client-document", "bad-redirect",
-		"bad-request", "not-found", "method", "too-large", "store-down", "internal", "too-many",
+		"bad-request", "profile-closed", "not-found", "method", "too-large", "store-down", "internal", "too-many",
+	}},
+	"source.": {suffixes: []string{".title", ".text"}, keys: []string{
+		"source-down", "source-denied", "source-refused", "source-again", "not-admitted", "account-refused", "not-linked",
 	}},
 	// RFC 6749 §4.1.2.1, RFC 8707 §2, OpenID Connect Core §3.1.2.6.
 	"error.": {suffixes: []string{""}, keys: []string{
@@ -99,6 +103,9 @@ func TestMessages_families(t *testing.T) {
 	}
 	for _, key := range families["problem."].keys {
 		write(t, ProblemPage{Key: key})
+	}
+	for _, key := range families["source."].keys {
+		write(t, SourceProblemPage{Key: key, Source: "Example", RetryURL: "/signin/choose", ReturnURL: "https://claude.ai/cb?error=access_denied"})
 	}
 	for _, key := range families["error."].keys {
 		write(t, ReturnPage{URL: "https://claude.ai/cb", Client: webClient, Reason: key})

@@ -10,12 +10,64 @@ type Client struct {
 	Website      string // linked only where it is https and on one of the two hosts; "" for none
 }
 
+// ChoosePage asks how to sign in.
+type ChoosePage struct {
+	Flow     string
+	Client   Client
+	Sources  []SourceChoice
+	EmailURL string // same-origin, or "" where Trinity's e-mail code is not offered
+}
+
+// SourceChoice is one identity source on the page.
+type SourceChoice struct {
+	Label string
+	URL   string // same-origin
+}
+
+func (p ChoosePage) urls() []string {
+	var all []string
+	for _, source := range p.Sources {
+		all = append(all, source.URL)
+	}
+	return all
+}
+
+// LinkPage asks a person whom a provider has signed in to prove their Trinity account, once.
+type LinkPage struct {
+	Flow, Ticket string
+	Client       Client
+	Source       string // its label
+	Mailbox      string // where a code would go; "" where no code is offered
+	ByKey        bool   // a key may be pasted
+	ChooseURL    string // same-origin: back to the choice
+	Notice       string
+}
+
+// BoundPage says that an address signs in at a source, and leads there.
+type BoundPage struct {
+	Source string // its label
+	URL    string // same-origin
+	Back   string // same-origin
+}
+
+// SourceProblemPage says that signing in at a source led to nothing. Title and text are messages
+// problem.<Key>.title and .text; the flow is kept.
+type SourceProblemPage struct {
+	Key       string
+	Source    string // its label
+	Reference string
+	Subject   string // what the operator has to be told to help, or ""
+	RetryURL  string // same-origin
+	ReturnURL string // the client's redirect URI with an error
+}
+
 // SignInPage asks for a mailbox.
 type SignInPage struct {
 	Flow, Ticket string
 	Client       Client
 	Email        string // what to prefill
 	Notice       string // message key of what went wrong, or ""
+	ChooseURL    string // same-origin, or "" where there is nothing to choose
 }
 
 // CodePage asks for the code that was sent.
@@ -24,6 +76,7 @@ type CodePage struct {
 	Client       Client
 	Mailbox      string
 	Notice       string
+	Linking      bool // the mailbox is a provider's word: another cannot be named
 }
 
 // SecondFactorPage asks for Trinity's second factor.
@@ -65,6 +118,7 @@ type ConsentPage struct {
 	Account      string // Trinity username
 	Email        string
 	Role         string
+	Source       string // the label of the identity source, or "" for Trinity's e-mail code
 	Resource     string
 	Profile      string // the tool set; "" for all
 	ProfileTitle string // the operator's words for it, which come first; ""

@@ -43,9 +43,24 @@ func samples() map[string]any {
 	bare.Email, bare.Role, bare.IdleDays, bare.MaxDays, bare.Scopes = "", "", 0, 0, bare.Scopes[:1]
 	changed := consentPage(describedClient)
 	changed.AllowedOn, changed.Changed = "2026-11-02", true
+	linked := consentPage(webClient)
+	linked.Source = "Example SSO"
 	return map[string]any{
-		"consent, changed":     changed,
-		"problem, host":        ProblemPage{Status: 400, Key: "client-ask", Host: "app.example.com", Reference: "7f3a91"},
+		"consent, linked":  linked,
+		"consent, changed": changed,
+		"problem, host":    ProblemPage{Status: 400, Key: "client-ask", Host: "app.example.com", Reference: "7f3a91"},
+		"choose": ChoosePage{
+			Flow: "flow-1", Client: webClient, EmailURL: "/signin?flow=flow-1",
+			Sources: []SourceChoice{{Label: "Example SSO", URL: "/signin/leave?flow=flow-1&source=example"}, {Label: "Partners", URL: "/signin/leave?flow=flow-1&source=partners"}},
+		},
+		"choose, no code":      ChoosePage{Flow: "flow-1", Client: localClient, Sources: []SourceChoice{{Label: "Example SSO", URL: "/signin/leave?flow=flow-1&source=example"}}},
+		"bound":                BoundPage{Source: "Example SSO", URL: "/signin/leave?flow=flow-1&source=example", Back: "/signin?flow=flow-1"},
+		"link":                 LinkPage{Flow: "flow-1", Ticket: "ticket-1", Client: webClient, Source: "Example SSO", Mailbox: "alice@example.com", ChooseURL: "/signin/choose?flow=flow-1"},
+		"link, key":            LinkPage{Flow: "flow-1", Ticket: "ticket-1", Client: webClient, Source: "Example SSO", ByKey: true, ChooseURL: "/signin/choose?flow=flow-1", Notice: "link.key_bad"},
+		"link, both":           LinkPage{Flow: "flow-1", Ticket: "ticket-1", Client: localClient, Source: "Example SSO", Mailbox: "alice@example.com", ByKey: true, ChooseURL: "/signin/choose?flow=flow-1"},
+		"code, linking":        CodePage{Flow: "flow-1", Ticket: "ticket-1", Client: webClient, Mailbox: "alice@example.com", Linking: true},
+		"source problem":       SourceProblemPage{Key: "not-linked", Source: "Example SSO", Reference: "7f3a91", Subject: "00u1abcd", RetryURL: "/signin/choose?flow=flow-1", ReturnURL: "https://claude.ai/cb?error=access_denied&state=s"},
+		"sign in, choice":      SignInPage{Flow: "flow-1", Ticket: "ticket-1", Client: webClient, ChooseURL: "/signin/choose?flow=flow-1"},
 		"sign in":              SignInPage{Flow: "flow-1", Ticket: "ticket-1", Client: webClient},
 		"sign in again":        SignInPage{Flow: "flow-1", Ticket: "ticket-1", Client: localClient, Email: "alice@", Notice: "email.invalid"},
 		"code":                 CodePage{Flow: "flow-1", Ticket: "ticket-1", Client: webClient, Mailbox: "alice@example.com"},

@@ -63,6 +63,7 @@ type Bridge struct {
 	gateway   *gateway.Gateway
 	custodian *trinity.Custodian
 	signIn    *trinity.SignIn
+	linker    *trinity.Linker
 	hosts     []string
 	resources bridge.Resources
 	handler   http.Handler

@@ -18,8 +18,10 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
+	"github.com/abilityai/trinity-bridge/bridge/config"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 	"github.com/abilityai/trinity-bridge/bridge/token"
+	"github.com/abilityai/trinity-bridge/federation/trinity"
 )
 
 const (
@@ -37,6 +39,8 @@ type operator struct {
 	ready   func(context.Context) error
 	ended   func()
 	keys    *token.Signer
+	linker  *trinity.Linker
+	sources []config.Source
 	metrics http.Handler
 	token   secret.Token
 	handler http.Handler
@@ -77,6 +81,9 @@ func (o *operator) mount() error {
 	r.Handle("/metrics", o.metrics)
 	r.HandleFunc("/grants", o.own(o.list)).Methods(http.MethodGet)
 	r.HandleFunc("/grants/revoke", o.own(o.revoke)).Methods(http.MethodPost)
+	r.HandleFunc("/links", o.own(o.listLinks)).Methods(http.MethodGet)
+	r.HandleFunc("/links/end", o.own(o.endLink)).Methods(http.MethodPost)
+	r.HandleFunc("/links/import", o.own(o.importLinks)).Methods(http.MethodPost)
 	r.HandleFunc("/keys", o.own(o.listKeys)).Methods(http.MethodGet)
 	r.HandleFunc("/keys/rotate", o.own(o.rotateKeys)).Methods(http.MethodPost)
 	r.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -51,7 +51,7 @@ func RotateKeys(ctx context.Context, data string, emergency bool) ([]ListedKey, 
 // Health asks the running bridge of a data folder whether it can do its whole job. An error says
 // what is missing.
 func Health(ctx context.Context, data string) error {
-	answer, err := askOperator(ctx, data, http.MethodGet, "/readyz", nil)
+	answer, err := askOperator(ctx, data, http.MethodGet, "/readyz", nil, nil)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,12 @@ func Health(ctx context.Context, data string) error {
 }
 
 func callOperator(ctx context.Context, data, method, path string, query url.Values, into any) error {
-	answer, err := askOperator(ctx, data, method, path, query)
+	return sendOperator(ctx, data, method, path, query, nil, into)
+}
+
+// sendOperator is callOperator with a body.
+func sendOperator(ctx context.Context, data, method, path string, query url.Values, body []byte, into any) error {
+	answer, err := askOperator(ctx, data, method, path, query, body)
 	if err != nil {
 		return err
 	}
@@ -81,7 +86,7 @@ func callOperator(ctx context.Context, data, method, path string, query url.Valu
 	return nil
 }
 
-func askOperator(ctx context.Context, data, method, path string, query url.Values) (*outbound.Answer, error) {
+func askOperator(ctx context.Context, data, method, path string, query url.Values, body []byte) (*outbound.Answer, error) {
 	text, err := os.ReadFile(filepath.Join(data, operatorFile)) //nolint:gosec // the operator names the folder
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("no bridge is running on the data folder %s", data)
@@ -95,7 +100,7 @@ func askOperator(ctx context.Context, data, method, path string, query url.Value
 	}
 	client := outbound.Fixed(&url.URL{Scheme: "http", Host: running.Address}, operatorTimeout)
 	header := http.Header{"Authorization": {"Bearer " + running.Token}}
-	answer, err := client.Do(ctx, method, path+"?"+query.Encode(), header, nil)
+	answer, err := client.Do(ctx, method, path+"?"+query.Encode(), header, body)
 	if err != nil {
 		return nil, fmt.Errorf("asking the running bridge: %w", err)
 	}

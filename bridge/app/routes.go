@@ -68,7 +68,7 @@ func (b *Bridge) build(ctx context.Context) error {
 	}
 	api := trinity.NewAPI(b.config.TrinityURL)
 	credentials := trinity.NewCredentials(trinity.CredentialsOptions{
-		API: api, Ring: b.ring, Revocations: b.store, Trail: b.trail, Log: b.log, Now: b.now,
+		API: api, Ring: b.ring, Revocations: b.store, Links: b.store, Trail: b.trail, Log: b.log, Now: b.now,
 		Grace: b.config.OutageGrace,
 	})
 	b.custodian = trinity.NewCustodian(trinity.CustodianOptions{
@@ -82,17 +82,26 @@ func (b *Bridge) build(ctx context.Context) error {
 	if err := b.mountGateway(r, credentials, registry); err != nil {
 		return err
 	}
-	flows := flow.New(flow.Options{Store: b.store, Ring: b.ring, Issuer: b.config.PublicURL, Now: b.now, Rand: b.rand})
+	flows := flow.New(flow.Options{Store: b.store, Ring: b.ring, Issuer: b.config.PublicURL, Now: b.now, Rand: b.rand, First: b.firstStep()})
 	if err := b.mountProtocol(r, registry, flows, pages, credentials); err != nil {
 		return err
 	}
+	b.linker = trinity.NewLinker(trinity.LinkerOptions{
+		Credentials: credentials, Store: b.store, Trail: b.trail, Rand: b.rand, Ended: b.custodian.Wake,
+	})
+	chooser, err := b.sources(flows, b.linker, registry, pages)
+	if err != nil {
+		return err
+	}
+	chooser.Mount(r)
 	b.signIn = trinity.NewSignIn(trinity.SignInOptions{
-		API: api, Flows: flows, Ring: b.ring, Counters: b.store, Clients: registry, Pages: pages,
+		API: api, Flows: flows, Ring: b.ring, Counters: b.store, Clients: registry, Sources: chooser, Linker: b.linker, Pages: pages,
 		Trail: b.trail, Log: b.log, Now: b.now,
 	})
 	b.signIn.Mount(r)
 	(&consent.Step{
 		Issuer: issuer, Resources: b.resources, Flows: flows, Codes: b.store, Credentials: credentials, Clients: registry, Pages: pages,
+		Label: b.label,
 		Life:  consent.Lifetimes{Code: codeLife, RefreshIdle: b.config.RefreshIdle, RefreshMax: b.config.RefreshMax},
 		Trail: b.trail, Log: b.log, Now: b.now, Rand: b.rand,
 	}).Mount(r)
@@ -110,7 +119,7 @@ func (b *Bridge) mountGateway(r *mux.Router, credentials *trinity.Credentials, r
 		Issuer: b.config.PublicURL.String(), Upstream: b.config.MCPURL, Origins: b.config.AllowedOrigins,
 		StaticKeysOff: !b.config.StaticKeys, Tokens: b.signer, Grants: b.store.Remembered(), Credentials: credentials, Tools: b.config.Tools,
 		Ring: b.ring, Trail: b.trail, Log: b.log, Now: b.now, Ready: b.probe.Ready, Ended: b.custodian.Wake,
-		Obtainable: registry.Obtainable, Barred: registry.Barred,
+		Obtainable: obtainable(registry), Barred: registry.Barred,
 		Proofs: b.proofChecker(), ProofsRequired: b.config.DPoP == dpop.PolicyRequired,
 	})
 	if err != nil {
@@ -138,7 +147,7 @@ func (b *Bridge) proofChecker() *dpop.Checker {
 func (b *Bridge) mountOperator() error {
 	b.operator = &operator{
 		store: b.store, trail: b.trail, log: b.log, now: b.now, ended: b.custodian.Wake,
-		ready: b.ready, keys: b.signer, metrics: b.metrics.Handler(),
+		ready: b.ready, keys: b.signer, linker: b.linker, sources: b.config.Sources, metrics: b.metrics.Handler(),
 	}
 	return b.operator.mount()
 }

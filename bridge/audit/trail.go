@@ -28,6 +28,8 @@ const (
 	TokenRevoked      = "token_revoked"
 	GrantStarted      = "grant_started" // without a person: client credentials
 	GrantEnded        = "grant_ended"
+	LinkMade          = "link_made"
+	LinkEnded         = "link_ended"
 	KeyRevoked        = "key_revoked"
 	KeyRevokeFailed   = "key_revoke_failed"
 	CallRefused       = "call_refused"

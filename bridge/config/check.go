@@ -47,6 +47,8 @@ type Config struct {
 	Clients          []bridge.Client
 	Machines         map[string]secret.Token // Trinity keys of clients that act for themselves, by client id
 	Providers        []clients.Provider
+	Sources          []Source
+	EmailCode        bool // people may sign in with Trinity's e-mail code
 	Documents        Documents
 	ResourceServers  []bridge.ResourceServer
 	Tools            *tools.Catalogue // with the operator's judgements and profiles
@@ -107,6 +109,9 @@ func check(f Flags, declared declarations, m *Mistakes) *Config {
 	c.Machines = machineKeys(declared.clients, m)
 	c.Providers = checkProviders(declared.providers, m)
 	c.Tools = checkTools(f.ToolsOverlay, declared.profiles, m)
+	c.EmailCode = onOff("--email-code", f.EmailCode, m)
+	c.Sources = checkSources(declared.sources, c.EmailCode, m)
+	checkProfiles(c.Sources, c.Tools, m)
 	c.ResourceServers = checkResourceServers(declared.resources, c.PublicURL, m)
 	if err := c.LogLevel.UnmarshalText([]byte(or(f.LogLevel, "info"))); err != nil {
 		m.add("--log-level: %q is none of debug, info, warn and error", f.LogLevel)

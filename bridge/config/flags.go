@@ -35,6 +35,7 @@ type Flags struct {
 	DocumentPorts        string `name:"document-ports" placeholder:"PORTS" help:"Ports that may be asked for documents, comma separated (default 443)."`
 	DocumentNetworks     string `name:"document-networks" placeholder:"NETWORKS" help:"Networks that are not public and may be asked for documents all the same, comma separated (default none)."`
 	DocumentCA           string `name:"document-ca" placeholder:"FILE" help:"Certificates of authorities that documents' hosts are trusted by, besides the system's."`
+	EmailCode            string `name:"email-code" placeholder:"on|off" help:"Let people sign in with Trinity's e-mail code (default on). Off needs identity sources in the configuration file."`
 	StaticKeys           string `name:"static-keys" placeholder:"on|off" help:"Let trinity_mcp_ keys through on the same URL (default on)."`
 	ToolsOverlay         string `name:"tools-overlay" placeholder:"FILE" help:"YAML file of judgements about tools that are laid over the program's own: titles, hints, scopes, what is hidden."`
 	AllowedOrigins       string `name:"allowed-origins" placeholder:"ORIGINS" help:"Web origins, comma separated, whose pages may call /mcp from a browser."`

@@ -64,6 +64,7 @@ type declarations struct {
 	resources []ResourceServerDeclaration
 	providers []ProviderDeclaration
 	profiles  []tools.Declaration
+	sources   []SourceDeclaration
 }
 
 // fromFile fills what flags and environment left open. Values are text or lists of text.
@@ -82,6 +83,7 @@ func fromFile(flags *Flags, mistakes *Mistakes) declarations {
 	section(document, "clients", &declared.clients, flags.Config, mistakes)
 	section(document, "resource_servers", &declared.resources, flags.Config, mistakes)
 	section(document, "profiles", &declared.profiles, flags.Config, mistakes)
+	section(document, "identity_sources", &declared.sources, flags.Config, mistakes)
 	section(document, "trusted_idps", &declared.providers, flags.Config, mistakes)
 	for _, s := range flags.settings() {
 		node, ok := document[s.key]

@@ -9,6 +9,7 @@ import (
 // The paths of the pages a flow goes through.
 const (
 	PathChoose       = "/signin/choose"
+	PathLeave        = "/signin/leave"
 	PathLink         = "/signin/link"
 	PathSignIn       = "/signin"
 	PathCode         = "/signin/code"
@@ -18,6 +19,15 @@ const (
 	PathConsent      = "/consent"
 	PathOnward       = "/consent/done"
 )
+
+// PathCallback is where the browser comes back to from an identity source: each has its own, so that
+// the answer of one is never taken for another's (RFC 9700 §4.4).
+func PathCallback(source string) string { return PathSignIn + "/" + source + "/callback" }
+
+// LeaveURL is the address that leads to an identity source.
+func LeaveURL(flow bridge.Flow, source string) string {
+	return PathLeave + "?" + url.Values{"flow": {flow.ID}, "source": {source}}.Encode()
+}
 
 // URL is the dispatcher: the page that serves the flow's step. Nothing else in the program
 // decides what comes next.

@@ -45,6 +45,8 @@ type Options struct {
 	Issuer *url.URL
 	Now    func() time.Time
 	Rand   io.Reader
+	// First is where flows begin: StepChoose where there is something to choose, else StepSignIn.
+	First bridge.Step
 }
 
 // Keeper begins flows and gives each to its own browser only.
@@ -56,6 +58,7 @@ type Keeper struct {
 	issuer  string
 	now     func() time.Time
 	rand    io.Reader
+	first   bridge.Step
 }
 
 // New makes a Keeper. Cookies are __Host- cookies wherever the issuer is https; a loopback http
@@ -67,7 +70,10 @@ func New(o Options) *Keeper {
 	}
 	k := &Keeper{
 		store: o.Store, ring: o.Ring, cookies: sessions.NewCookieStore(pairs...),
-		prefix: "trinity-flow-", issuer: o.Issuer.String(), now: o.Now, rand: o.Rand,
+		prefix: "trinity-flow-", issuer: o.Issuer.String(), now: o.Now, rand: o.Rand, first: o.First,
+	}
+	if k.first == "" {
+		k.first = bridge.StepSignIn
 	}
 	https := o.Issuer.Scheme == "https"
 	if https {
@@ -92,26 +98,51 @@ func (k *Keeper) Begin(w http.ResponseWriter, r *http.Request, request bridge.Au
 	}
 	now := k.now()
 	flow := bridge.Flow{
-		ID: id, Browser: browser.Hash(), Step: bridge.StepSignIn, Request: request,
+		ID: id, Browser: browser.Hash(), Step: k.first, Request: request,
 		CreatedAt: now, ExpiresAt: now.Add(Life),
 	}
 	if err := k.store.CreateFlow(r.Context(), flow); err != nil {
 		return bridge.Flow{}, fmt.Errorf("storing a flow: %w", err)
 	}
+	return flow, k.bind(w, r, id, browser)
+}
+
+// bind sets the cookie that ties a flow to this browser.
+func (k *Keeper) bind(w http.ResponseWriter, r *http.Request, id string, browser secret.Token) error {
 	session := sessions.NewSession(k.cookies, k.cookieName(id))
 	options := *k.cookies.Options
 	session.Options = &options
 	session.Values[browserValue] = browser.Reveal()
 	if err := k.cookies.Save(r, w, session); err != nil {
-		return bridge.Flow{}, fmt.Errorf("setting the flow's cookie: %w", err)
+		return fmt.Errorf("setting the flow's cookie: %w", err)
 	}
-	return flow, nil
+	return nil
+}
+
+// Rebind is Update that also gives the flow another cookie: whoever knew the one from before the
+// sign-in is left with nothing (FB-03, GW-61). It is for a request that no browser sends twice.
+func (k *Keeper) Rebind(w http.ResponseWriter, r *http.Request, id string, change func(*bridge.Flow) error) (bridge.Flow, error) {
+	browser, err := secret.Random(k.rand, "")
+	if err != nil {
+		return bridge.Flow{}, err
+	}
+	flow, err := k.Update(context.WithoutCancel(r.Context()), id, func(f *bridge.Flow) error {
+		f.Browser = browser.Hash()
+		return change(f)
+	})
+	if err != nil {
+		return bridge.Flow{}, err
+	}
+	return flow, k.bind(w, r, id, browser)
 }
 
 // Current returns the flow named in the query of a GET, if this is its browser.
 func (k *Keeper) Current(r *http.Request) (bridge.Flow, error) {
 	return k.own(r, r.URL.Query().Get("flow"))
 }
+
+// Returned returns the flow of that id to a browser that comes back from elsewhere, if it is its own.
+func (k *Keeper) Returned(r *http.Request, id string) (bridge.Flow, error) { return k.own(r, id) }
 
 // Posted returns the flow named in a posted form, if this is its browser, the form came from our
 // own page, and its ticket is the one of this flow, person and step. r.PostForm is filled.
@@ -151,6 +182,20 @@ func (k *Keeper) Update(ctx context.Context, id string, change func(*bridge.Flow
 		return bridge.Flow{}, ErrGone
 	}
 	return flow, err
+}
+
+// SealTrip seals what the way to an identity provider and back needs.
+func (k *Keeper) SealTrip(flowID string, trip []byte) []byte {
+	return k.ring.Seal("flow trip", flowID, trip)
+}
+
+// OpenTrip opens what SealTrip sealed.
+func (k *Keeper) OpenTrip(flow bridge.Flow) ([]byte, error) {
+	trip, err := k.ring.Open("flow trip", flow.ID, flow.SignIn.Trip)
+	if err != nil {
+		return nil, fmt.Errorf("opening a flow's trip: %w", err)
+	}
+	return trip, nil
 }
 
 // SealExit seals the URL a decided flow sends its browser to. It holds the code, so it is stored

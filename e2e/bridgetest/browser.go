@@ -51,6 +51,18 @@ func (w *Browser) Submit(t *testing.T, action string, edit func(url.Values), hea
 	return w.send(t, w.b.Request(t, http.MethodPost, action, form.Encode(), header...))
 }
 
+// Follow follows the page's link with that text in it.
+func (w *Browser) Follow(t *testing.T, text string) *Browser {
+	t.Helper()
+	for _, link := range linkTag.FindAllStringSubmatch(w.Page.Body, -1) {
+		if strings.Contains(html.UnescapeString(link[2]), text) {
+			return w.Open(t, html.UnescapeString(link[1]))
+		}
+	}
+	t.Fatalf("no link %q on %s (%d):\n%s", text, w.URL, w.Page.Status, w.Page.Body)
+	return nil
+}
+
 // Form returns the fields that Submit would send.
 func (w *Browser) Form(t *testing.T, action string) url.Values {
 	t.Helper()
@@ -100,6 +112,7 @@ var (
 	formTag   = regexp.MustCompile(`(?is)<form\b([^>]*)>(.*?)</form>`)
 	inputTag  = regexp.MustCompile(`(?is)<input\b([^>]*)>`)
 	attribute = regexp.MustCompile(`(?is)([a-z-]+)(?:\s*=\s*"([^"]*)")?`)
+	linkTag   = regexp.MustCompile(`(?is)<a\b[^>]*\bhref="(/[^"]*)"[^>]*>(.*?)</a>`)
 	refreshTo = regexp.MustCompile(`(?is)<meta\s+http-equiv="refresh"\s+content="0;\s*url=([^"]*)"`)
 )
 

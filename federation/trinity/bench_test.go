@@ -24,6 +24,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
 	"github.com/abilityai/trinity-bridge/bridge/store/badger"
+	"github.com/abilityai/trinity-bridge/federation"
 	"github.com/abilityai/trinity-bridge/federation/trinity"
 	"github.com/abilityai/trinity-bridge/federation/trinity/trinitytest"
 	"github.com/abilityai/trinity-bridge/templates"
@@ -203,7 +204,8 @@ func (b *bench) build() {
 	keeper := flow.New(flow.Options{Store: b.store, Ring: b.ring, Issuer: issuer, Now: b.clock.Now, Rand: rand.Reader})
 	b.signIn = trinity.NewSignIn(trinity.SignInOptions{
 		API: b.api, Flows: keeper, Ring: b.ring, Counters: b.counters, Clients: describer{}, Pages: pages,
-		Trail: b.trail, Log: log, Now: b.clock.Now, Pause: func(context.Context) {
+		Sources: &federation.Step{Options: federation.Options{EmailCode: true}},
+		Trail:   b.trail, Log: log, Now: b.clock.Now, Pause: func(context.Context) {
 			if b.pauseIsLong.Load() {
 				b.signIn.Wait()
 			}

@@ -31,6 +31,7 @@ type CredentialsOptions struct {
 	API         *API
 	Ring        *secret.Keyring
 	Revocations bridge.RevocationStore
+	Links       bridge.LinkStore
 	Trail       *audit.Trail
 	Log         *slog.Logger
 	Now         func() time.Time
@@ -44,6 +45,7 @@ type Credentials struct {
 	api    *API
 	ring   *secret.Keyring
 	queue  *revoker
+	links  bridge.LinkStore
 	log    *slog.Logger
 	now    func() time.Time
 	asked  singleflight.Group
@@ -56,21 +58,33 @@ func NewCredentials(o CredentialsOptions) *Credentials {
 		o.Grace = time.Hour
 	}
 	return &Credentials{
-		api: o.API, ring: o.Ring, log: o.Log, now: o.Now, doubts: newDoubts(o.Grace),
+		api: o.API, ring: o.Ring, links: o.Links, log: o.Log, now: o.Now, doubts: newDoubts(o.Grace),
 		queue: &revoker{api: o.API, ring: o.Ring, store: o.Revocations, trail: o.Trail, log: o.Log, now: o.Now},
 	}
 }
 
-// KeyName is what Trinity calls the key of a grant: it is all that tells, in Trinity's own audit,
-// which client a call came from (contract 4.6).
-func (c *Credentials) KeyName(client, grantID string) string {
+// KeyName is what Trinity calls the key of a flow's grant: it is all that tells, in Trinity's own
+// audit, which client a call came from (contract 4.6). The key of a link stands behind several.
+func (c *Credentials) KeyName(ctx context.Context, flow bridge.Flow, client, grantID string) string {
+	if flow.SignIn.Link != "" {
+		link, err := c.links.Link(ctx, flow.SignIn.Link)
+		if err != nil {
+			return "" // minting says what is wrong
+		}
+		return link.Credential.KeyName
+	}
 	return keyNamePrefix + slug(client) + ":" + grantID
 }
 
 // Mint makes the key of a grant with the session of the flow's sign-in and checks that it answers
-// for the account the person was shown. The error wraps bridge.ErrNotFound when the session is
-// over, so that signing in again helps; after any error no key is left behind.
+// for the account the person was shown. The grant of a person with a link gets a copy of the link's
+// key, without its id: the key is not the grant's to revoke. The error wraps bridge.ErrNotFound when
+// the session or the link is over, so that signing in again helps; after any error no key is left
+// behind.
 func (c *Credentials) Mint(ctx context.Context, flow bridge.Flow, grantID, client string) (bridge.Credential, error) {
+	if flow.SignIn.Link != "" {
+		return c.borrow(ctx, flow.SignIn.Link, grantID)
+	}
 	if len(flow.SignIn.Session) == 0 {
 		return bridge.Credential{}, fmt.Errorf("minting a key: no session: %w", bridge.ErrNotFound)
 	}
@@ -78,20 +92,51 @@ func (c *Credentials) Mint(ctx context.Context, flow bridge.Flow, grantID, clien
 	if err != nil {
 		return bridge.Credential{}, fmt.Errorf("minting a key: opening the session: %w", err)
 	}
+	return c.mint(ctx, mint{
+		session: session, row: grantID, name: c.KeyName(ctx, flow, client, grantID), person: flow.SignIn.Person.ID(),
+		username: flow.SignIn.Account.Username, description: "Made when you allowed a connection through Trinity Bridge",
+	})
+}
+
+// borrow copies the key of a live link for a grant.
+func (c *Credentials) borrow(ctx context.Context, linkID, grantID string) (bridge.Credential, error) {
+	link, err := c.links.Link(ctx, linkID)
+	if err == nil && !link.Live() {
+		err = bridge.ErrNotFound
+	}
+	if err != nil {
+		return bridge.Credential{}, fmt.Errorf("taking the key of a link: %w", err)
+	}
+	key, err := c.ring.OpenToken(sealKey, link.ID, link.Credential.Sealed)
+	if err != nil {
+		return bridge.Credential{}, fmt.Errorf("opening the key of link %s: %w", link.ID, err)
+	}
+	return bridge.Credential{KeyName: link.Credential.KeyName, Sealed: c.ring.SealToken(sealKey, grantID, key)}, nil
+}
+
+// mint is a key to be made with somebody's session, for a row of the store.
+type mint struct {
+	session                secret.Token
+	row, name, description string
+	person                 string // whose it is
+	username               string // the account it has to answer for
+}
+
+func (c *Credentials) mint(ctx context.Context, m mint) (bridge.Credential, error) {
 	ctx = context.WithoutCancel(ctx) // a key nobody knows of would stay at Trinity for good
-	minted, err := c.api.MintKey(ctx, session, c.KeyName(client, grantID), "Made when you allowed a connection through Trinity Bridge")
+	minted, err := c.api.MintKey(ctx, m.session, m.name, m.description)
 	credential := bridge.Credential{KeyID: minted.ID, KeyName: minted.Name}
 	if !minted.Key.IsZero() {
-		credential.Sealed = c.ring.SealToken(sealKey, grantID, minted.Key)
+		credential.Sealed = c.ring.SealToken(sealKey, m.row, minted.Key)
 	}
 	if err == nil {
-		err = c.answersFor(ctx, minted.Key, flow.SignIn.Account.Username)
+		err = c.answersFor(ctx, minted.Key, m.username)
 	}
 	if err == nil {
 		return credential, nil
 	}
 	if minted.ID != "" {
-		c.Discard(ctx, flow, credential)
+		c.discard(ctx, m, credential)
 	}
 	if errors.Is(err, ErrUnauthorized) {
 		return bridge.Credential{}, fmt.Errorf("%w: %w", bridge.ErrNotFound, err)
@@ -102,12 +147,21 @@ func (c *Credentials) Mint(ctx context.Context, flow bridge.Flow, grantID, clien
 // Discard revokes a key whose approval could not be stored: at once with the session, else through
 // the queue.
 func (c *Credentials) Discard(ctx context.Context, flow bridge.Flow, credential bridge.Credential) {
-	ctx = context.WithoutCancel(ctx)
+	if credential.KeyID == "" {
+		return // a link's
+	}
 	_, grantID, _ := strings.Cut(strings.TrimPrefix(credential.KeyName, keyNamePrefix), ":")
-	abandoned := bridge.KeyRevocation{GrantID: grantID, PersonID: flow.SignIn.Person.ID(), Credential: credential}
-	session, err := c.ring.OpenToken(sealSession, flow.ID, flow.SignIn.Session)
-	if err == nil {
-		err = c.api.RevokeKey(ctx, session, credential.KeyID)
+	made := mint{row: grantID, person: flow.SignIn.Person.ID()}
+	made.session, _ = c.ring.OpenToken(sealSession, flow.ID, flow.SignIn.Session) // without one it goes to the queue
+	c.discard(ctx, made, credential)
+}
+
+func (c *Credentials) discard(ctx context.Context, m mint, credential bridge.Credential) {
+	ctx = context.WithoutCancel(ctx)
+	abandoned := bridge.KeyRevocation{GrantID: m.row, PersonID: m.person, Credential: credential}
+	err := errNoSession
+	if !m.session.IsZero() {
+		err = c.api.RevokeKey(ctx, m.session, credential.KeyID)
 	}
 	if err == nil {
 		c.queue.revoked(ctx, abandoned, "approval_not_stored")
@@ -145,6 +199,8 @@ func (c *Credentials) Open(grant bridge.Grant) (secret.Token, error) {
 	}
 	return key, nil
 }
+
+var errNoSession = errors.New("no session is at hand")
 
 var errOtherAccount = errors.New("the new key answers for another account")
 

@@ -30,7 +30,7 @@ func TestCredentials_KeyName(t *testing.T) {
 		strings.Repeat("abcdefghi ", 9): "trinity-bridge:abcdefghi-abcdefghi-abcdefghi-ab:g",
 		strings.Repeat("a", 31) + " b":  "trinity-bridge:" + strings.Repeat("a", 31) + ":g",
 	} {
-		if got := credentials.KeyName(client, "g"); got != want {
+		if got := credentials.KeyName(t.Context(), bridge.Flow{}, client, "g"); got != want {
 			t.Errorf("KeyName(%q) = %q, want %q", client, got, want)
 		}
 	}

@@ -44,6 +44,8 @@ type SignInOptions struct {
 	Ring     *secret.Keyring
 	Counters bridge.CounterStore
 	Clients  Describer
+	Sources  Sources
+	Linker   *Linker
 	Pages    *templates.Set
 	Trail    *audit.Trail
 	Log      *slog.Logger
@@ -60,6 +62,8 @@ type SignIn struct {
 	ring    *secret.Keyring
 	limits  *limits
 	clients Describer
+	sources Sources
+	linker  *Linker
 	pages   *templates.Set
 	trail   *audit.Trail
 	log     *slog.Logger
@@ -73,7 +77,7 @@ type SignIn struct {
 // NewSignIn makes the step.
 func NewSignIn(o SignInOptions) *SignIn {
 	s := &SignIn{
-		api: o.API, flows: o.Flows, ring: o.Ring, clients: o.Clients, pages: o.Pages, trail: o.Trail,
+		api: o.API, flows: o.Flows, ring: o.Ring, clients: o.Clients, sources: o.Sources, linker: o.Linker, pages: o.Pages, trail: o.Trail,
 		log: o.Log, now: o.Now, pause: o.Pause,
 		limits: &limits{counters: o.Counters, ring: o.Ring, now: o.Now, checks: make(chan struct{}, checksAtOnce)},
 	}
@@ -87,6 +91,8 @@ func NewSignIn(o SignInOptions) *SignIn {
 func (s *SignIn) Mount(r *mux.Router) {
 	r.HandleFunc(flow.PathSignIn, s.showMailbox).Methods(http.MethodGet)
 	r.HandleFunc(flow.PathSignIn, s.takeMailbox).Methods(http.MethodPost)
+	r.HandleFunc(flow.PathLink, s.showLink).Methods(http.MethodGet)
+	r.HandleFunc(flow.PathLink, s.takeLink).Methods(http.MethodPost)
 	r.HandleFunc(flow.PathCode, s.showCode).Methods(http.MethodGet)
 	r.HandleFunc(flow.PathCode, s.takeCode).Methods(http.MethodPost)
 	r.HandleFunc(flow.PathSecondFactor, s.showFactor).Methods(http.MethodGet)
@@ -106,7 +112,7 @@ func (s *SignIn) Wait() { s.asking.Wait() }
 func (s *SignIn) onward(w http.ResponseWriter, r *http.Request, current bridge.Flow) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
-	http.Redirect(w, r, flow.URL(current), http.StatusSeeOther) //nolint:gosec // a path of this origin; the id is in its query
+	http.Redirect(w, r, flow.URL(current), http.StatusSeeOther)
 }
 
 // page shows the page of the flow's step.
@@ -125,7 +131,10 @@ func (s *SignIn) page(w http.ResponseWriter, r *http.Request, status int, curren
 	case bridge.StepCode:
 		s.pages.Write(w, status, templates.CodePage{
 			Flow: current.ID, Ticket: ticket, Client: client, Mailbox: current.SignIn.Mailbox, Notice: notice,
+			Linking: current.SignIn.Linking(),
 		})
+	case bridge.StepLink:
+		s.linkPage(w, r, status, current, notice)
 	default:
 		s.mailboxPage(w, r, status, current, current.SignIn.Mailbox, notice)
 	}
@@ -139,7 +148,7 @@ func (s *SignIn) later(w http.ResponseWriter, r *http.Request, current bridge.Fl
 
 // dead shows a page that ends this way in; its link begins the sign-in of the same flow again.
 func (s *SignIn) dead(w http.ResponseWriter, r *http.Request, status int, key string, current bridge.Flow) {
-	current.Step = bridge.StepSignIn
+	current.Step, _ = beginning(current.SignIn)
 	s.pages.Write(w, status, templates.ProblemPage{
 		Status: status, Key: key, Reference: audit.RequestID(r.Context()), RetryURL: flow.URL(current),
 	})

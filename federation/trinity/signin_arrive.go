@@ -25,6 +25,10 @@ func (s *SignIn) arrive(w http.ResponseWriter, r *http.Request, c check, verifie
 		s.otherAccount(w, r, c.current)
 		return
 	}
+	if c.current.SignIn.Linking() {
+		s.arriveLinking(w, r, c, account, verified)
+		return
+	}
 	person := bridge.Person{Source: bridge.SourceTrinity, Subject: account.Username}
 	moved, err := s.advance(ctx, c.current.ID, []bridge.Step{c.current.Step}, func(f *bridge.Flow) error {
 		if f.SignIn.Mailbox != c.current.SignIn.Mailbox {
@@ -79,7 +83,7 @@ func (s *SignIn) otherAccount(w http.ResponseWriter, r *http.Request, current br
 // restart takes the flow back to the mailbox and forgets everything but it.
 func (s *SignIn) restart(ctx context.Context, current bridge.Flow) (bridge.Flow, error) {
 	return s.advance(context.WithoutCancel(ctx), current.ID, []bridge.Step{current.Step}, func(f *bridge.Flow) error {
-		f.Step, f.SignIn = bridge.StepSignIn, bridge.SignIn{Mailbox: f.SignIn.Mailbox}
+		f.Step, f.SignIn = beginning(f.SignIn)
 		return nil
 	})
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
+	"github.com/abilityai/trinity-bridge/bridge/flow"
 	"github.com/abilityai/trinity-bridge/templates"
 )
 
@@ -20,8 +21,10 @@ const (
 )
 
 // beforeCode are the steps in which a mailbox may be named: also again, for another code or
-// another mailbox.
-func beforeCode() []bridge.Step { return []bridge.Step{bridge.StepSignIn, bridge.StepCode} }
+// another mailbox, and instead of another way to sign in.
+func beforeCode() []bridge.Step {
+	return []bridge.Step{bridge.StepChoose, bridge.StepAway, bridge.StepLink, bridge.StepSignIn, bridge.StepCode}
+}
 
 func (s *SignIn) showMailbox(w http.ResponseWriter, r *http.Request) {
 	current, err := s.flows.Current(r)
@@ -29,6 +32,9 @@ func (s *SignIn) showMailbox(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		s.problem(w, r, err)
 	case !slices.Contains(beforeCode(), current.Step):
+		s.onward(w, r, current)
+	case !s.sources.OffersCode():
+		current.Step = bridge.StepChoose
 		s.onward(w, r, current)
 	default:
 		notice := ""
@@ -44,10 +50,15 @@ func (s *SignIn) showMailbox(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *SignIn) mailboxPage(w http.ResponseWriter, r *http.Request, status int, current bridge.Flow, prefill, notice string) {
-	s.pages.Write(w, status, templates.SignInPage{
+	page := templates.SignInPage{
 		Flow: current.ID, Ticket: s.flows.Ticket(current),
 		Client: s.clients.Describe(r.Context(), current.Request), Email: prefill, Notice: notice,
-	})
+	}
+	if s.sources.Chooses() {
+		current.Step = bridge.StepChoose
+		page.ChooseURL = flow.URL(current)
+	}
+	s.pages.Write(w, status, page)
 }
 
 // takeMailbox takes the address a code shall go to. Whatever the address, the answer is the same
@@ -62,6 +73,13 @@ func (s *SignIn) takeMailbox(w http.ResponseWriter, r *http.Request) {
 		s.onward(w, r, current)
 		return
 	}
+	if !s.sources.OffersCode() {
+		current.Step = bridge.StepChoose
+		s.pages.Write(w, http.StatusForbidden, templates.ProblemPage{
+			Status: http.StatusForbidden, Key: "email-off", Reference: audit.RequestID(r.Context()), RetryURL: flow.URL(current),
+		})
+		return
+	}
 	typed := r.PostForm["email"]
 	if len(typed) != 1 {
 		s.mailboxPage(w, r, http.StatusBadRequest, current, "", noticeMailboxInvalid)
@@ -72,10 +90,19 @@ func (s *SignIn) takeMailbox(w http.ResponseWriter, r *http.Request) {
 		s.mailboxPage(w, r, http.StatusBadRequest, current, shown(typed[0]), noticeMailboxInvalid)
 		return
 	}
-	s.askForCode(w, r, current, mailbox)
+	if bound, ok := s.sources.Elsewhere(mailbox); ok {
+		s.failed(r.Context(), current, "domain_bound")
+		s.pages.Write(w, http.StatusForbidden, templates.BoundPage{
+			Source: bound.Label, URL: flow.LeaveURL(current, bound.Name), Back: flow.URL(bridge.Flow{ID: current.ID, Step: bridge.StepSignIn}),
+		})
+		return
+	}
+	s.askForCode(w, r, current, mailbox, false)
 }
 
-func (s *SignIn) askForCode(w http.ResponseWriter, r *http.Request, current bridge.Flow, mailbox string) {
+// askForCode has a code sent that signs a person in, or that proves the account of one a provider has
+// signed in.
+func (s *SignIn) askForCode(w http.ResponseWriter, r *http.Request, current bridge.Flow, mailbox string, forLink bool) {
 	from := clientAddr(r)
 	limited, err := s.limits.sendCode(r.Context(), mailbox, from)
 	if err != nil {
@@ -83,8 +110,11 @@ func (s *SignIn) askForCode(w http.ResponseWriter, r *http.Request, current brid
 		return
 	}
 	current, err = s.advance(r.Context(), current.ID, beforeCode(), func(f *bridge.Flow) error {
-		if f.SignIn.Mailbox != mailbox {
-			f.SignIn = bridge.SignIn{Mailbox: mailbox} // what another mailbox earned is gone (OT-08)
+		switch {
+		case forLink && (!f.SignIn.Linking() || f.SignIn.Mailbox != mailbox):
+			return errMoved
+		case !forLink && (f.SignIn.Mailbox != mailbox || f.SignIn.Source != ""):
+			f.SignIn = bridge.SignIn{Mailbox: mailbox} // what another mailbox or source earned is gone (OT-08)
 		}
 		f.Step = bridge.StepCode
 		// A mailbox over its limit looks as if a code had been sent; the other limits are nobody's secret.
@@ -132,7 +162,7 @@ func (s *SignIn) requestCode(ctx context.Context, current bridge.Flow, from neti
 	if !s.tellable(ctx, err) {
 		return err
 	}
-	_, stored := s.advance(ctx, current.ID, beforeCode(), func(f *bridge.Flow) error {
+	_, stored := s.advance(ctx, current.ID, []bridge.Step{bridge.StepCode}, func(f *bridge.Flow) error {
 		if f.SignIn.CodeSentAt.Equal(current.SignIn.CodeSentAt) { // else a newer one is on its way
 			f.SignIn.SendFailed = true
 		}

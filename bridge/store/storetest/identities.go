@@ -108,7 +108,7 @@ func identityNarrows(t *testing.T, f *fixture) {
 		f.now = f.now.Add(time.Minute)
 		want := *issue.Identity
 		want.Refresh = []byte("rotated")
-		want.Admission = bridge.Admission{Rule: "fewer", Ceiling: step.ceiling, Profiles: []string{"listed"}, CheckedAt: f.now}
+		want.Admission = bridge.Admission{Rule: "fewer", Ceiling: step.ceiling, Profiles: []string{"default", "listed"}, CheckedAt: f.now}
 		got, over, err := f.UpdateIdentity(t.Context(), issue.Identity.ID, f.now, func(i *bridge.IdentitySession) error {
 			i.Refresh, i.Admission = want.Refresh, want.Admission
 			return nil
@@ -120,24 +120,29 @@ func identityNarrows(t *testing.T, f *fixture) {
 		stored, err := f.Identity(t.Context(), issue.Identity.ID)
 		must(t, err)
 		equal(t, "stored session", stored, want)
-		grant.Scopes, grant.Ceiling, grant.Profiles = step.want, step.ceiling, []string{"listed"}
+		grant.Scopes, grant.Ceiling, grant.Profiles = step.want, step.ceiling, []string{"default", "listed"}
 		equal(t, "grant", f.wantGrant(t, grant.ID, bridge.GrantLive), grant)
 	}
 	equal(t, "another session's grant", f.wantGrant(t, other.ID, bridge.GrantLive), other)
 }
 
 func identityRefused(t *testing.T, f *fixture) {
-	issue := f.issued(t, f.from("sid"))
-	grant := f.wantRedeem(t, f.use(issue.Code), bridge.CodeRedeemed)
-	got, over, err := f.UpdateIdentity(t.Context(), issue.Identity.ID, f.now, func(i *bridge.IdentitySession) error {
-		i.Admission = bridge.Admission{CheckedAt: f.now}
-		return nil
-	})
-	must(t, err)
-	equal(t, "grants ended", grantIDs(over), []string{grant.ID})
-	f.reopen(t)
-	equal(t, "reason", f.wantGrant(t, grant.ID, bridge.GrantEnded).EndReason, bridge.EndNotAdmitted)
-	f.wantIdentityOver(t, got, bridge.EndGrantsOver)
+	for name, admission := range map[string]bridge.Admission{
+		"nothing":          {CheckedAt: f.now},
+		"another tool set": {Rule: "listed", Ceiling: bridge.AllScopes(), Profiles: []string{"listed"}, CheckedAt: f.now},
+	} {
+		issue := f.issued(t, f.from("sid"))
+		grant := f.wantRedeem(t, f.use(issue.Code), bridge.CodeRedeemed)
+		got, over, err := f.UpdateIdentity(t.Context(), issue.Identity.ID, f.now, func(i *bridge.IdentitySession) error {
+			i.Admission = admission
+			return nil
+		})
+		must(t, err)
+		equal(t, "grants ended by "+name, grantIDs(over), []string{grant.ID})
+		f.reopen(t)
+		equal(t, "reason", f.wantGrant(t, grant.ID, bridge.GrantEnded).EndReason, bridge.EndNotAdmitted)
+		f.wantIdentityOver(t, got, bridge.EndGrantsOver)
+	}
 }
 
 // wantIdentityOver wants a session that has ended, stored so, and without the provider's tokens.
