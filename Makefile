@@ -60,6 +60,10 @@ e2e/clients/python/venv-%/.installed: e2e/clients/python/requirements-%.txt
 load: ## Measure the authorization server under load: refreshes, a flood of registrations, documents
 	$(GO) test -tags load -count=1 -timeout 15m -v ./e2e/load
 
+.PHONY: corruption
+corruption: ## Damage every file of a store in 20 places and every way, and look whether it is noticed
+	$(GO) test -count=1 -timeout 15m -run Corruption -v ./bridge/store/badger -offsets 20 | grep -E 'damages:|^(---|ok|FAIL|panic)'
+
 .PHONY: bench
 bench: ## Measure the gateway beside a bare reverse proxy, in REQUESTS requests of each kind
 	$(GO) test -run '^$$' -bench Gateway -benchtime $(REQUESTS)x -timeout 15m ./bridge/gateway

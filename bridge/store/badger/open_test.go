@@ -118,9 +118,9 @@ func TestOpen_OP20_unreadableIsNeverReplaced(t *testing.T) {
 		{"OP-08/another file as MANIFEST", func(t *testing.T, dir string) { overwrite(t, dir, "MANIFEST", []byte("not a manifest")) }, "its list of tables is cut, or an older one"},
 		{"OP-08/half a MANIFEST", func(t *testing.T, dir string) { cut(t, filepath.Join(dir, "MANIFEST")) }, "its list of tables is cut, or an older one"},
 		{"OP-13/an empty folder", func(t *testing.T, dir string) { must(t, os.RemoveAll(dir)) }, "its folder is empty"},
-		{"OP-09/no table", func(t *testing.T, dir string) { must(t, os.Remove(tableOf(t, dir))) }, "nothing was changed or replaced"},
-		{"OP-09/table flipped in its first block", func(t *testing.T, dir string) { flip(t, tableOf(t, dir), 30) }, "a table file is damaged"},
-		{"OP-09/table flipped in the middle", func(t *testing.T, dir string) { flip(t, tableOf(t, dir), 50_000) }, "a table file is damaged"},
+		{"OP-09/no table", func(t *testing.T, dir string) { must(t, os.Remove(tableOf(t, dir))) }, "is damaged in its table file"},
+		{"OP-09/table flipped in its first block", func(t *testing.T, dir string) { flip(t, tableOf(t, dir), 30) }, "is damaged in its table file"},
+		{"OP-09/table flipped in the middle", func(t *testing.T, dir string) { flip(t, tableOf(t, dir), 50_000) }, "is damaged in its table file"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -74,7 +74,8 @@ func engineOptions(dir string, logger *slog.Logger) engine.Options {
 		WithBypassLockGuard(false).
 		WithChecksumVerificationMode(engineoptions.OnBlockRead).
 		WithNumVersionsToKeep(1).
-		WithCompression(engineoptions.Snappy).
+		WithCompression(engineoptions.None). // sealed rows cannot be compressed
+
 		WithMemTableSize(memTableBytes).
 		WithNumMemtables(2).
 		WithNumLevelZeroTables(2).

@@ -68,6 +68,9 @@ func open(opts Options, accepting bool) (*Store, error) {
 	if err == nil && !accepting {
 		err = before.checkListing()
 	}
+	if err == nil {
+		err = checkTables(opts.Dir)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -156,9 +159,6 @@ func (s *Store) accept(before *witness, accepting bool) error {
 	if err := checkInForce(s.db.Opts()); err != nil {
 		return err
 	}
-	if err := checkTables(s.db); err != nil {
-		return fmt.Errorf("a table file is damaged; restore the store from a backup: %w", err)
-	}
 	var err error
 	if s.key, err = unlock(s.db, s.opts.Sealer, before.marks == nil || accepting); err != nil {
 		return err
@@ -195,16 +195,6 @@ func (s *Store) keepWatermark(before marks) (err error) {
 		s.writer.mark = s.watermark.put
 	}
 	return err
-}
-
-// checkTables reads every block of every table. Later a damaged block would look like missing rows.
-func checkTables(db *engine.DB) (err error) {
-	defer func() {
-		if p := recover(); p != nil { // the engine's own report of a damaged block fails
-			err = fmt.Errorf("checking its blocks: %v", p)
-		}
-	}()
-	return db.VerifyChecksum()
 }
 
 // Ping reports whether the store takes writes: nil, bridge.ErrReadOnly with the reason, or ctx's
