@@ -92,6 +92,10 @@ check-docs: ## Check links, package comments and left-behinds
 conformance: ## Write docs/conformance.md and count the rules with a test
 	$(GO) run ./docs/conformance
 
+.PHONY: pictures
+pictures: ## Draw what the documents show of the terminal
+	$(GO) run ./docs/picture
+
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities in what the program uses
 	@.ci/vuln

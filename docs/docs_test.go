@@ -52,7 +52,7 @@ func samples(t *testing.T) map[string]string {
 	t.Helper()
 	texts := map[string]string{}
 	for _, path := range []string{
-		"Dockerfile", ".dockerignore", "compose.trinity-bridge.yaml", "docs/examples/trinity-bridge.yaml", "docs/images/three-trips.svg",
+		"Dockerfile", ".dockerignore", "compose.trinity-bridge.yaml", "docs/examples/trinity-bridge.yaml", "docs/images/three-trips.svg", "docs/images/tools-audit.svg",
 	} {
 		texts[path] = read(t, path)
 	}

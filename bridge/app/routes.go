@@ -117,7 +117,8 @@ func (b *Bridge) mountGateway(r *mux.Router, credentials *trinity.Credentials, r
 	var err error
 	b.gateway, err = gateway.New(gateway.Options{
 		Issuer: b.config.PublicURL.String(), Upstream: b.config.MCPURL, Origins: b.config.AllowedOrigins,
-		StaticKeysOff: !b.config.StaticKeys, Tokens: b.signer, Grants: b.store.Remembered(), Credentials: credentials, Tools: b.config.Tools,
+		ListBeyondScope: b.config.ListBeyondScope,
+		StaticKeysOff:   !b.config.StaticKeys, Tokens: b.signer, Grants: b.store.Remembered(), Credentials: credentials, Tools: b.config.Tools,
 		Ring: b.ring, Trail: b.trail, Log: b.log, Now: b.now, Ready: b.probe.Ready, Ended: b.custodian.Wake,
 		Obtainable: obtainable(registry), Barred: registry.Barred,
 		Proofs: b.proofChecker(), ProofsRequired: b.config.DPoP == dpop.PolicyRequired,

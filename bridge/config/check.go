@@ -51,6 +51,7 @@ type Config struct {
 	EmailCode        bool // people may sign in with Trinity's e-mail code
 	Documents        Documents
 	ResourceServers  []bridge.ResourceServer
+	ListBeyondScope  bool
 	Tools            *tools.Catalogue // with the operator's judgements and profiles
 }
 
@@ -108,6 +109,7 @@ func check(f Flags, declared declarations, m *Mistakes) *Config {
 	}
 	c.Machines = machineKeys(declared.clients, m)
 	c.Providers = checkProviders(declared.providers, m)
+	c.ListBeyondScope = f.ToolsBeyondScope != "" && onOff("--tools-beyond-scope", f.ToolsBeyondScope, m)
 	c.Tools = checkTools(f.ToolsOverlay, declared.profiles, m)
 	c.EmailCode = onOff("--email-code", f.EmailCode, m)
 	c.Sources = checkSources(declared.sources, c.EmailCode, m)

@@ -38,6 +38,7 @@ type Flags struct {
 	EmailCode            string `name:"email-code" placeholder:"on|off" help:"Let people sign in with Trinity's e-mail code (default on). Off needs identity sources in the configuration file."`
 	StaticKeys           string `name:"static-keys" placeholder:"on|off" help:"Let trinity_mcp_ keys through on the same URL (default on)."`
 	ToolsOverlay         string `name:"tools-overlay" placeholder:"FILE" help:"YAML file of judgements about tools that are laid over the program's own: titles, hints, scopes, what is hidden."`
+	ToolsBeyondScope     string `name:"tools-beyond-scope" placeholder:"on|off" help:"Also list the tools that a connection would have to ask a wider scope for (default off)."`
 	AllowedOrigins       string `name:"allowed-origins" placeholder:"ORIGINS" help:"Web origins, comma separated, whose pages may call /mcp from a browser."`
 	AllowedHosts         string `name:"allowed-hosts" placeholder:"HOSTS" help:"Host headers to accept besides the public URL's, comma separated."`
 	TrustedProxies       string `name:"trusted-proxies" placeholder:"NETWORKS" help:"Addresses or networks, comma separated, whose X-Forwarded-For is believed."`

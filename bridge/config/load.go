@@ -23,22 +23,25 @@ func (m *Mistakes) add(format string, args ...any) { *m = append(*m, fmt.Sprintf
 
 // Load merges flags over environment over file and checks the result. A failure is Mistakes.
 func Load(flags Flags, lookup func(string) (string, bool)) (*Config, error) {
-	var mistakes Mistakes
-	merged := flags
-	for _, s := range merged.settings() {
-		if *s.value == "" {
-			*s.value = fromEnvironment(s, lookup, &mistakes)
-		}
-	}
-	var declared declarations
-	if merged.Config != "" {
-		declared = fromFile(&merged, &mistakes)
-	}
-	config := check(merged, declared, &mistakes)
+	declared, mistakes := merge(&flags, lookup)
+	config := check(flags, declared, &mistakes)
 	if len(mistakes) > 0 {
 		return nil, mistakes
 	}
 	return config, nil
+}
+
+// merge fills what flags leave open from environment and file.
+func merge(flags *Flags, lookup func(string) (string, bool)) (declared declarations, mistakes Mistakes) {
+	for _, s := range flags.settings() {
+		if *s.value == "" {
+			*s.value = fromEnvironment(s, lookup, &mistakes)
+		}
+	}
+	if flags.Config != "" {
+		declared = fromFile(flags, &mistakes)
+	}
+	return declared, mistakes
 }
 
 func fromEnvironment(s setting, lookup func(string) (string, bool), mistakes *Mistakes) string {

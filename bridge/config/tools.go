@@ -7,6 +7,17 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/tools"
 )
 
+// Tools reads what a configuration says about tools alone, for commands that look at them. flags hold
+// the file and the overlay, if any. A failure is Mistakes.
+func Tools(flags Flags, lookup func(string) (string, bool)) (*tools.Catalogue, error) {
+	declared, mistakes := merge(&flags, lookup)
+	catalogue := checkTools(flags.ToolsOverlay, declared.profiles, &mistakes)
+	if len(mistakes) > 0 {
+		return nil, mistakes
+	}
+	return catalogue, nil
+}
+
 // checkTools lays the operator's judgements and profiles over those of the program.
 func checkTools(overlay string, declared []tools.Declaration, m *Mistakes) *tools.Catalogue {
 	catalogue, err := tools.Load()

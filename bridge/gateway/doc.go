@@ -1,6 +1,9 @@
 // Package gateway is the resource server: it lets a call through as the person who allowed it.
 //
-//	/mcp → origin → credential → grant → body and headers → scope → session → upstream → answer
+//	/mcp… → origin → credential → grant → body and headers → tool → scope → session → upstream → answer
+//
+// There is one endpoint for each profile of tools, a resource of its own. Answers go on as they come,
+// save that a list of tools is held until it is whole and made the caller's.
 //
 // Two kinds of credential are taken and never mixed: access tokens of this issuer, which stand for
 // a grant, and Trinity's own static keys, which are passed on. What goes upstream is a new request
@@ -18,7 +21,7 @@
 //     that means nothing: a POST's work goes on upstream, for ten minutes at most, and its answer is
 //     read and dropped. GET streams end at once in every revision (GW-35).
 //
-// Neighbours: token (what an access token says), tools (which scope a call needs), jsonrpc (reads
+// Neighbours: token (what an access token says), tools (what a caller sees, which scope a call needs), jsonrpc (reads
 // bodies), discovery (challenges), outbound (the transport), audit. The store, Trinity's word on a
 // key and the opened key come in through the small interfaces beside Options.
 package gateway

@@ -49,6 +49,8 @@ type Options struct {
 	Origins  []string // browser origins let in beside the issuer's own, as a browser writes them
 	// StaticKeysOff refuses Trinity's own keys: only access tokens are taken.
 	StaticKeysOff bool
+	// ListBeyondScope also lists tools that a connection would have to ask a wider scope for.
+	ListBeyondScope bool
 
 	Tokens      Tokens
 	Grants      Grants

@@ -66,6 +66,9 @@ func (x *exchange) relist(data []byte) ([]byte, error) {
 		return data, nil
 	}
 	view := x.view()
+	if x.g.ListBeyondScope && !x.who.static {
+		view.Scopes = view.Scopes.Union(x.obtainable())
+	}
 	for i := range answer.Lists {
 		list := &answer.Lists[i]
 		var unknown []string

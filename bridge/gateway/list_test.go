@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -340,7 +341,7 @@ func TestList_static(t *testing.T) {
 		}
 	}
 	got = readList(t, w.send("POST", "/mcp/listed", listing, bearer(key)).want(t, http.StatusOK).body)
-	if diff := cmp.Diff([]string{"delete_agent", "report", "list_playbooks"}, got.names()); diff != "" {
+	if diff := cmp.Diff([]string{"delete_agent"}, got.names()); diff != "" {
 		t.Errorf("/mcp/listed (-want +got):\n%s", diff)
 	}
 	w.upstream.answer(mcpServer)
@@ -352,6 +353,31 @@ func TestList_static(t *testing.T) {
 	w.send("POST", "/mcp", toolCall("call_user"), bearer(key)).want(t, http.StatusOK)
 	if len(w.upstream.requests()) != before+1 {
 		t.Error("a call did not go through")
+	}
+}
+
+// TestList_RS31_beyondScope: where the operator wants it, what could be had by asking is on the list.
+func TestList_RS31_beyondScope(t *testing.T) {
+	t.Parallel()
+	w := start(t, func(o *gateway.Options) {
+		o.ListBeyondScope = true
+		o.Obtainable = func(_ context.Context, g bridge.Grant) bridge.Scopes {
+			if g.Account.Username == "alice" {
+				return bridge.BaselineScopes()
+			}
+			return bridge.AllScopes()
+		}
+	})
+	w.upstream.answer(asJSON(listOf(bare("list_agents"), bare("create_agent"), bare("delete_agent"), bare("report"))))
+	for person, want := range map[string]string{"alice": "list_agents create_agent", "bob": "list_agents create_agent delete_agent"} {
+		c := w.connect(person, readOnly)
+		if got := readList(t, w.call(c, listing).want(t, http.StatusOK).body).names(); strings.Join(got, " ") != want {
+			t.Errorf("%s sees %v, want %s", person, got, want)
+		}
+	}
+	r := w.connectAt("carol", "/mcp/read", readOnly)
+	if got := readList(t, w.send("POST", "/mcp/read", listing, bearer(r.token)).body).names(); strings.Join(got, " ") != "list_agents" {
+		t.Errorf("the reading profile shows %v", got)
 	}
 }
 

@@ -78,6 +78,14 @@ func (g *Gateway) subject(m jsonrpc.Message) string {
 	return "tool " + m.Name
 }
 
+// obtainable are the scopes that the connection could have by asking again.
+func (x *exchange) obtainable() bridge.Scopes {
+	if x.g.Obtainable == nil {
+		return x.at.resource.Scopes
+	}
+	return x.at.resource.Scopes.Intersect(x.g.Obtainable(x.r.Context(), x.who.grant))
+}
+
 // insufficient is the step-up challenge (RFC 6750 §3.1). It names all that this request needs and all
 // that the token holds: some clients unite the two, others drop what is not named (RS-28, RS-29).
 // Who cannot be given more by asking again is not told to ask (RS-31).
@@ -86,10 +94,7 @@ func (x *exchange) insufficient(needed bridge.Scopes, subject string) *refusal {
 		status: http.StatusForbidden, code: jsonrpc.CodeServer, message: "The connection does not include the permission this needs",
 		outcome: "insufficient_scope", detail: subject + " needs " + needed.String(),
 	}
-	obtainable := x.at.resource.Scopes
-	if x.g.Obtainable != nil {
-		obtainable = obtainable.Intersect(x.g.Obtainable(x.r.Context(), x.who.grant))
-	}
+	obtainable := x.obtainable()
 	for _, scope := range needed {
 		if !obtainable.Allows(scope) {
 			return no

@@ -30,7 +30,7 @@ type Profile struct {
 	Title     string // the operator's words for people; "" for the profiles of every deployment
 	Scopes    bridge.Scopes
 	ReadOnly  bool
-	Directory bool // fit for a directory of connectors: judged tools only, none of Prohibited
+	Directory bool // fit for a directory of connectors: tools that were judged and work for a person, none of Prohibited
 
 	only, except selection
 }
@@ -69,7 +69,7 @@ func (p *Profile) offers(t Tool, name string, known bool) bool {
 	switch {
 	case !p.Scopes.Allows(t.Scope), p.ReadOnly && !t.Hints.ReadOnly:
 		return false
-	case p.Directory && (!known || slices.Contains(Prohibited(), t.Category)):
+	case p.Directory && (!known || slices.Contains(Prohibited(), t.Category) || !t.For.includes(bridge.ActAsUser)):
 		return false
 	case !p.only.empty() && !p.only.hasNamed(t, name):
 		return false

@@ -37,6 +37,7 @@ type cli struct {
 	Access  accessCommand  `cmd:"" help:"Try the rules of who may come in."`
 	Keys    keysCommand    `cmd:"" help:"List and rotate the keys that access tokens are signed with, through the running bridge."`
 	Store   storeCommand   `cmd:"" help:"Look after the store of a bridge that is not running."`
+	Tools   toolsCommand   `cmd:"" help:"Show which tools are offered, and audit a server's against what directories of connectors want."`
 	Health  healthCommand  `cmd:"" help:"Ask the running bridge whether it can do its whole job; for health checks of containers."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
@@ -86,15 +87,24 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 func report(errOut io.Writer, err error) int {
 	var mistakes config.Mistakes
 	if errors.As(err, &mistakes) {
-		_, _ = fmt.Fprintln(errOut, "trinity-bridge does not start: the configuration has mistakes")
+		_, _ = fmt.Fprintln(errOut, "trinity-bridge: the configuration has mistakes, nothing was done")
 		for _, mistake := range mistakes {
 			_, _ = fmt.Fprintln(errOut, "  -", mistake)
 		}
 		return exitUsage
 	}
 	_, _ = fmt.Fprintln(errOut, "trinity-bridge:", err)
+	if errors.As(err, new(usageError)) {
+		return exitUsage
+	}
 	return exitFailed
 }
+
+// usageError is for arguments that are well-formed and do not go together.
+type usageError string
+
+// Error says what is wrong with the arguments.
+func (e usageError) Error() string { return string(e) }
 
 func newLogger(w io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))

@@ -30,13 +30,12 @@ func TestClaudeCode(t *testing.T) {
 		c.wantCalls(t, 1)
 		c.wantCalls(t, 2)
 		b.wantCameIn(t, id, cameIn{registered: 1, signedIn: 1, refreshed: 3})
-		c.wantWiden(t)
 		c.wantSignedOut(t)
 	})
 	t.Run(version+"/CIMD", func(t *testing.T) {
 		t.Parallel()
 		const id = "https://claude.ai/oauth/claude-code-client-metadata"
-		b := startServe(t, "TRINITY_BRIDGE_ACCESS_TOKEN_LIFETIME=1m", pinned(t, map[string]any{
+		b := startServe(t, "TRINITY_BRIDGE_ACCESS_TOKEN_LIFETIME=1m", "TRINITY_BRIDGE_TOOLS_BEYOND_SCOPE=on", pinned(t, map[string]any{
 			"client_id": id, "client_name": "Claude Code", "client_uri": "https://claude.ai",
 			"redirect_uris": []string{"http://localhost/callback", "http://127.0.0.1/callback"},
 			"grant_types":   []string{"authorization_code", "refresh_token"}, "response_types": []string{"code"},

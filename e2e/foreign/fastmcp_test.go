@@ -39,7 +39,7 @@ func (g *goServer) startBefore(t *testing.T, server *url.URL) string {
 	return listening.URL + "/mcp"
 }
 
-func startFastMCP(t *testing.T, backend string) *url.URL {
+func startFastMCP(t *testing.T, backend string, environment ...string) *url.URL {
 	t.Helper()
 	nodes, err := filepath.Glob("../node/node_modules/node-*/bin/node")
 	if err != nil || len(nodes) == 0 {
@@ -53,6 +53,7 @@ func startFastMCP(t *testing.T, backend string) *url.URL {
 	server := exec.CommandContext(t.Context(), node, "fastmcp-server.mjs")
 	server.Dir = "../node"
 	server.Env = append(os.Environ(), "PORT="+strings.TrimPrefix(address, "127.0.0.1:"), "TRINITY_API_URL="+backend)
+	server.Env = append(server.Env, environment...)
 	server.Stderr = os.Stderr
 	out, err := server.StdoutPipe()
 	if err != nil {

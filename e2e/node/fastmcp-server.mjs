@@ -3,9 +3,11 @@
 // Like Trinity it reads the Authorization header alone, wants the exact prefix "Bearer " and has every
 // request's key checked by the backend. Each tool answers who it ran as.
 //
-// Environment: PORT, TRINITY_API_URL. Standard output carries JSON lines: one {"event":"listening"}, then
+// Environment: PORT, TRINITY_API_URL, TOOL_NAMES (a file of names to offer in the place of the few below). Standard output carries JSON lines: one {"event":"listening"}, then
 // one {"event":"request"} per HTTP request with the headers that arrived and whose key it was, null for nobody's,
 // so that a test can tell what reached the upstream and what did not.
+import { readFileSync } from 'node:fs';
+
 import { FastMCP } from 'fastmcp';
 import { z } from 'zod';
 
@@ -20,7 +22,7 @@ const say = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
 const log = (...args) => console.error(...args);
 
 /** Trinity's names; the words are ours. */
-const tools = {
+const few = {
   list_agents: 'Lists the agents you can reach.',
   get_agent: 'Shows one agent.',
   get_agent_info: 'Shows what one agent can do.',
@@ -34,6 +36,11 @@ const tools = {
   get_agent_logs: 'Reads the logs of an agent.',
   list_systems: 'Lists the deployed systems.',
 };
+
+const names = process.env.TOOL_NAMES;
+const tools = names
+  ? Object.fromEntries(readFileSync(names, 'utf8').trim().split('\n').map((name) => [name, `Does what is known as ${name}.`]))
+  : few;
 
 /** Who stands behind a request, or an error when nobody does. Tells of either. */
 async function authenticate(request) {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/abilityai/trinity-bridge/bridge/secret"
+	"github.com/abilityai/trinity-bridge/bridge/tools"
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
 	"github.com/abilityai/trinity-bridge/federation/trinity/trinitytest"
 )
@@ -76,7 +78,7 @@ profiles:
 	all := "trinity:read trinity:write trinity:admin"
 	want := map[string]struct {
 		scopes, name string
-		has, has_not []string
+		has, hasNot  []string
 		consent      string
 		count        int
 	}{
@@ -120,7 +122,7 @@ profiles:
 				t.Errorf("%s: %s is missing", path, name)
 			}
 		}
-		for _, name := range w.has_not {
+		for _, name := range w.hasNot {
 			if _, ok := got[name]; ok {
 				t.Errorf("%s: %s is there", path, name)
 			}
@@ -264,6 +266,43 @@ func TestList_perGeneration(t *testing.T) {
 		got := toolsAt(t, b, "/mcp", at(t, b, "/mcp", "trinity:read").Access)
 		if len(got) == 0 || got["create_agent"].Name != "" || got["report"].Name != "" || got["list_agents"].Title != "List agents" {
 			t.Errorf("%v: %v", generation, slices.Sorted(maps.Keys(got)))
+		}
+	}
+}
+
+// TestProfiles_audit: what a directory would find at Trinity, it does not find at /mcp/listed.
+func TestProfiles_audit(t *testing.T) {
+	t.Parallel()
+	b := bridgetest.Start(t)
+	catalogue, err := tools.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := b.Trinity.MintKey(alice, "audit", "user", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Secret(key)
+	for _, tt := range []struct {
+		endpoint, credential string
+		gaps                 bool
+	}{
+		{b.Trinity.MCPURL(), key, true},
+		{b.MCP, key, true}, // payments and the like are there
+		{b.MCP + "/listed", key, false},
+		{b.MCP + "/listed", at(t, b, "/mcp/listed", "trinity:read trinity:write trinity:admin").Access, false},
+		{b.MCP + "/read", key, true}, // so are some secrets' neighbours
+	} {
+		endpoint, err := url.Parse(tt.endpoint)
+		if err != nil {
+			t.Fatal(err)
+		}
+		listed, err := tools.AskList(t.Context(), endpoint, secret.New(tt.credential))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report := catalogue.Audit(listed, false); len(listed) < 50 || report.Gaps() > 0 != tt.gaps {
+			t.Errorf("%s: %d tools, %+v", tt.endpoint, len(listed), report.Findings)
 		}
 	}
 }
