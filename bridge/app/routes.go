@@ -121,7 +121,7 @@ func (b *Bridge) mountGateway(r *mux.Router, credentials *trinity.Credentials, r
 		StaticKeysOff:   !b.config.StaticKeys, Tokens: b.signer, Grants: b.store.Remembered(), Credentials: credentials, Tools: b.config.Tools,
 		Ring: b.ring, Trail: b.trail, Log: b.log, Now: b.now, Ready: b.probe.Ready, Ended: b.custodian.Wake,
 		Obtainable: obtainable(registry), Barred: registry.Barred,
-		Proofs: b.proofChecker(), ProofsRequired: b.config.DPoP == dpop.PolicyRequired,
+		Extensions: b.extensions(), Proofs: b.proofChecker(), ProofsRequired: b.config.DPoP == dpop.PolicyRequired,
 	})
 	if err != nil {
 		return err
@@ -130,6 +130,18 @@ func (b *Bridge) mountGateway(r *mux.Router, credentials *trinity.Credentials, r
 	b.metrics.UnknownTools(b.gateway.UnknownTools)
 	b.gateway.Mount(r)
 	return nil
+}
+
+// extensions are those of MCP that are configured.
+func (b *Bridge) extensions() []string {
+	var all []string
+	if len(b.config.Providers) > 0 {
+		all = append(all, discovery.ExtensionManaged)
+	}
+	if len(b.config.Machines) > 0 {
+		all = append(all, discovery.ExtensionMachines)
+	}
+	return all
 }
 
 // proofChecker checks DPoP proofs; nil while DPoP is off.

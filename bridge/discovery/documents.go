@@ -28,6 +28,13 @@ const (
 	PathMCP        = "/mcp"
 )
 
+// The extensions of MCP that a deployment may serve: how clients get tokens without a person at hand. DPoP
+// is none of them, for its extension is a draft.
+const (
+	ExtensionManaged  = "io.modelcontextprotocol/enterprise-managed-authorization" // Settings.Assertions
+	ExtensionMachines = "io.modelcontextprotocol/oauth-client-credentials"         // Settings.Machines
+)
+
 // Settings are what the documents are made of.
 type Settings struct {
 	Issuer          string // the public origin

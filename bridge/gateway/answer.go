@@ -113,8 +113,11 @@ func (x *exchange) pass(res *http.Response) *refusal {
 		h["X-Accel-Buffering"] = []string{"no"}
 		x.w.WriteHeader(http.StatusOK)
 		from := io.Reader(res.Body)
-		if x.lists() {
+		switch {
+		case x.lists():
 			from = x.listEvents(from)
+		case x.introduces():
+			from = x.events(from, x.announce)
 		}
 		x.copyEvents(from)
 	default:
@@ -124,11 +127,15 @@ func (x *exchange) pass(res *http.Response) *refusal {
 	return nil
 }
 
-// passDocument relays a JSON document as it comes, unless it may hold a list of tools.
+// passDocument relays a JSON document as it comes, unless it may hold a list of tools or introduces the server.
 func (x *exchange) passDocument(res *http.Response) *refusal {
 	from, length := io.Reader(res.Body), res.ContentLength
+	change := x.announce
 	if x.lists() {
-		data, err := x.listDocument(from)
+		change = x.relist
+	}
+	if x.lists() || x.introduces() {
+		data, err := readWhole(from, change)
 		if err != nil {
 			return x.upstreamFailed(err)
 		}

@@ -61,6 +61,8 @@ type Options struct {
 	Log         *slog.Logger
 	Now         func() time.Time
 
+	// Extensions of MCP that the bridge serves beside those of the upstream.
+	Extensions []string
 	// Proofs checks DPoP proofs; nil: DPoP is off.
 	Proofs *dpop.Checker
 	// ProofsRequired refuses access tokens that are bound to no key. Static keys are none.

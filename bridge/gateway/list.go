@@ -24,39 +24,40 @@ func (x *exchange) lists() bool {
 	})
 }
 
-// listDocument reads a JSON answer whole and makes its list the caller's. A list that cannot be read
-// is not passed on: nobody could say what is in it.
-func (x *exchange) listDocument(from io.Reader) ([]byte, error) {
+// readWhole reads a JSON answer whole and changes it.
+func readWhole(from io.Reader, change func([]byte) ([]byte, error)) ([]byte, error) {
 	data, err := io.ReadAll(from) // the reader of upstream answers holds it to what a message may be
 	if err != nil {
-		return nil, fmt.Errorf("reading a list of tools: %w", err)
+		return nil, fmt.Errorf("reading an answer whole: %w", err)
 	}
-	return x.relist(data)
+	return change(data)
+}
+
+// events changes a stream of events event by event.
+func (x *exchange) events(from io.Reader, change func([]byte) ([]byte, error)) io.Reader {
+	return &jsonrpc.Events{From: from, Max: int(x.g.Limits.MessageBytes) + bufferBytes, Rewrite: change}
 }
 
 // listEvents makes the lists in a stream of events the caller's. What is no list goes on event by
 // event, as it came. An answer that should have been a list and cannot be read is told as an error
 // with the request's id; a stream that is taken up again may carry any answer.
 func (x *exchange) listEvents(from io.Reader) io.Reader {
-	return &jsonrpc.Events{
-		From: from, Max: int(x.g.Limits.MessageBytes) + bufferBytes,
-		Rewrite: func(data []byte) ([]byte, error) {
-			changed, err := x.relist(data)
-			switch {
-			case err == nil:
-				return changed, nil
-			case x.r.Method == http.MethodGet:
-				return data, nil
-			}
-			x.g.Log.LogAttrs(x.r.Context(), slog.LevelWarn, "a list of tools was not passed on",
-				slog.String("request_id", x.reference), slog.Any("error", err))
-			return jsonrpc.Refusal(x.body.ID(), jsonrpc.CodeInternal, "Trinity's MCP server sent a list that cannot be read", nil), nil
-		},
-	}
+	return x.events(from, func(data []byte) ([]byte, error) {
+		changed, err := x.relist(data)
+		switch {
+		case err == nil:
+			return changed, nil
+		case x.r.Method == http.MethodGet:
+			return data, nil
+		}
+		x.g.Log.LogAttrs(x.r.Context(), slog.LevelWarn, "a list of tools was not passed on",
+			slog.String("request_id", x.reference), slog.Any("error", err))
+		return jsonrpc.Refusal(x.body.ID(), jsonrpc.CodeInternal, "Trinity's MCP server sent a list that cannot be read", nil), nil
+	})
 }
 
 // relist returns an answer with its lists as the caller may see them, or the very same bytes when
-// there is none. The answer is the caller's own now, and says so (GW-27).
+// there is none. A list that cannot be read is not passed on: nobody could say what is in it. The answer is the caller's own now, and says so (GW-27).
 func (x *exchange) relist(data []byte) ([]byte, error) {
 	answer, err := jsonrpc.ReadToolLists(data)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -312,4 +313,44 @@ func TestIdentity_AS008_notConfigured(t *testing.T) {
 	client := b.Register(t)
 	form := url.Values{"grant_type": {jagGrant}, "assertion": {"a.b.c"}, "client_id": {client.ID}}
 	wire{400, "unsupported_grant_type"}.check(t, b.PostForm(t, "/oauth/token", form))
+}
+
+// EX-14, GW-53: the extensions that are configured are announced, and clients still find their way by the 401.
+func TestIdentity_EX14_announced(t *testing.T) {
+	t.Parallel()
+	const managed, machine = "io.modelcontextprotocol/enterprise-managed-authorization", "io.modelcontextprotocol/oauth-client-credentials"
+	announced := func(b *bridgetest.Bridge) []string {
+		session := b.Call(t, b.Connect(t, b.Register(t), b.Someone()).Access, bridgetest.Initialize)
+		text := session.Body
+		if at := strings.Index(text, "data: {"); at >= 0 {
+			text = text[at+len("data: "):]
+		}
+		var answer struct {
+			Result struct {
+				Capabilities struct {
+					Extensions map[string]map[string]any
+				}
+			}
+		}
+		if err := json.NewDecoder(strings.NewReader(text)).Decode(&answer); err != nil {
+			t.Fatalf("%v: %s", err, session.Body)
+		}
+		return slices.Sorted(maps.Keys(answer.Result.Capabilities.Extensions))
+	}
+	trusting, _ := startTrusting(t)
+	for name, tt := range map[string]struct {
+		b    *bridgetest.Bridge
+		want []string
+	}{
+		"nothing configured": {bridgetest.Start(t), nil},
+		"providers":          {trusting.b, []string{managed}},
+		"machines":           {startMachines(t, "user").Bridge, []string{machine}},
+	} {
+		if got := announced(tt.b); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+		if answer := tt.b.Call(t, "", bridgetest.Initialize); answer.Status != http.StatusUnauthorized || !strings.Contains(answer.Header.Get("WWW-Authenticate"), "resource_metadata=") {
+			t.Errorf("%s: %d %v", name, answer.Status, answer.Header)
+		}
+	}
 }
