@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -335,4 +336,44 @@ func TestStream_noGoroutinesStay(t *testing.T) { //nolint:paralleltest // it cou
 		w.server.Client().CloseIdleConnections()
 		return runtime.NumGoroutine() <= before+4 // idle connections to the upstream, two each
 	})
+}
+
+// TestStream_GW34: a stream lasts many times longer than whatever is timed on it, also in silence, in both versions of HTTP.
+func TestStream_GW34_outlastsEveryTimeout(t *testing.T) {
+	t.Parallel()
+	for name, secure := range map[string]bool{"HTTP/1.1": false, "HTTP/2.0": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const stall, comments = 100 * time.Millisecond, 40
+			w := start(t, func(o *gateway.Options) {
+				o.Limits = gateway.Limits{
+					BodyIdle: stall, BodyTotal: stall, AnswerWithin: stall, CallWithin: time.Hour, Linger: stall, Recheck: stall / 10,
+					StuckWithin: stall, ReaderStall: stall, Prime: time.Millisecond, KeepAlive: stall / 4, TokenSlack: stall,
+				}
+			})
+			if secure {
+				server := httptest.NewUnstartedServer(w.handler)
+				server.EnableHTTP2 = true
+				server.StartTLS()
+				t.Cleanup(server.Close)
+				w.server.Close()
+				w.server = server
+			}
+			c := w.connect("alice")
+			f := newFeed(w)
+			r := w.stream(t, "POST", toolCall("chat_with_agent"), bearer(c.token))
+			if r.res.Proto != name {
+				t.Fatalf("the test speaks %s", r.res.Proto)
+			}
+			for n := range comments { // ten times as long as each of the timeouts
+				if line, err := r.buf.ReadString('\n'); err != nil || line != ": ok\n" {
+					t.Fatalf("after %d comments: %q, %v", n, line, err)
+				}
+			}
+			f.events <- "data: at last\n\n"
+			r.wantEvent("data: at last\n")
+			close(f.events)
+			r.wantEnd()
+		})
+	}
 }

@@ -41,12 +41,23 @@ func writeError(w http.ResponseWriter, r *http.Request, log *slog.Logger, err er
 			Code: "temporarily_unavailable", Status: http.StatusServiceUnavailable,
 			Description: "Try again shortly, reference " + audit.RequestID(r.Context()),
 		}
-		w.Header().Set("Retry-After", "5")
 	}
-	if refused.HTTPStatus() == http.StatusUnauthorized {
+	switch refused.HTTPStatus() {
+	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Basic realm="trinity-bridge", charset="UTF-8"`)
+	case http.StatusTooManyRequests: // AS-066
+		retryAfter(w.Header(), retryAfterFor)
+	case http.StatusServiceUnavailable:
+		retryAfter(w.Header(), "5")
 	}
 	writeJSON(w, refused.HTTPStatus(), errorBody{Error: refused.Code, Description: refused.Description})
+}
+
+// retryAfter says when to try again, unless whoever knows better has said so.
+func retryAfter(h http.Header, seconds string) {
+	if h.Get("Retry-After") == "" {
+		h.Set("Retry-After", seconds)
+	}
 }
 
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/abilityai/trinity-bridge/federation/trinity/trinitytest"
 )
 
@@ -318,4 +320,29 @@ func (l *lockedBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.buf.String()
+}
+
+// GW-04: the demo is for the machine it runs on: it listens on loopback unless told otherwise, and cannot be told to
+// listen anywhere else.
+func TestDemo_GW04_loopback(t *testing.T) {
+	t.Parallel()
+	var commands cli
+	parser, err := kong.New(&commands)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parser.Parse([]string{"demo"}); err != nil {
+		t.Fatal(err)
+	}
+	if commands.Demo.Listen != "127.0.0.1:8420" || commands.Demo.OperatorListen != "127.0.0.1:8421" {
+		t.Errorf("the demo listens on %s and %s", commands.Demo.Listen, commands.Demo.OperatorListen)
+	}
+	for _, listen := range []string{"0.0.0.0:8420", ":8420", "[::]:8420", "192.0.2.1:8420"} {
+		var out, errOut bytes.Buffer
+		data := filepath.Join(t.TempDir(), "data")
+		if code := run(t.Context(), []string{"demo", "--listen", listen, "--data", data}, &out, &errOut); code != exitUsage && code != exitFailed ||
+			!strings.Contains(errOut.String(), "loopback") {
+			t.Errorf("%s: exit code %d, %s", listen, code, errOut.String())
+		}
+	}
 }

@@ -40,6 +40,9 @@ func TestPage_isTrue(t *testing.T) {
 	if len(p.rules) != 145+34+68+34 {
 		t.Errorf("there are %d rules", len(p.rules))
 	}
+	if len(p.behaviours) != 79 {
+		t.Errorf("there are %d behaviours", len(p.behaviours))
+	}
 }
 
 // A check that finds nothing wrong with anything is worth nothing.
@@ -59,6 +62,11 @@ func TestPage_mistakesAreFound(t *testing.T) {
 			{ID: "AS-008", Level: "MAY", Title: "t", Source: "s", Missing: "half of it"},
 			{ID: "AS-009", Level: "MAY", Title: "t", Source: "s", Except: []string{"oauth.TestA"}},
 		},
+		behaviours: []rule{
+			{ID: "B01", Title: "t", NotDone: "the operator's"},
+			{ID: "B03", Title: "t", Tests: []string{"oauth.TestGone"}},
+			{ID: "B03", Title: "t"},
+		},
 		clients: []client{{Name: "c", Tests: []string{"e2e.TestGone"}}, {Name: "d"}},
 	}
 	want := []string{
@@ -70,6 +78,9 @@ func TestPage_mistakesAreFound(t *testing.T) {
 		"AS-006 has no title or no source",
 		"AS-008 has something to say of tests, and has none",
 		"AS-009: oauth.TestA does not say it, and need not be excepted",
+		"behaviour B03 stands in the place of B02",
+		"B03: there is no test oauth.TestGone",
+		"B03 has no title, or neither a test nor a reason",
 		"client c: there is no test e2e.TestGone",
 		"client d has no test",
 		"oauth.TestA names AS-999, which is no rule",
@@ -98,6 +109,8 @@ func TestIdsIn(t *testing.T) {
 		"func TestX_AS34_AS131_EX02(":        {"AS-034", "AS-131", "EX-02"},
 		`"AS-001, AS-006…AS-008 (-want"`:     {"AS-001", "AS-006", "AS-007", "AS-008"},
 		"AS-001…003":                         {"AS-001", "AS-002", "AS-003"},
+		"// B31, TestX_B05_B06 (B79)":        {"B05", "B06", "B31", "B79"},
+		"AB12 B123 B1a B7 xB01":              nil,
 		"RS-01, RS256, ALIAS-01, AS-1, TK01": nil,
 	} {
 		if diff := cmp.Diff(want, idsIn(text)); diff != "" {

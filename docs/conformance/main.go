@@ -26,6 +26,6 @@ func run(root string, out io.Writer) error {
 	if err := os.WriteFile(filepath.Join(root, pagePath), []byte(p.String()), 0o644); err != nil { //nolint:gosec // everybody may read it
 		return fmt.Errorf("writing the page: %w", err)
 	}
-	_, err = io.WriteString(out, p.counts())
+	_, err = io.WriteString(out, p.counts()+p.behaviourCounts()+"\n")
 	return err
 }

@@ -34,6 +34,16 @@ func (p *page) mistakes() []string {
 			}
 		}
 	}
+	for i, r := range p.behaviours {
+		if want := fmt.Sprintf("B%02d", i+1); r.ID != want {
+			found = append(found, fmt.Sprintf("behaviour %s stands in the place of %s", r.ID, want))
+		}
+		known[r.ID] = true
+		if r.Title == "" || r.result() == unknown {
+			found = append(found, r.ID+" has no title, or neither a test nor a reason")
+		}
+		found = append(found, p.missing(r.ID, r.Tests)...)
+	}
 	for _, c := range p.clients {
 		if len(c.Tests) == 0 {
 			found = append(found, "client "+c.Name+" has no test")

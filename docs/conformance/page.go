@@ -8,9 +8,10 @@ import (
 
 // page is what docs/conformance.md says.
 type page struct {
-	rules   []rule
-	clients []client
-	tests   map[string][]string // the ids that each test of the module names
+	rules      []rule
+	behaviours []rule // of servers that broke real clients; without level and source
+	clients    []client
+	tests      map[string][]string // the ids that each test of the module names
 }
 
 // load reads the rules, the clients and the tests of the repository at root, and gives each rule its tests.
@@ -23,19 +24,28 @@ func load(root string) (*page, error) {
 	if err := readYAML(root, "rules.yaml", &p.rules); err != nil {
 		return nil, err
 	}
+	if err := readYAML(root, "behaviours.yaml", &p.behaviours); err != nil {
+		return nil, err
+	}
 	if err := readYAML(root, "clients.yaml", &p.clients); err != nil {
 		return nil, err
 	}
-	for i, r := range p.rules {
+	p.addTests(p.rules)
+	p.addTests(p.behaviours)
+	return p, nil
+}
+
+// addTests gives each rule the tests that say its id.
+func (p *page) addTests(rules []rule) {
+	for i, r := range rules {
 		for name, ids := range p.tests {
 			if slices.Contains(ids, r.ID) && !slices.Contains(r.Except, name) {
 				r.Tests = append(r.Tests, name)
 			}
 		}
 		slices.Sort(r.Tests)
-		p.rules[i].Tests = slices.Compact(r.Tests)
+		rules[i].Tests = slices.Compact(r.Tests)
 	}
-	return p, nil
 }
 
 // counts is the table at the top of the page: rules by level and result.
@@ -62,6 +72,21 @@ func (p *page) counts() string {
 		b.WriteByte('\n')
 	}
 	return b.String()
+}
+
+// behaviourCounts is one line: the behaviours by result.
+func (p *page) behaviourCounts() string {
+	of := map[result]int{}
+	for _, r := range p.behaviours {
+		of[r.result()]++
+	}
+	var parts []string
+	for _, result := range results {
+		if of[result] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", of[result], result))
+		}
+	}
+	return fmt.Sprintf("%d behaviours that broke real clients: %s", len(p.behaviours), strings.Join(parts, ", "))
 }
 
 // count is the number of rules of a level with a result; "" stands for any.
@@ -112,7 +137,12 @@ func (p *page) String() string {
 		}
 		b.WriteByte('\n')
 	}
-	b.WriteString("## Clients\n\nSoftware of others that is run against the program, each by the test that is named.\n\n")
+	b.WriteString("## What has broken real clients\n\nWhat other servers did, and what shows that the bridge does not. " + p.behaviourCounts() + ".\n\n")
+	b.WriteString("| id | what a server did | tests | result |\n| --- | --- | --- | --- |\n")
+	for _, r := range p.behaviours {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.ID, r.Title, code(r.Tests), r.words())
+	}
+	b.WriteString("\n## Clients\n\nSoftware of others that is run against the program, each by the test that is named.\n\n")
 	b.WriteString("| client | version | registration | what is shown | tests |\n| --- | --- | --- | --- | --- |\n")
 	for _, c := range p.clients {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", c.Name, c.Version, c.Registration, c.Shows, code(c.Tests))

@@ -18,9 +18,17 @@ import (
 // AS-006…AS-015. RS ids are not read: the catalogue of attacks, which tests name too, numbers its own RS rows.
 var named = regexp.MustCompile(`(?:^|[^A-Za-z0-9])(AS|GW|EX)-?([0-9]{2,3})(?:…(?:AS-|GW-|EX-)?([0-9]{2,3}))?`)
 
-// idsIn returns the ids that a text names, in the spelling of rules.yaml.
+// behaved is the id of one of behaviours.yaml; what follows it decides whether it is one.
+var behaved = regexp.MustCompile(`(?:^|[^A-Za-z0-9])(B[0-9]{2})`)
+
+// idsIn returns the ids that a text names, in the spelling of rules.yaml and behaviours.yaml.
 func idsIn(text string) []string {
 	var ids []string
+	for _, at := range behaved.FindAllStringSubmatchIndex(text, -1) {
+		if end := at[3]; end == len(text) || !alphanumeric(text[end]) {
+			ids = append(ids, text[at[2]:end])
+		}
+	}
 	for _, match := range named.FindAllStringSubmatch(text, -1) {
 		first, _ := strconv.Atoi(match[2])
 		last := first
@@ -33,6 +41,10 @@ func idsIn(text string) []string {
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids)
+}
+
+func alphanumeric(b byte) bool {
+	return '0' <= b && b <= '9' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z'
 }
 
 // spell is how the rules write an id: AS has three digits, the others two.

@@ -103,6 +103,7 @@ func (h Home) environment() []string {
 		"TMPDIR=" + h.Dir,
 		"LANG=C.UTF-8",
 		"TERM=dumb",
+		"PYTHONDONTWRITEBYTECODE=1",
 		"BROWSER=true", // what opens a browser opens nothing: the test is the browser
 	}
 }

@@ -342,12 +342,12 @@ func TestMatrix_AS66_throttled(t *testing.T) {
 	})
 	form := b.RedeemForm(client, b.Code(t, client, alice))
 	form.Set("client_secret", "wrong")
-	last := 0
+	var last bridgetest.Answer
 	for range 40 {
-		last = b.PostForm(t, "/oauth/token", form, "X-Forwarded-For", "203.0.113.7").Status
+		last = b.PostForm(t, "/oauth/token", form, "X-Forwarded-For", "203.0.113.7")
 	}
-	if last != http.StatusTooManyRequests {
-		t.Errorf("after 40 wrong secrets: %d", last)
+	if last.Status != http.StatusTooManyRequests || last.Header.Get("Retry-After") == "" {
+		t.Errorf("after 40 wrong secrets: %d %v", last.Status, last.Header)
 	}
 	form.Set("client_secret", client.Secret)
 	b.Token(t, form, "X-Forwarded-For", "198.51.100.9")
@@ -385,4 +385,27 @@ func TestMatrix_AS56_state(t *testing.T) {
 	query.Set("redirect_uri", "https://evil.example/cb")
 	b.Get(t, "/oauth/authorize?"+query.Encode())
 	b.PostForm(t, "/oauth/token", url.Values{"client_id": {"nope"}, "code_verifier": {bridgetest.Verifier}, "state": {"a-state-that-nobody-may-see"}})
+}
+
+// RS-32: a scope in a token is no right of the person: whom Trinity has shut out gets nothing with the same scope that
+// serves another.
+func TestMatrix_RS32_rightsStayTrinitys(t *testing.T) {
+	t.Parallel()
+	b := bridgetest.Start(t)
+	client := b.Register(t)
+	mine, other := b.Connect(t, client, alice), b.Connect(t, client, b.Someone())
+	if mine.Scope != other.Scope {
+		t.Fatalf("scopes %q and %q", mine.Scope, other.Scope)
+	}
+	session, others := b.Session(t, mine.Access), b.Session(t, other.Access)
+	if answer := b.Tool(t, mine.Access, session, "list_agents"); answer.Status != http.StatusOK {
+		t.Fatalf("before: %d %s", answer.Status, answer.Body)
+	}
+	suspend(t, b, true)
+	if answer := b.Tool(t, mine.Access, session, "list_agents"); !answer.Contains(`"isError":true`) {
+		t.Errorf("shut out: %d %s", answer.Status, answer.Body)
+	}
+	if answer := b.Tool(t, other.Access, others, "list_agents"); answer.Status != http.StatusOK || answer.Contains(`"isError":true`) {
+		t.Errorf("the other: %d %s", answer.Status, answer.Body)
+	}
 }
