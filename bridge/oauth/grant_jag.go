@@ -38,6 +38,9 @@ func (t *Token) identity(ctx context.Context, request *tokenRequest) (*tokenResp
 	if err != nil {
 		return nil, "", err
 	}
+	if request.resource.URL != "" && request.resource.URL != presented.resource.URL {
+		return nil, "", bridge.Refuse("invalid_target", "The assertion is for another resource")
+	}
 	most := provider.Scopes.Intersect(presented.resource.Scopes)
 	if len(client.Scopes) > 0 {
 		most = most.Intersect(client.Scopes)

@@ -262,6 +262,29 @@ func TestIdentity_EX10_scopes(t *testing.T) {
 	}
 }
 
+// EX-07: the resource the assertion names is the token's, whichever of ours it is, and no other.
+func TestIdentity_EX07_profile(t *testing.T) {
+	t.Parallel()
+	p, _ := startTrusting(t)
+	forReading := claims{"resource": p.b.MCP + "/read"}
+	wire{400, "invalid_target"}.check(t, p.ask(t, p.assert(t, forReading, nil), set("resource", p.b.MCP)))
+	wire{400, "invalid_grant"}.check(t, p.ask(t, p.assert(t, claims{"resource": []string{p.b.MCP, p.b.MCP + "/read"}}, nil)))
+	tokens := p.b.Token(t, jagForm(p.assert(t, forReading, nil)))
+	if got := tokenClaims(t, tokens.Access)["aud"]; got != p.b.MCP+"/read" || tokens.Scope != "trinity:read" {
+		t.Errorf("audience %v, scope %q", got, tokens.Scope)
+	}
+	if status := postTo(t, p.b, "/mcp/read", tokens.Access, bridgetest.Initialize).Status; status != http.StatusOK {
+		t.Errorf("at its resource: %d", status)
+	}
+	if status := p.b.Works(t, tokens.Access); status != http.StatusUnauthorized {
+		t.Errorf("at another: %d", status)
+	}
+	first := tokenClaims(t, p.b.Token(t, jagForm(p.assert(t, nil, nil))).Access)
+	if first["gid"] == tokenClaims(t, tokens.Access)["gid"] {
+		t.Error("two resources share a grant")
+	}
+}
+
 // EX-09: used once, in all, and across a restart; a Trinity that is down uses nothing up.
 func TestIdentity_EX09_once(t *testing.T) {
 	t.Parallel()
