@@ -26,6 +26,10 @@ run: ## Run the demo: bridge and simulated Trinity on loopback
 test: ## Run every test that needs Go alone, with the race detector
 	$(GO) test -race -timeout 15m ./...
 
+.PHONY: test-postgres
+test-postgres: ## Run the tests that need a PostgreSQL server, with the race detector; without one they fail
+	TEST_POSTGRES=required $(GO) test -race -count=1 -timeout 15m ./bridge/store/postgres/...
+
 .PHONY: e2e
 e2e: $(node_modules) $(client_libraries) $(client_pythons) ## Run foreign clients, the official suite, a browser and a foreign server against the program
 	$(GO) test -tags e2e -count=1 -timeout 15m -v ./e2e ./e2e/foreign ./e2e/clients

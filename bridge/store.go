@@ -212,11 +212,11 @@ type AuditStore interface {
 
 // GrantWatch tells whoever keeps copies of grants when a copy is no longer good.
 type GrantWatch interface {
-	// WatchGrants has changed called with the id of each grant that was changed by anything but a use or a
-	// rotation: ended, became live, a token revoked, started anew. An empty id stands for every grant:
-	// some changes may have gone unseen. For a change made through this store the call comes before the
-	// change is acknowledged; for one made on another replica within 2 s, and while the other replicas
-	// cannot be heard of, an empty id comes at least every 2 s.
+	// WatchGrants has changed called with the id of each grant that was changed otherwise than by being
+	// redeemed, used or refreshed: ended, a token of it revoked, cut down, started anew. An empty id stands
+	// for every grant: some changes may have gone unseen. For a change made through this store the call
+	// comes before the change is acknowledged; for any change made on another replica within 2 s, and while
+	// the others cannot be heard of, an empty id comes at least every 2 s.
 	//
 	// A copy read before the call may be older than the change: who reads a grant while changed is called
 	// with its id must not keep what it read. LastUsedAt and Lapses of a copy may be older than stored, so a

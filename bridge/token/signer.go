@@ -17,7 +17,7 @@ import (
 
 const (
 	// refreshEvery is how soon a replica learns of what another did to the keys.
-	refreshEvery = 10 * time.Second
+	refreshEvery = time.Second
 	// catchUpEvery is how often at most a token with an unknown kid makes the keys be read (RS-23).
 	catchUpEvery = time.Second
 	// refreshWithin bounds a look into the store that no request's context bounds.

@@ -175,7 +175,8 @@ func spend(t *tx, code bridge.Code, grant bridge.Grant, use bridge.CodeUse, now 
 		live.Lapses = later(live.Lapses, family.IdleUntil)
 		lastToken = family.EndsAt.Add(use.AccessTokenLife)
 	}
-	if err := grants.put(t, grant.ID, &grant, &live, now); err != nil {
+	// Quietly: a copy of a pending grant lets nobody in, and telling replicas costs a commit of its own.
+	if err := grants.putQuietly(t, grant.ID, &grant, &live, now); err != nil {
 		return redemption{}, err
 	}
 	err := keepClient(t, grant.ClientID, lastToken.Add(use.ClientUnusedAfter), now)

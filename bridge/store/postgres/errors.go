@@ -1,0 +1,59 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+)
+
+var errNoConnection = errors.New("no connection to the database")
+
+// The SQLSTATE codes that decide something here.
+const (
+	serializationFailure = "40001"
+	deadlockDetected     = "40P01"
+	uniqueViolation      = "23505"
+	readOnlyTransaction  = "25006"
+	diskFull             = "53100"
+	undefinedTable       = "42P01"
+)
+
+// again reports whether a transaction that failed so has changed nothing and may do better the next time.
+func again(err error) bool {
+	switch state(err) {
+	case serializationFailure, deadlockDetected, uniqueViolation:
+		return true
+	case "":
+		return pgconn.SafeToRetry(err) && !errors.Is(err, errNoConnection)
+	}
+	return false
+}
+
+// unknown reports whether a commit that failed so may have happened all the same: the server did not
+// say that it refused.
+func unknown(err error) bool { return state(err) == "" }
+
+// explain gives an error the name the domain has for it. Anything unnamed means that nothing is known
+// to be stored, and passes when the database is back.
+func explain(err error) error {
+	switch state(err) {
+	case "":
+		return err
+	case readOnlyTransaction, diskFull:
+		return fmt.Errorf("%w: %w", bridge.ErrReadOnly, err)
+	case uniqueViolation:
+		return fmt.Errorf("%w: %w", bridge.ErrConflict, err)
+	}
+	return fmt.Errorf("the database refused: %w", err)
+}
+
+func state(err error) string {
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
+		return refused.Code
+	}
+	return ""
+}

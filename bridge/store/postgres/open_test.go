@@ -1,0 +1,219 @@
+package postgres_test
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"go.uber.org/goleak"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/secret"
+	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
+	"github.com/abilityai/trinity-bridge/bridge/store/postgres"
+)
+
+// closed opens a store and closes it, so that the database has its tables and its key.
+func closed(t *testing.T, url string) {
+	t.Helper()
+	s := open(t, url)
+	must(t, s.SaveDeployment(t.Context(), bridge.Deployment{ID: "id"}))
+	must(t, s.Close())
+}
+
+// sql runs a statement as the database's owner would.
+func sql(t *testing.T, url, statement string, args ...any) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	must(t, err)
+	defer func() { must(t, conn.Close(context.Background())) }()
+	_, err = conn.Exec(t.Context(), statement, args...)
+	must(t, err)
+}
+
+func wantSaid(t *testing.T, err error, words ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatal("got no error")
+	}
+	for _, word := range words {
+		if !strings.Contains(err.Error(), word) {
+			t.Errorf("got %q, which does not say %q", err, word)
+		}
+	}
+}
+
+func TestOpen_OP19_schema(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, statement, says string }{
+		{"newer", "update schema set version = 2", "made by a newer version of this program (schema 2, this one knows 1)"},
+		{"older", "update schema set version = -1", "run trinity-bridge store migrate"},
+		{"half a copy", "update schema set copying = true", "was not finished"},
+		{"another table of that name", "alter table schema drop column row_key", "does not exist"},
+		{"a key nobody wrapped", `update schema set row_key = '\x00'`, postgres.ErrSealed.Error()},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			url := server.Database(t)
+			closed(t, url)
+			sql(t, url, tt.statement)
+			for range 2 {
+				_, err := postgres.Open(t.Context(), postgres.Options{URL: url, Sealer: secrettest.Ring()})
+				wantSaid(t, err, tt.says)
+			}
+		})
+	}
+}
+
+func TestOpen_OP13_anotherMasterSecret(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	closed(t, url)
+	ring, err := secret.NewKeyring(slices.Repeat([]byte("x"), secret.MinMasterBytes))
+	must(t, err)
+	if _, err := postgres.Open(t.Context(), postgres.Options{URL: url, Sealer: ring}); !errors.Is(err, postgres.ErrSealed) {
+		t.Fatalf("got %v, want ErrSealed", err)
+	}
+	s := open(t, url)
+	got, err := s.Deployment(t.Context())
+	must(t, err)
+	if got.ID != "id" {
+		t.Errorf("the deployment is %+v", got)
+	}
+	must(t, s.Close())
+}
+
+// TestOpen_manyAtOnce: replicas that start together on an empty database make one store.
+func TestOpen_manyAtOnce(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	results := make(chan error, 8)
+	for range cap(results) {
+		go func() {
+			s, err := postgres.Open(context.Background(), postgres.Options{URL: url, Sealer: secrettest.Ring()})
+			if err == nil {
+				_, err = s.Hit(context.Background(), "key", 100, time.Hour, time.Now())
+				err = errors.Join(err, s.Close())
+			}
+			results <- err
+		}()
+	}
+	for range cap(results) {
+		must(t, <-results)
+	}
+	s := open(t, url)
+	count, err := s.Peek(t.Context(), "key", 100, time.Now())
+	must(t, err)
+	if count.N != 8 {
+		t.Errorf("%d hits were counted, want 8: they do not share a key", count.N)
+	}
+	must(t, s.Close())
+}
+
+func TestOpen_OP03_durable(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	s, err := postgres.Open(t.Context(), postgres.Options{URL: url + "&synchronous_commit=off", Sealer: secrettest.Ring()})
+	must(t, err)
+	must(t, s.Close())
+}
+
+// TestOpen_unreadable: no error repeats the password.
+func TestOpen_unreadable(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{
+		"postgres://bridge:canary%zz@127.0.0.1:1/x", "postgres://bridge:canary@127.0.0.1:notaport/x", "mysql://bridge:canary@127.0.0.1/x",
+		"postgres://bridge:canary@127.0.0.1:1/x", "postgres://bridge:canary@127.0.0.1:1/x?sslmode=perhaps",
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		_, err := postgres.Open(ctx, postgres.Options{URL: url, Sealer: secrettest.Ring()})
+		cancel()
+		if err == nil {
+			t.Fatalf("%s was opened", url)
+		}
+		if strings.Contains(err.Error(), "canary") {
+			t.Errorf("the error shows the password: %v", err)
+		}
+	}
+	_, err := postgres.Open(t.Context(), postgres.Options{})
+	wantSaid(t, err, "nothing seals its rows")
+}
+
+func TestMigrate_OP19(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	for _, want := range [][2]int{{0, 1}, {1, 1}} {
+		before, after, err := postgres.Migrate(t.Context(), url)
+		must(t, err)
+		if got := [2]int{before, after}; got != want {
+			t.Errorf("migrated from and to %v, want %v", got, want)
+		}
+	}
+	closed(t, url)
+	sql(t, url, "update schema set version = 7")
+	if _, _, err := postgres.Migrate(t.Context(), url); !errors.Is(err, postgres.ErrNewer) {
+		t.Errorf("got %v, want ErrNewer", err)
+	}
+}
+
+// TestStore_Close_leavesNoGoroutine is not parallel: the others' goroutines are not its own.
+func TestStore_Close_leavesNoGoroutine(t *testing.T) {
+	url := server.Database(t)
+	before := goleak.IgnoreCurrent()
+	s := open(t, url)
+	must(t, s.SaveDeployment(t.Context(), bridge.Deployment{ID: "id"}))
+	ctx, cancel := context.WithCancel(t.Context())
+	var led atomic.Bool
+	s.Lead(ctx, func(ctx context.Context) {
+		led.Store(true)
+		cancel()
+		<-ctx.Done()
+	})
+	must(t, s.Close())
+	goleak.VerifyNone(t, before)
+	if !led.Load() {
+		t.Error("nobody led")
+	}
+}
+
+// TestStore_OP10_atRest looks through every row of every table for anything that came in.
+func TestStore_OP10_atRest(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	s := open(t, url)
+	defer func() { must(t, s.Close()) }()
+	c := connect(t, s)
+	_, err := s.Hit(t.Context(), "mailbox alice@example.com", 5, time.Hour, time.Now())
+	must(t, err)
+	must(t, s.AppendAudit(t.Context(), []bridge.AuditEvent{{At: time.Now(), PersonID: "trinity:alice", Detail: "alice@example.com"}}))
+	conn, err := pgx.Connect(t.Context(), url)
+	must(t, err)
+	defer func() { must(t, conn.Close(context.Background())) }()
+	names, err := conn.Query(t.Context(), "select tablename::text from pg_tables where schemaname = 'public'")
+	must(t, err)
+	tables, err := pgx.CollectRows(names, pgx.RowTo[string])
+	must(t, err)
+	if len(tables) < 15 {
+		t.Fatalf("there are only the tables %v", tables)
+	}
+	for _, table := range tables {
+		found, err := conn.Query(t.Context(), "select t::text from "+table+" t")
+		must(t, err)
+		texts, err := pgx.CollectRows(found, pgx.RowTo[string])
+		must(t, err)
+		for _, text := range texts {
+			for _, word := range []string{"mailbox", "alice", "example", c.code, c.token} {
+				if strings.Contains(text, word) || strings.Contains(text, hex.EncodeToString([]byte(word))) {
+					t.Errorf("%s shows %q", table, word)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,41 @@
+package postgres_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
+	"github.com/abilityai/trinity-bridge/bridge/store/postgres"
+	"github.com/abilityai/trinity-bridge/bridge/store/storetest"
+	"github.com/abilityai/trinity-bridge/e2e/postgrestest"
+)
+
+var server *postgrestest.Server // nil where none is installed
+
+func TestMain(m *testing.M) {
+	os.Exit(postgrestest.Main(m, func(s *postgrestest.Server) { server = s }))
+}
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T) func() bridge.Store {
+		url := server.Database(t)
+		return func() bridge.Store { return open(t, url) }
+	})
+}
+
+// open opens a store, which the test closes.
+func open(t testing.TB, url string) *postgres.Store {
+	t.Helper()
+	s, err := postgres.Open(t.Context(), postgres.Options{URL: url, Sealer: secrettest.Ring()})
+	must(t, err)
+	return s
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("unexpected error: %v", err)
+	}
+}

@@ -1,0 +1,304 @@
+package postgres_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
+	"github.com/abilityai/trinity-bridge/bridge/store/postgres"
+	"github.com/abilityai/trinity-bridge/e2e/postgrestest"
+)
+
+// patience bounds every wait; nothing else is asserted about time here.
+const patience = time.Minute
+
+// connection is a person's way from a flow to a live grant.
+type connection struct{ grantID, code, token string }
+
+// issue stores an approval.
+func issue(ctx context.Context, s bridge.Store) (connection, error) {
+	c := connection{grantID: rand.Text(), code: rand.Text(), token: rand.Text()}
+	now := time.Now()
+	flow := bridge.Flow{ID: rand.Text(), Step: bridge.StepConsent, CreatedAt: now, ExpiresAt: now.Add(10 * time.Minute)}
+	if err := s.CreateFlow(ctx, flow); err != nil {
+		return c, err
+	}
+	person := bridge.Person{Source: bridge.SourceTrinity, Subject: "alice"}
+	outcome, err := s.IssueCode(ctx, bridge.Issue{
+		FlowID: flow.ID,
+		Consent: bridge.Consent{
+			PersonID: person.ID(), ClientID: "client", RedirectURI: "https://client.example.com/callback", Resource: "https://bridge.example.com/mcp", GivenAt: now,
+		},
+		Grant: bridge.Grant{
+			ID: c.grantID, Status: bridge.GrantPending, Person: person, ClientID: "client", Resource: "https://bridge.example.com/mcp",
+			Credential: bridge.Credential{KeyID: rand.Text(), Sealed: []byte("sealed")}, Refresh: true, CreatedAt: now, Lapses: now.Add(time.Minute),
+		},
+		Code: bridge.Code{
+			Hash: bridge.HashOf(c.code), GrantID: c.grantID, ClientID: "client", CodeChallenge: "challenge",
+			Resource: "https://bridge.example.com/mcp", Refresh: true, ExpiresAt: now.Add(time.Minute),
+		},
+	}, now)
+	if err == nil && outcome != bridge.CodeIssued {
+		err = fmt.Errorf("issuing came to %s", outcome)
+	}
+	return c, err
+}
+
+// redeem presents the code with a first refresh token.
+func redeem(ctx context.Context, s bridge.Store, c connection, token string) (bridge.CodeOutcome, error) {
+	outcome, _, err := s.RedeemCode(ctx, bridge.CodeUse{
+		Code: bridge.HashOf(c.code), ClientID: "client", Challenge: "challenge", Refresh: bridge.HashOf(token),
+		RefreshIdle: time.Hour, RefreshAbsolute: 24 * time.Hour, AccessTokenLife: time.Hour, ClientUnusedAfter: time.Hour,
+	}, time.Now())
+	return outcome, err
+}
+
+// connect makes a live grant.
+func connect(t *testing.T, s bridge.Store) connection {
+	t.Helper()
+	c, err := issue(t.Context(), s)
+	must(t, err)
+	outcome, err := redeem(t.Context(), s, c, c.token)
+	must(t, err)
+	if outcome != bridge.CodeRedeemed {
+		t.Fatalf("redeeming came to %s", outcome)
+	}
+	return c
+}
+
+// TestReplicas_TK02_64waysOver1000Codes: 64 presentations of each of 1,000 codes, spread over three
+// replicas: one success each, whoever asks whom.
+func TestReplicas_TK02_64waysOver1000Codes(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	var replicas []*postgres.Store
+	for range 3 {
+		s := open(t, url)
+		defer func() { must(t, s.Close()) }()
+		replicas = append(replicas, s)
+	}
+	codes, ways := 1000, 64
+	if raceEnabled {
+		codes = 100
+	}
+	for range codes {
+		c, err := issue(t.Context(), replicas[0])
+		must(t, err)
+		var redeemed, replayed atomic.Int32
+		var all sync.WaitGroup
+		for way := range ways {
+			all.Go(func() {
+				switch outcome, err := redeem(t.Context(), replicas[way%len(replicas)], c, rand.Text()); {
+				case err != nil:
+					t.Error(err)
+				case outcome == bridge.CodeRedeemed:
+					redeemed.Add(1)
+				case outcome == bridge.CodeReplayed:
+					replayed.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if redeemed.Load() != 1 || replayed.Load() != int32(ways-1) {
+			t.Fatalf("%d redeemed and %d replayed of %d", redeemed.Load(), replayed.Load(), ways)
+		}
+	}
+}
+
+// ear collects what a replica is told.
+type ear struct{ heard chan string }
+
+func listenTo(s *postgres.Store) *ear {
+	e := &ear{make(chan string, 10_000)}
+	s.WatchGrants(func(id string) {
+		select {
+		case e.heard <- id:
+		default:
+		}
+	})
+	return e
+}
+
+// await waits until id, and nothing that merely might mean it, is told.
+func (e *ear) await(t *testing.T, id string) {
+	t.Helper()
+	e.awaitFrom(t, id, func() {})
+}
+
+// awaitFrom is await for a change that is made again and again: who was away when it was made the first
+// time says only that anything may have changed.
+func (e *ear) awaitFrom(t *testing.T, id string, change func()) {
+	t.Helper()
+	change()
+	late := time.After(patience)
+	for {
+		select {
+		case heard := <-e.heard:
+			if heard == id {
+				return
+			}
+		case <-time.After(time.Second):
+			change()
+		case <-late:
+			t.Fatalf("nobody told of %q", id)
+		}
+	}
+}
+
+// TestReplicas_I10_toldElsewhere: a revocation is heard of by notification, and one that nobody is
+// notified of by asking.
+func TestReplicas_I10_toldElsewhere(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	here, there := open(t, url), open(t, url)
+	defer func() { must(t, errors.Join(here.Close(), there.Close())) }()
+	heard := listenTo(there)
+	first, second := connect(t, here), connect(t, here)
+	_, _, err := here.EndGrant(t.Context(), first.grantID, bridge.EndRevokedByOperator, time.Now())
+	must(t, err)
+	heard.await(t, first.grantID)
+	for len(heard.heard) > 0 {
+		<-heard.heard
+	}
+	sql(t, url, "update grants set changed = pg_current_xact_id() where id = $1", []byte(second.grantID))
+	heard.await(t, second.grantID)
+}
+
+// TestReplicas_lateCommit: a transaction that was begun before the last look and commits after it is
+// not missed.
+func TestReplicas_lateCommit(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	s := open(t, url)
+	defer func() { must(t, s.Close()) }()
+	heard := listenTo(s)
+	early, late := connect(t, s), connect(t, s)
+	change := "update grants set changed = pg_current_xact_id() where id = $1"
+	conn, err := pgx.Connect(t.Context(), url)
+	must(t, err)
+	defer func() { must(t, conn.Close(context.Background())) }()
+	tx, err := conn.Begin(t.Context())
+	must(t, err)
+	_, err = tx.Exec(t.Context(), change, []byte(early.grantID))
+	must(t, err)
+	sql(t, url, change, []byte(late.grantID))
+	heard.await(t, late.grantID)
+	for len(heard.heard) > 0 {
+		<-heard.heard
+	}
+	must(t, tx.Commit(t.Context()))
+	heard.await(t, early.grantID)
+}
+
+// TestReplicas_lead: one leads; when its connection is cut another does, and the first one's work ends.
+func TestReplicas_lead(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	var leading, most atomic.Int32
+	began, ended := make(chan int, 100), make(chan int, 100)
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for i := range 3 {
+		s := open(t, url)
+		defer func() { must(t, s.Close()) }()
+		all.Go(func() {
+			s.Lead(ctx, func(ctx context.Context) {
+				most.Store(max(most.Load(), leading.Add(1)))
+				began <- i
+				<-ctx.Done()
+				leading.Add(-1)
+				ended <- i
+			})
+		})
+	}
+	first := within(t, began)
+	sql(t, url, "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted and database = (select oid from pg_database where datname = current_database())")
+	if got := within(t, ended); got != first {
+		t.Errorf("%d ended, %d led", got, first)
+	}
+	within(t, began)
+	cancel()
+	all.Wait()
+	if most.Load() > 1 {
+		t.Logf("%d led at once for the moment until the first one noticed", most.Load())
+	}
+}
+
+func within(t *testing.T, events <-chan int) int {
+	t.Helper()
+	select {
+	case i := <-events:
+		return i
+	case <-time.After(patience):
+		t.Fatal("nothing happened")
+		return 0
+	}
+}
+
+// TestReplicas_serverRestarts: while the server is away calls fail with no name of the domain's, watchers
+// are told that anything may have changed, and all passes by itself.
+func TestReplicas_serverRestarts(t *testing.T) {
+	t.Parallel()
+	if server == nil {
+		server.Database(t) // skips
+	}
+	own, err := postgrestest.Start()
+	must(t, err)
+	defer func() { must(t, own.Stop()) }()
+	url := own.Database(t)
+	s := open(t, url)
+	defer func() { must(t, s.Close()) }()
+	c := connect(t, s)
+	heard := listenTo(s)
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT} {
+		must(t, own.Halt(signal))
+		_, err = s.Grant(t.Context(), c.grantID)
+		if err == nil || errors.Is(err, bridge.ErrNotFound) {
+			t.Fatalf("without a server a grant came to %v", err)
+		}
+		if err := s.Ping(t.Context()); err == nil {
+			t.Fatal("a store without a server answers")
+		}
+		heard.await(t, "")
+		must(t, own.Run())
+		late := time.Now().Add(patience)
+		for {
+			grant, err := s.Grant(t.Context(), c.grantID)
+			if err == nil && grant.Live() && s.TouchGrant(t.Context(), c.grantID, time.Now().Add(time.Hour)) == nil {
+				break
+			}
+			if time.Now().After(late) {
+				t.Fatalf("the store did not recover: %v", err)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		heard.awaitFrom(t, c.grantID, func() {
+			sql(t, url, "update grants set changed = pg_current_xact_id() where id = $1", []byte(c.grantID))
+		})
+	}
+}
+
+// TestStore_readOnly: a database that takes no writes is named so.
+func TestStore_readOnly(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	closed(t, url)
+	s, err := postgres.Open(t.Context(), postgres.Options{URL: url + "&default_transaction_read_only=on", Sealer: secrettest.Ring()})
+	must(t, err)
+	defer func() { must(t, s.Close()) }()
+	if err := s.Ping(t.Context()); !errors.Is(err, bridge.ErrReadOnly) {
+		t.Errorf("got %v, want ErrReadOnly", err)
+	}
+	_, err = s.Deployment(t.Context())
+	must(t, err)
+}

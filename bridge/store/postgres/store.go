@@ -1,0 +1,201 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/store/rows"
+)
+
+// Bounds at the server, and of the pool unless the URL names its own (pool_max_conns).
+const (
+	maxConns       = 16
+	connectWithin  = 5 * time.Second
+	openWithin     = 30 * time.Second
+	parameterLimit = "5000" // ms, of a statement and of a wait for a lock
+)
+
+// ErrSealed says that the master secret is not the one the store was made with.
+var ErrSealed = errors.New("the configured secret is not the one this store was made with: nothing in it can be opened, and nothing was changed")
+
+// Options say where the database is and whom the store talks to.
+type Options struct {
+	URL    string        // postgres://user:password@host/database, as libpq reads it; never logged
+	Sealer bridge.Sealer // wraps the key that every row is sealed under
+	Logger *slog.Logger  // nil logs nothing
+}
+
+// Store is bridge.Store in one database.
+type Store struct {
+	rows.Store
+	rows.Watchers
+	pool   *pgxpool.Pool
+	config *pgx.ConnConfig // of connections beside the pool
+	tables map[rows.Kind]*table
+	due    string
+	log    *slog.Logger
+
+	stop    context.CancelFunc // ends what runs beside the calls
+	running sync.WaitGroup
+}
+
+var _ bridge.Store = (*Store)(nil)
+
+// Open opens the store in a database. An empty database gets its tables; one with older tables is
+// refused until Migrate has been run, one with newer tables, with a half copy or sealed under another
+// master secret is refused, and so is a server that forgets what it has acknowledged.
+func Open(ctx context.Context, opts Options) (*Store, error) {
+	if opts.Sealer == nil {
+		return nil, errors.New("opening the store: nothing seals its rows")
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	config, err := connection(opts.URL)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, openWithin)
+	defer cancel()
+	key, err := unlock(ctx, config.ConnConfig, opts.Sealer)
+	if err != nil {
+		return nil, fmt.Errorf("opening the store in the database: %w", err)
+	}
+	config.AfterConnect = durable
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("opening the store in the database: %w", err)
+	}
+	s := &Store{pool: pool, config: config.ConnConfig, tables: tables(), log: opts.Logger}
+	s.due = dueStatement(s.tables)
+	s.Store = rows.New(transactions{s}, key)
+	background, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close
+	s.stop = stop
+	s.running.Go(func() { s.listen(background) })
+	return s, nil
+}
+
+// connection reads the URL. Its errors do not repeat it, for it may hold a password.
+func connection(url string) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, errors.New("the database's URL cannot be read: it looks like postgres://user:password@host:5432/database")
+	}
+	if config.MaxConns < maxConns && !named(url, "pool_max_conns") {
+		config.MaxConns = maxConns
+	}
+	c := config.ConnConfig
+	if c.ConnectTimeout == 0 || c.ConnectTimeout > connectWithin {
+		c.ConnectTimeout = connectWithin
+	}
+	for name, value := range map[string]string{
+		"application_name":                    "trinity-bridge",
+		"statement_timeout":                   parameterLimit,
+		"lock_timeout":                        parameterLimit,
+		"idle_in_transaction_session_timeout": "10000",
+		// So that a replica whose machine is gone does not hold its locks for hours.
+		"tcp_keepalives_idle":     "5",
+		"tcp_keepalives_interval": "2",
+		"tcp_keepalives_count":    "3",
+	} {
+		if c.RuntimeParams[name] == "" {
+			c.RuntimeParams[name] = value
+		}
+	}
+	return config, nil
+}
+
+// durable makes a new connection one whose commits are on disk when they are acknowledged.
+func durable(ctx context.Context, conn *pgx.Conn) error {
+	var fsync, commit string
+	err := conn.QueryRow(ctx, "select current_setting('fsync'), current_setting('synchronous_commit')").Scan(&fsync, &commit)
+	if err != nil {
+		return err
+	}
+	if fsync != "on" {
+		return errors.New("the server runs with fsync off: it would forget what it has acknowledged")
+	}
+	if commit == "off" {
+		_, err = conn.Exec(ctx, "set synchronous_commit to on")
+	}
+	return err
+}
+
+// unlock accepts the database, gives tables to an empty one, and returns the key of the rows, which
+// another master secret does not open (OP-13).
+func unlock(ctx context.Context, config *pgx.ConnConfig, sealer bridge.Sealer) (key bridge.RowKey, err error) {
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoConnection, err)
+	}
+	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	if err := durable(ctx, conn); err != nil {
+		return nil, err
+	}
+	stored, err := readSchema(ctx, conn)
+	if err != nil {
+		return nil, explain(err)
+	}
+	if stored.version == 0 {
+		if _, err := migrate(ctx, conn); err != nil {
+			return nil, err
+		}
+		if stored, err = readSchema(ctx, conn); err != nil {
+			return nil, explain(err)
+		}
+	}
+	if err := stored.check(); err != nil {
+		return nil, err
+	}
+	if stored.rowKey == nil {
+		if stored.rowKey, err = makeKey(ctx, conn, sealer); err != nil {
+			return nil, err
+		}
+	}
+	if key, err = sealer.OpenRowKey(stored.rowKey); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSealed, err)
+	}
+	return key, nil
+}
+
+// makeKey stores a new row key unless another replica was faster, and returns the stored one.
+func makeKey(ctx context.Context, conn *pgx.Conn, sealer bridge.Sealer) (wrapped []byte, err error) {
+	_, made, err := sealer.NewRowKey()
+	if err != nil {
+		return nil, err
+	}
+	err = conn.QueryRow(ctx, "update schema set row_key = coalesce(row_key, $1) returning row_key", made).Scan(&wrapped)
+	return wrapped, explain(err)
+}
+
+// Ping reports whether the database takes writes: bridge.ErrReadOnly when it is a standby.
+func (s *Store) Ping(ctx context.Context) error {
+	return s.retry(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		var readOnly bool
+		err := conn.QueryRow(ctx, "select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean").Scan(&readOnly)
+		if err == nil && readOnly {
+			err = fmt.Errorf("%w: the database is read only", bridge.ErrReadOnly)
+		}
+		return err
+	})
+}
+
+// Close waits for the calls that go on and closes the connections. Closing again does nothing.
+func (s *Store) Close() error {
+	s.stop()
+	s.running.Wait()
+	s.pool.Close()
+	return nil
+}
+
+// named reports whether a URL or a list of key=value pairs sets a parameter itself.
+func named(url, parameter string) bool { return strings.Contains(url, parameter+"=") }
