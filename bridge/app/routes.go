@@ -255,7 +255,7 @@ func (b *Bridge) mountProtocol(r *mux.Router, registry *clients.Registry, flows 
 	}
 	if b.config.Registration {
 		(&oauth.Register{
-			Clients: registry, Proofs: proofs, Limit: rate.NewLimiter(registrationsPerSecond, registrationBurst), Trail: b.trail, Log: b.log,
+			Clients: registry, Proofs: proofs, Initial: b.config.RegistrationToken, Limit: rate.NewLimiter(registrationsPerSecond, registrationBurst), Trail: b.trail, Log: b.log,
 		}).Mount(r)
 	}
 	return nil

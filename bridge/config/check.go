@@ -35,24 +35,26 @@ type Config struct {
 	RefreshMax       time.Duration
 	OutageGrace      time.Duration
 	Registration     bool
-	DPoP             dpop.Policy
-	DPoPNonces       bool
-	StaticKeys       bool
-	AllowedOrigins   []string
-	AllowedHosts     []string
-	TrustedProxies   []netip.Prefix
-	OperatorName     string
-	OperatorContact  string
-	LogLevel         slog.Level
-	Clients          []bridge.Client
-	Machines         map[string]secret.Token // Trinity keys of clients that act for themselves, by client id
-	Providers        []clients.Provider
-	Sources          []Source
-	EmailCode        bool // people may sign in with Trinity's e-mail code
-	Documents        Documents
-	ResourceServers  []bridge.ResourceServer
-	ListBeyondScope  bool
-	Tools            *tools.Catalogue // with the operator's judgements and profiles
+	// RegistrationToken is the hash of what a client has to show to register; zero for nothing.
+	RegistrationToken bridge.Hash
+	DPoP              dpop.Policy
+	DPoPNonces        bool
+	StaticKeys        bool
+	AllowedOrigins    []string
+	AllowedHosts      []string
+	TrustedProxies    []netip.Prefix
+	OperatorName      string
+	OperatorContact   string
+	LogLevel          slog.Level
+	Clients           []bridge.Client
+	Machines          map[string]secret.Token // Trinity keys of clients that act for themselves, by client id
+	Providers         []clients.Provider
+	Sources           []Source
+	EmailCode         bool // people may sign in with Trinity's e-mail code
+	Documents         Documents
+	ResourceServers   []bridge.ResourceServer
+	ListBeyondScope   bool
+	Tools             *tools.Catalogue // with the operator's judgements and profiles
 }
 
 // SecretFile is where the master secret is kept when none is given.
@@ -88,6 +90,7 @@ func check(f Flags, declared declarations, m *Mistakes) *Config {
 	c.RefreshMax = duration("--refresh-max", f.RefreshMax, 180*24*time.Hour, time.Minute, 800*24*time.Hour, m)
 	c.OutageGrace = duration("--outage-grace", f.OutageGrace, time.Hour, time.Minute, 24*time.Hour, m)
 	c.Registration = onOff("--registration", f.Registration, m)
+	c.RegistrationToken = registrationToken(f.RegistrationToken, c.Registration, m)
 	c.DPoP = dpop.Policy(or(f.DPoP, string(dpop.PolicyOff)))
 	if !slices.Contains(dpop.Policies(), c.DPoP) {
 		m.add("--dpop: %q is none of off, on and required", f.DPoP)
@@ -200,6 +203,19 @@ func onOff(flag, text string, m *Mistakes) bool {
 	}
 	m.add("%s: %q is neither on nor off", flag, text)
 	return false
+}
+
+func registrationToken(text string, registration bool, m *Mistakes) bridge.Hash {
+	if text == "" {
+		return bridge.Hash{}
+	}
+	if _, err := secret.ParseMaster(text); err != nil { // it can be guessed at over the net, so it has to be as good
+		m.add("--registration-token: %v", err)
+	}
+	if !registration {
+		m.add("--registration-token: there is nothing to register while --registration is off")
+	}
+	return bridge.HashOf(text)
 }
 
 func origins(text string, m *Mistakes) []string {

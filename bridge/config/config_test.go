@@ -59,6 +59,8 @@ func TestLoad_mistakes(t *testing.T) {
 		{"OP-34/rotated all the time", func(f *config.Flags) { f.KeyRotation = "1h" }, "--key-rotation"},
 		{"OP-34/rotated by a word", func(f *config.Flags) { f.KeyRotation = "never" }, "--key-rotation"},
 		{"OP-34/half a certificate", func(f *config.Flags) { f.TLSCert = "x.pem" }, "belong together"},
+		{"OP-34/a weak registration token", func(f *config.Flags) { f.RegistrationToken = "let-me-in" }, "--registration-token"},
+		{"OP-34/a registration token for nothing", func(f *config.Flags) { f.RegistrationToken, f.Registration = goodSecret, "off" }, "--registration-token"},
 		{"EX-21/another word for DPoP", func(f *config.Flags) { f.DPoP = "always" }, "--dpop"},
 		{"EX-26/nonces without DPoP", func(f *config.Flags) { f.DPoPNonces = "on" }, "--dpop-nonces"},
 		{"OP-34/address", func(f *config.Flags) { f.Listen = "8420" }, "--listen"},

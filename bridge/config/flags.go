@@ -26,6 +26,7 @@ type Flags struct {
 	RefreshMax           string `name:"refresh-max" placeholder:"DURATION" help:"A connection ends after so long at the latest (default 4320h)."`
 	OutageGrace          string `name:"outage-grace" placeholder:"DURATION" help:"For how long nobody is kept out because Trinity or an identity provider does not answer, 1m to 24h (default 1h)."`
 	Registration         string `name:"registration" placeholder:"on|off" help:"Dynamic client registration (default on)."`
+	RegistrationToken    string `name:"registration-token" placeholder:"TOKEN" help:"What a client has to show to register (RFC 7591 §3), at least 32 characters (openssl rand -hex 32). Nothing when not given. Better given by file or environment than as a flag."`
 	DPoP                 string `name:"dpop" placeholder:"off|on|required" help:"Access tokens bound to a key of the client (RFC 9449): never, for clients that show a proof, or for all (default off)."`
 	DPoPNonces           string `name:"dpop-nonces" placeholder:"on|off" help:"Ask each proof for a nonce of the bridge's, so that none can be made ahead (default off)."`
 	DocumentPolicy       string `name:"document-policy" placeholder:"open|ask|allow-list|off" help:"Whose client ID metadata documents are taken: everybody's, those on the list with a page that names the host to allow, those on the list, or nobody's (default open)."`

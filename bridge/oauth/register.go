@@ -2,11 +2,13 @@ package oauth
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"log/slog"
 	"mime"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -29,6 +31,7 @@ type Registrar interface {
 type Register struct {
 	Clients Registrar
 	Proofs  Proofs
+	Initial bridge.Hash   // of the initial access token that a client has to show; zero: none
 	Limit   *rate.Limiter // in total: the clients of one vendor share addresses (decision 12)
 	Trail   *audit.Trail
 	Log     *slog.Logger
@@ -87,6 +90,9 @@ func (g *Register) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 func (g *Register) register(w http.ResponseWriter, r *http.Request) (*registered, error) {
+	if err := g.authorize(w, r); err != nil { // before the limit, so that strangers use up nobody's share
+		return nil, err
+	}
 	if !g.Limit.Allow() {
 		w.Header().Set("Retry-After", "10")
 		return nil, &bridge.Error{Code: "temporarily_unavailable", Description: "Too many registrations, try again shortly", Status: http.StatusTooManyRequests}
@@ -112,6 +118,28 @@ func (g *Register) register(w http.ResponseWriter, r *http.Request) (*registered
 	}
 	g.Trail.Record(r.Context(), bridge.AuditEvent{Kind: audit.ClientRegistered, ClientID: client.ID, Detail: string(client.AuthMethod)})
 	return answerOf(client, clientSecret, metadata), nil
+}
+
+// authorize demands the initial access token, where the operator gave one to those who may register
+// (RFC 7591 §3, RFC 6750 §2.1).
+func (g *Register) authorize(w http.ResponseWriter, r *http.Request) error {
+	if g.Initial.IsZero() {
+		return nil
+	}
+	refused := &bridge.Error{
+		Code: "invalid_token", Description: "Registering needs the initial access token of the operator", Status: http.StatusUnauthorized,
+	}
+	challenge := `Bearer realm="registration"`
+	if lines := r.Header.Values("Authorization"); len(lines) > 0 {
+		scheme, presented, _ := strings.Cut(lines[0], " ")
+		hash := bridge.HashOf(presented)
+		if len(lines) == 1 && strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(hash[:], g.Initial[:]) == 1 {
+			return nil
+		}
+		challenge += `, error="invalid_token"`
+	}
+	w.Header().Set("WWW-Authenticate", challenge)
+	return refused
 }
 
 func answerOf(client bridge.Client, clientSecret secret.Token, metadata clients.Metadata) *registered {

@@ -42,12 +42,12 @@ func writeError(w http.ResponseWriter, r *http.Request, log *slog.Logger, err er
 			Description: "Try again shortly, reference " + audit.RequestID(r.Context()),
 		}
 	}
-	switch refused.HTTPStatus() {
-	case http.StatusUnauthorized:
+	switch status := refused.HTTPStatus(); {
+	case status == http.StatusUnauthorized && w.Header().Get("WWW-Authenticate") == "":
 		w.Header().Set("WWW-Authenticate", `Basic realm="trinity-bridge", charset="UTF-8"`)
-	case http.StatusTooManyRequests: // AS-066
+	case status == http.StatusTooManyRequests: // AS-066
 		retryAfter(w.Header(), retryAfterFor)
-	case http.StatusServiceUnavailable:
+	case status == http.StatusServiceUnavailable:
 		retryAfter(w.Header(), "5")
 	}
 	writeJSON(w, refused.HTTPStatus(), errorBody{Error: refused.Code, Description: refused.Description})

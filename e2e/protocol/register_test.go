@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/abilityai/trinity-bridge/bridge/config"
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
 )
 
@@ -146,4 +147,39 @@ func TestRegister_AS123_sweeping(t *testing.T) {
 	wantPage(t, b.Get(t, "/oauth/authorize?"+b.Query(unused).Encode()))
 	wire{401, "invalid_client"}.check(t, b.PostForm(t, "/oauth/token", b.RefreshForm(unused, "tbr_x")))
 	b.Token(t, b.RefreshForm(used, tokens.Refresh))
+}
+
+// RFC 7591 §3: with an initial access token only those register who show it, and strangers use up no share of theirs.
+func TestRegister_initialToken(t *testing.T) {
+	t.Parallel()
+	const initial = "an-initial-access-token-0123456789"
+	b := bridgetest.Start(t, bridgetest.With(func(f *config.Flags) { f.RegistrationToken = initial }))
+	b.Secret(initial)
+	const body = `{"redirect_uris":["` + bridgetest.Redirect + `"],"token_endpoint_auth_method":"none"}`
+	for name, tt := range map[string]struct {
+		header    []string
+		challenge string
+	}{
+		"none":                {nil, `Bearer realm="registration"`},
+		"another":             {[]string{"Authorization", "Bearer another-access-token-0123456789ab"}, `Bearer realm="registration", error="invalid_token"`},
+		"empty":               {[]string{"Authorization", "Bearer "}, `Bearer realm="registration", error="invalid_token"`},
+		"by another scheme":   {[]string{"Authorization", "Basic " + initial}, `Bearer realm="registration", error="invalid_token"`},
+		"twice":               {[]string{"Authorization", "Bearer " + initial, "Authorization", "Bearer " + initial}, `Bearer realm="registration", error="invalid_token"`},
+		"a person's token":    {[]string{"Authorization", "Bearer tbr_x"}, `Bearer realm="registration", error="invalid_token"`},
+		"with something else": {[]string{"Authorization", "Bearer " + initial + " x"}, `Bearer realm="registration", error="invalid_token"`},
+	} {
+		answer := b.PostJSON(t, "/oauth/register", body, tt.header...)
+		if got := answer.Header.Values("WWW-Authenticate"); len(got) != 1 || got[0] != tt.challenge {
+			t.Errorf("%s: %q", name, got)
+		}
+		wire{401, "invalid_token"}.check(t, answer)
+	}
+	for range 400 {
+		b.PostJSON(t, "/oauth/register", body)
+	}
+	for _, path := range []string{"/oauth/register", "/register"} {
+		if answer := b.PostJSON(t, path, body, "Authorization", "bearer "+initial); answer.Status != http.StatusCreated {
+			t.Errorf("%s: %d %s", path, answer.Status, answer.Body)
+		}
+	}
 }
