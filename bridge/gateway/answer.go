@@ -32,7 +32,15 @@ func (x *exchange) relay(res *http.Response) *refusal {
 	if err != nil {
 		return x.upstreamFailed(fmt.Errorf("reading an answer of status %d: %w", status, err))
 	}
+	if x.modern() && x.carried == nil {
+		x.g.carrier.Forget() // perhaps it does not speak this revision any more
+	}
 	switch {
+	case status == http.StatusNotFound && x.carried != nil:
+		x.told.lost = true
+		return x.upstreamFailed(errors.New("the upstream does not know its session any more"))
+	case status == http.StatusMethodNotAllowed && x.carried != nil && x.listens():
+		return x.listenToNothing()
 	case status == http.StatusUnauthorized, status == http.StatusInternalServerError && strings.Contains(string(excerpt), createFailed):
 		return x.keyRefused()
 	case status == http.StatusNotFound && x.session != "":
@@ -113,6 +121,9 @@ func (x *exchange) pass(res *http.Response) *refusal {
 		h["X-Accel-Buffering"] = []string{"no"}
 		x.w.WriteHeader(http.StatusOK)
 		from := io.Reader(res.Body)
+		if x.carried != nil {
+			from = x.carriedEvents(from)
+		}
 		switch {
 		case x.lists():
 			from = x.listEvents(from)
@@ -130,6 +141,13 @@ func (x *exchange) pass(res *http.Response) *refusal {
 // passDocument relays a JSON document as it comes, unless it may hold a list of tools or introduces the server.
 func (x *exchange) passDocument(res *http.Response) *refusal {
 	from, length := io.Reader(res.Body), res.ContentLength
+	if x.carried != nil {
+		data, err := readWhole(from, x.carriedMessage)
+		if err != nil {
+			return x.upstreamFailed(err)
+		}
+		from, length = bytes.NewReader(data), int64(len(data))
+	}
 	change := x.announce
 	if x.lists() {
 		change = x.relist

@@ -39,7 +39,7 @@ func (x *exchange) copyEvents(from io.Reader) {
 	s.start()
 	defer s.end()
 	x.copyAnswer(from, s)
-	if x.ended() != nil && x.only().Method == "subscriptions/listen" {
+	if x.only().Method == methodListen && (x.ended() != nil || x.carried != nil) {
 		s.finish(x.body.ID())
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/abilityai/trinity-bridge/bridge/gateway/carry"
 	"github.com/abilityai/trinity-bridge/bridge/jsonrpc"
 	"github.com/abilityai/trinity-bridge/bridge/tools"
 )
@@ -23,11 +24,13 @@ type exchange struct {
 	reference string // of the request; "" when nobody gave it one
 
 	who     caller
-	data    []byte       // the body as it came, and as it is forwarded
-	body    jsonrpc.Body // what data says
-	version string       // protocol version in force; versionLegacy when none was sent
-	session string       // the upstream's id of the session; "" when none was named
-	sealed  string       // the same, as the client knows it
+	data    []byte         // the body as it came, and as it is forwarded
+	body    jsonrpc.Body   // what data says
+	version string         // protocol version in force; versionLegacy when none was sent
+	session string         // the upstream's id of the session; "" when none was named
+	sealed  string         // the same, as the client knows it
+	carried *carry.Session // in which a call of 2026-07-28 runs upstream; nil for one that goes as it came
+	told    carriedSoFar
 	ended   func() error // why what goes on upstream was ended, or nil while it was not
 }
 
@@ -100,7 +103,7 @@ func (x *exchange) initializes() bool {
 
 // listens reports whether the answer is a stream that carries what happens to happen.
 func (x *exchange) listens() bool {
-	return x.r.Method == http.MethodGet || x.only().Method == "subscriptions/listen"
+	return x.r.Method == http.MethodGet || x.only().Method == methodListen
 }
 
 // quick reports whether the upstream has nothing to work for before it answers.
@@ -110,7 +113,7 @@ func (x *exchange) quick() bool {
 	}
 	for _, m := range x.body.Messages {
 		switch m.Method {
-		case tools.MethodCall, "prompts/get", "resources/read", "completion/complete", "tasks/result", "subscriptions/listen":
+		case tools.MethodCall, "prompts/get", "resources/read", "completion/complete", "tasks/result", methodListen:
 			return false
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/dpop"
+	"github.com/abilityai/trinity-bridge/bridge/gateway/carry"
 	"github.com/abilityai/trinity-bridge/bridge/jsonrpc"
 	"github.com/abilityai/trinity-bridge/bridge/outbound"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
@@ -145,6 +146,7 @@ type Gateway struct {
 	readers sync.Pool // of *jsonrpc.Reader
 	asking  sync.WaitGroup
 	watches *watches
+	carrier *carry.Upstream
 
 	// life ends with Close; listening, its child, ends with Drain too.
 	life, listening      context.Context
@@ -168,6 +170,7 @@ func New(o Options) (*Gateway, error) {
 		buffers: sync.Pool{New: func() any { return new([bufferBytes]byte) }},
 		readers: sync.Pool{New: func() any { return new(jsonrpc.Reader) }},
 		watches: newWatches(),
+		carrier: carry.New(carry.Options{URL: o.Upstream, Transport: o.Transport, Log: o.Log}),
 	}
 	for _, origin := range o.Origins {
 		g.origins[origin] = true
@@ -206,6 +209,7 @@ func (g *Gateway) Drain() { g.endListener(errDraining) }
 func (g *Gateway) Close() {
 	g.endLife(errDraining)
 	g.asking.Wait()
+	g.carrier.Close()
 	if idle, ok := g.Transport.(interface{ CloseIdleConnections() }); ok {
 		idle.CloseIdleConnections()
 	}

@@ -12,11 +12,27 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/jsonrpc"
 )
 
-// forward sends the request on and relays the answer.
+// forward sends the request on and relays the answer. A call of 2026-07-28 to an upstream of the
+// revisions before goes another way.
+func (x *exchange) forward() *refusal {
+	if !x.modern() {
+		return x.send()
+	}
+	stateless, err := x.g.carrier.Stateless(x.r.Context(), x.owner())
+	switch {
+	case err != nil:
+		return x.notCarried(err)
+	case stateless:
+		return x.send()
+	}
+	return x.carry()
+}
+
+// send sends the request and relays the answer.
 //
 // What goes upstream lives with the gateway, not with the client's connection: whether the one ends
 // the other depends on the revision (package comment).
-func (x *exchange) forward() *refusal {
+func (x *exchange) send() *refusal {
 	base := x.g.life
 	if x.listens() {
 		base = x.g.listening
@@ -58,20 +74,21 @@ func (x *exchange) request(ctx context.Context) *http.Request {
 	if x.reference != "" {
 		to["X-Request-Id"] = []string{x.reference}
 	}
-	for _, name := range []string{headerVersion, headerMethod, headerName} {
-		if lines := from[name]; lines != nil {
-			to[name] = lines
-		}
+	method := x.r.Method
+	if x.carried != nil {
+		method = x.carriedMethod()
+		to[headerVersion] = []string{x.carried.Hello.Version}
+	} else {
+		protocolFields(to, from)
 	}
-	parameterFields(to, from)
 	if x.session != "" {
 		to[headerSession] = []string{x.session}
 	}
 	req := &http.Request{
-		Method: x.r.Method, URL: x.g.Upstream, Host: x.g.Upstream.Host, Header: to,
+		Method: method, URL: x.g.Upstream, Host: x.g.Upstream.Host, Header: to,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
-	switch x.r.Method {
+	switch method {
 	case http.MethodPost:
 		// Servers of this transport want both types in Accept whatever the client can take (B73).
 		to["Accept"] = []string{"application/json, text/event-stream"}
@@ -142,7 +159,7 @@ func (x *exchange) keyRefused() *refusal {
 	if standing != bridge.StandingGood {
 		return unavailable("Trinity cannot say at the moment whether this connection is good", nil)
 	}
-	if x.session == "" && !x.initializes() {
+	if x.session == "" && !x.initializes() && !x.told.opening {
 		return x.sessionMissing()
 	}
 	return x.upstreamFailed(errors.New("the upstream refuses a key that Trinity calls good"))

@@ -12,12 +12,20 @@ import (
 	"testing"
 )
 
-// upstream is an MCP server that answers what a test wants and remembers what it was asked.
+// upstream is an MCP server that answers what a test wants and remembers what it was asked. When the bridge asks, it
+// speaks 2026-07-28 as well.
 type upstream struct {
 	server *httptest.Server
 	mu     sync.Mutex
 	seen   []seen
 	serve  func(w http.ResponseWriter, r *http.Request, body string)
+	old    bool // it does not speak 2026-07-28
+}
+
+func (u *upstream) sessionsOnly() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.old = true
 }
 
 type seen struct {
@@ -31,6 +39,18 @@ func newUpstream(t testing.TB) *upstream {
 		body, err := io.ReadAll(r.Body)
 		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("the upstream could not read a body: %v", err)
+		}
+		if r.Header.Get("Mcp-Method") == "server/discover" && strings.Contains(string(body), `"trinity-bridge"`) {
+			u.mu.Lock()
+			old := u.old
+			u.mu.Unlock()
+			if old {
+				w.WriteHeader(http.StatusBadRequest)
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"result":{"supportedVersions":["2026-07-28"]}}`)
+			return
 		}
 		u.mu.Lock()
 		u.seen = append(u.seen, seen{r.Method, r.URL.Path, r.URL.RawQuery, r.Host, string(body), r.Header.Clone()})

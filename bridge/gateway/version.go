@@ -163,8 +163,14 @@ func visible(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r < '!' || r > '~' })
 }
 
-// parameterFields copies the Mcp-Param-* fields, which only the tool's schema gives a meaning (GW-19).
-func parameterFields(to, from http.Header) {
+// protocolFields copies what says again what the body says, and the Mcp-Param-* fields, which only
+// the tool's schema gives a meaning (GW-19).
+func protocolFields(to, from http.Header) {
+	for _, name := range []string{headerVersion, headerMethod, headerName} {
+		if lines := from[name]; lines != nil {
+			to[name] = lines
+		}
+	}
 	for name, lines := range from {
 		if strings.HasPrefix(name, headerParamPrefix) {
 			to[name] = lines

@@ -87,6 +87,9 @@ func (g *Gateway) GrantChanged(grantID string) {
 			go v.look()
 		}
 	}
+	if g.carrier.Has(grantID) {
+		g.asking.Go(func() { g.endSessions(grantID) })
+	}
 }
 
 func (x *exchange) watch(cancel context.CancelCauseFunc) *vigil {

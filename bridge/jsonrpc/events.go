@@ -13,8 +13,8 @@ type Events struct {
 	From io.Reader
 	// Max is the most bytes of one event; more is ErrLargeEvent.
 	Max int
-	// Rewrite returns what an event is to carry in the place of data, or data itself. Changed text
-	// must not hold line ends that are part of it.
+	// Rewrite returns what an event is to carry in the place of data, or data itself; nothing drops the
+	// event. Changed text must not hold line ends that are part of it.
 	Rewrite func(data []byte) ([]byte, error)
 
 	buf     []byte // what came and is no whole event yet
@@ -120,6 +120,9 @@ func (e *Events) event(event []byte) ([]byte, error) {
 		return event, nil
 	}
 	changed, err := e.Rewrite(data)
+	if len(changed) == 0 {
+		return nil, err
+	}
 	if err != nil || len(changed) == len(data) && &changed[0] == &data[0] {
 		return event, err
 	}

@@ -16,6 +16,9 @@ func swap(data []byte) ([]byte, error) {
 	if bytes.Contains(data, []byte("swap")) {
 		return []byte("{\n1}"), nil
 	}
+	if bytes.Contains(data, []byte("drop")) {
+		return nil, nil
+	}
 	return data, nil
 }
 
@@ -23,6 +26,7 @@ func TestEvents(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, stream, want string }{
 		{"others stay as they are", ": c\n\nevent: message\r\ndata:x\r\n\r\ndata\n\nid: 1\ndata: \n\n", ": c\n\nevent: message\r\ndata:x\r\n\r\ndata\n\nid: 1\ndata: \n\n"},
+		{"dropped", "data: a\n\nid: 1\ndata: drop\n\ndata: b\n\n", "data: a\n\ndata: b\n\n"},
 		{"exchanged", "event: message\nid: 7\ndata: swap\nretry: 1\n\n", "event: message\nid: 7\ndata: {\ndata: 1}\nretry: 1\n\n"},
 		{"several data lines", "data: a\ndata: swap\ndata: b\n\n", "data: {\ndata: 1}\n\n"},
 		{"CR alone", "data: swap\r\r", "data: {\ndata: 1}\n\n"},

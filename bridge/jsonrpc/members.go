@@ -5,7 +5,7 @@ import "strings"
 // The members that are read, per level.
 func knownTop() []string    { return []string{"jsonrpc", "id", "method", "params", "result", "error"} }
 func knownParams() []string { return []string{"name", "uri", "taskId", "_meta", "arguments"} }
-func knownMeta() []string   { return []string{metaVersion} }
+func knownMeta() []string   { return []string{metaVersion, metaLogLevel} }
 
 // shape is what a message had.
 type shape struct {
@@ -126,11 +126,15 @@ func (r *Reader) meta(m *Message) error {
 		return err
 	}
 	return r.object(knownMeta(), func(name []byte) (bool, error) {
-		if string(name) != metaVersion {
+		var err error
+		switch string(name) {
+		case metaVersion:
+			m.Version, err = r.text(0, "the protocol version is not a string")
+		case metaLogLevel:
+			m.LogLevel, err = r.text(0, "the log level is not a string")
+		default:
 			return false, nil
 		}
-		var err error
-		m.Version, err = r.text(0, "the protocol version is not a string")
 		return true, err
 	})
 }

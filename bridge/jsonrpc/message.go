@@ -35,13 +35,15 @@ const (
 // Message is what decisions are made on. Arguments and results are checked for their form and
 // are not kept.
 type Message struct {
-	Kind    Kind
-	ID      ID
-	Method  string // "" in a Response
-	Name    string // params.name: the tool or the prompt
-	URI     string // params.uri
-	TaskID  string // params.taskId
-	Version string // the protocol version in params._meta (MCP 2026-07-28)
+	Kind   Kind
+	ID     ID
+	Method string // "" in a Response
+	Name   string // params.name: the tool or the prompt
+	URI    string // params.uri
+	TaskID string // params.taskId
+	// In params._meta (MCP 2026-07-28): the protocol version, and from which level on the client wants
+	// to hear what the server logs; "" when it wants nothing.
+	Version, LogLevel string
 }
 
 // Body is a whole POST body: one message, or several in a JSON array.

@@ -18,8 +18,11 @@ const (
 	maxWholeNum = 1<<53 - 1 // what JavaScript holds exactly
 )
 
-// metaVersion is the member of params._meta that carries the protocol version (MCP 2026-07-28).
-const metaVersion = "io.modelcontextprotocol/protocolVersion"
+// Members of params._meta (MCP 2026-07-28).
+const (
+	metaVersion  = "io.modelcontextprotocol/protocolVersion"
+	metaLogLevel = "io.modelcontextprotocol/logLevel"
+)
 
 // Reader reads bodies one after the other; the zero value is ready. It holds what reading needs, so
 // that a caller with many bodies need not make it anew for each.

@@ -1,0 +1,58 @@
+package jsonrpc_test
+
+import (
+	"testing"
+
+	"github.com/abilityai/trinity-bridge/bridge/jsonrpc"
+)
+
+func TestReadAnswer(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, data string
+		kind       jsonrpc.Kind // 0 is refused
+		id         jsonrpc.ID
+		complete   string // as one that may be kept; "" is the very same bytes
+	}{
+		{"result", `{"jsonrpc":"2.0","id":1,"result":{"a":1}}`, jsonrpc.Response, "1", `{"jsonrpc":"2.0","id":1,"result":{"a":1,"resultType":"complete","ttlMs":0,"cacheScope":"private"}}`},
+		{"empty result", `{"result":{ } ,"id":"x","jsonrpc":"2.0"}`, jsonrpc.Response, `"x"`, `{"result":{ "resultType":"complete","ttlMs":0,"cacheScope":"private"} ,"id":"x","jsonrpc":"2.0"}`},
+		{"some of it is there", `{"id":1,"result":{"ttlMs":5,"a":{"resultType":1}}}`, jsonrpc.Response, "1", `{"id":1,"result":{"ttlMs":5,"a":{"resultType":1},"resultType":"complete","cacheScope":"private"}}`},
+		{"all of it is there", `{"id":1,"result":{"ttlMs":5,"resultType":"input_required","cacheScope":"public"}}`, jsonrpc.Response, "1", ""},
+		{"a result that is no object", `{"id":1,"result":[1]}`, jsonrpc.Response, "1", ""},
+		{"error", `{"id":1,"error":{"code":-1,"message":"result"}}`, jsonrpc.Response, "1", ""},
+		{"request", `{"id":1,"method":"ping"}`, jsonrpc.Request, "1", ""},
+		{"notification", `{"method":"notifications/message","params":{"level":"info"}}`, jsonrpc.Notification, "", ""},
+		{"params of another kind", `{"method":"notifications/message","params":[1]}`, jsonrpc.Notification, "", ""},
+		{"both", `{"id":1,"result":{},"error":{}}`, 0, "", ""},
+		{"neither", `{"id":1}`, 0, "", ""},
+		{"a batch", `[{"id":1,"result":{}}]`, 0, "", ""},
+		{"two in one", `{"id":1,"result":{}}{}`, 0, "", ""},
+		{"cut", `{"id":1,"result":{"a":`, 0, "", ""},
+		{"a member twice", `{"id":1,"result":{"a":1},"result":{}}`, 0, "", ""},
+		{"nothing", ``, 0, "", ""},
+	}
+	for _, tt := range tests {
+		got, err := jsonrpc.ReadAnswer([]byte(tt.data))
+		if (err != nil) != (tt.kind == 0) || got.Kind != tt.kind || got.ID != tt.id {
+			t.Errorf("%s: %v %q %v", tt.name, got.Kind, got.ID, err)
+			continue
+		}
+		if tt.kind == 0 {
+			continue
+		}
+		if tt.complete == "" {
+			tt.complete = tt.data
+		}
+		if completed := string(got.Complete(true)); completed != tt.complete {
+			t.Errorf("%s: %s, want %s", tt.name, completed, tt.complete)
+		}
+	}
+	once, err := jsonrpc.ReadAnswer([]byte(`{"id":1,"result":{}}`))
+	if got := string(once.Complete(false)); err != nil || got != `{"id":1,"result":{"resultType":"complete"}}` {
+		t.Errorf("what may not be kept: %s (%v)", got, err)
+	}
+	logged, err := jsonrpc.ReadAnswer([]byte(`{"method":"notifications/message","params":{"level":"info","data":{"level":"x"}}}`))
+	if err != nil || logged.Level != "info" || logged.Method != "notifications/message" {
+		t.Errorf("logged %+v (%v)", logged, err)
+	}
+}
