@@ -51,6 +51,10 @@ func (x *exchange) carry() *refusal {
 		x.w.WriteHeader(http.StatusAccepted)
 		return nil
 	}
+	plain, err := jsonrpc.Unwrap(x.data)
+	if err != nil {
+		return x.internal(err)
+	}
 	s, err := x.g.carrier.Take(x.r.Context(), x.owner())
 	if err != nil {
 		return x.notCarried(err)
@@ -63,6 +67,7 @@ func (x *exchange) carry() *refusal {
 		s.Done(true)
 		return x.answerDiscovery(&s.Hello)
 	}
+	x.data = plain
 	no := x.sendIn(s)
 	if x.told.lost && s.Used { // nothing was done, so this is no second time (GW-36)
 		if s, err = x.g.carrier.Renew(x.r.Context(), s); err != nil {

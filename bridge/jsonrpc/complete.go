@@ -32,7 +32,7 @@ func ReadAnswer(data []byte) (Answer, error) {
 	a := Answer{data: data}
 	dec := jsontext.NewDecoder(bytes.NewBuffer(data))
 	var has shape
-	err := a.object(dec, func(name string) error {
+	err := eachMember(dec, func(name string) error {
 		switch name {
 		case "id":
 			has.id = true
@@ -71,10 +71,10 @@ func ReadAnswer(data []byte) (Answer, error) {
 	return a, nil
 }
 
-// object reads an object; take reads the value of each member.
-func (*Answer) object(dec *jsontext.Decoder, take func(name string) error) error {
+// eachMember reads an object; take reads the value of each member.
+func eachMember(dec *jsontext.Decoder, take func(name string) error) error {
 	if dec.PeekKind() != '{' {
-		return errors.New("a message is a JSON object")
+		return errors.New("something else than a JSON object")
 	}
 	if _, err := dec.ReadToken(); err != nil {
 		return err
@@ -107,7 +107,7 @@ func (a *Answer) params(dec *jsontext.Decoder) error {
 	if dec.PeekKind() != '{' {
 		return dec.SkipValue()
 	}
-	return a.object(dec, func(name string) error {
+	return eachMember(dec, func(name string) error {
 		if name == "level" {
 			return readText(dec, &a.Level)
 		}
@@ -120,7 +120,7 @@ func (a *Answer) readResult(dec *jsontext.Decoder) error {
 		return dec.SkipValue()
 	}
 	a.result, a.empty = true, true
-	err := a.object(dec, func(name string) error {
+	err := eachMember(dec, func(name string) error {
 		a.empty = false
 		switch name {
 		case "resultType":

@@ -56,3 +56,20 @@ func TestReadAnswer(t *testing.T) {
 		t.Errorf("logged %+v (%v)", logged, err)
 	}
 }
+
+func TestUnwrap(t *testing.T) {
+	t.Parallel()
+	const p = "io.modelcontextprotocol/"
+	for data, want := range map[string]string{
+		`{"jsonrpc":"2.0", "id":1,"method":"m","params":{"a":[1.0],"_meta":{"` + p + `protocolVersion":"2026-07-28","progressToken":7,"` + p + `clientInfo":{"name":"x"},"x/y":{ "z":1}},"b":"\u00e9"}}`: `{"jsonrpc":"2.0", "id":1,"method":"m","params":{"a":[1.0],"_meta":{"progressToken":7,"x/y":{ "z":1}},"b":"\u00e9"}}`,
+		`{"params": {"_meta" : {"` + p + `protocolVersion":"2026-07-28"}},"id":1,"method":"m"}`:                                                                                                          `{"params": {"_meta" : {}},"id":1,"method":"m"}`,
+		`{"params":{"arguments":{"_meta":{"` + p + `x":1}}},"_meta":{"` + p + `x":1}}`:                                                                                                                   `{"params":{"arguments":{"_meta":{"` + p + `x":1}}},"_meta":{"` + p + `x":1}}`,
+		`{"id":1,"method":"m"}`: `{"id":1,"method":"m"}`,
+		`{"id":1,"method":"m","params":{"_meta":{"\u0069o.modelcontextprotocol/x":1,"y\"":2}}}`: `{"id":1,"method":"m","params":{"_meta":{"y\"":2}}}`,
+	} {
+		got, err := jsonrpc.Unwrap([]byte(data))
+		if err != nil || string(got) != want {
+			t.Errorf("%s\n got %s (%v)\nwant %s", data, got, err, want)
+		}
+	}
+}
