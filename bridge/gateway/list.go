@@ -13,15 +13,16 @@ import (
 
 const methodList = "tools/list"
 
-// lists reports whether the answer may hold a list of tools: it was asked for, or the answer to an
-// earlier request is taken up again.
+// lists reports whether the answer may hold a list of tools to be changed: it was asked for, or the
+// answer to an earlier request is taken up again.
 func (x *exchange) lists() bool {
-	if x.r.Method == http.MethodGet {
-		return x.r.Header[headerLastEvent] != nil
+	asked := x.r.Method == http.MethodGet && x.r.Header[headerLastEvent] != nil ||
+		slices.ContainsFunc(x.body.Messages, func(m jsonrpc.Message) bool { return m.Method == methodList && m.Kind == jsonrpc.Request })
+	if !asked {
+		return false
 	}
-	return slices.ContainsFunc(x.body.Messages, func(m jsonrpc.Message) bool {
-		return m.Method == methodList && m.Kind == jsonrpc.Request
-	})
+	view := x.view()
+	return !view.Untouched()
 }
 
 // readWhole reads a JSON answer whole and changes it.

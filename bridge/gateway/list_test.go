@@ -324,25 +324,25 @@ func TestList_RS23_echo(t *testing.T) {
 	}
 }
 
-// TestList_static: a static key sees what Trinity shows it, with titles and hints, less what the
-// profile leaves out; scopes and acting-as are Trinity's to judge.
-func TestList_static(t *testing.T) {
+// TestList_ST08_static: at /mcp a static key sees the very bytes that Trinity shows it. At a narrower profile
+// it sees what of them is in it, with titles and hints; scopes and acting-as are Trinity's to judge.
+func TestList_ST08_static(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	key := staticKey("agent")
 	w.upstream.answer(asJSON(listOf(bare("report"), bare("delete_agent"), bare("brand_new"), bare("call_user"), bare("list_playbooks"))))
-	got := readList(t, w.send("POST", "/mcp", listing, bearer(key)).want(t, http.StatusOK).body)
-	if diff := cmp.Diff([]string{"delete_agent", "report", "call_user", "list_playbooks", "brand_new"}, got.names()); diff != "" {
-		t.Errorf("/mcp (-want +got):\n%s", diff)
+	odd := "{ \"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"tools\":[],\"tools\":[" + bare("report") + "," + bare("delete_agent") + "," + bare("brand_new") + "," + bare("call_user") + "]}}"
+	w.upstream.answer(asJSON(odd))
+	if got := w.send("POST", "/mcp", listing, bearer(key)).want(t, http.StatusOK); got.body != odd {
+		t.Errorf("/mcp: %s", got.body)
 	}
-	for _, tool := range got.Result.Tools {
-		if tool.Title == "" || tool.Annotations.DestructiveHint == nil {
-			t.Errorf("%s is not annotated", tool.Name)
-		}
-	}
-	got = readList(t, w.send("POST", "/mcp/listed", listing, bearer(key)).want(t, http.StatusOK).body)
+	w.upstream.answer(asJSON(listOf(bare("report"), bare("delete_agent"), bare("brand_new"), bare("call_user"), bare("list_playbooks"))))
+	got := readList(t, w.send("POST", "/mcp/listed", listing, bearer(key)).want(t, http.StatusOK).body)
 	if diff := cmp.Diff([]string{"delete_agent"}, got.names()); diff != "" {
 		t.Errorf("/mcp/listed (-want +got):\n%s", diff)
+	}
+	if tool := got.Result.Tools[0]; tool.Title == "" || tool.Annotations.DestructiveHint == nil {
+		t.Errorf("%s is not annotated", tool.Name)
 	}
 	w.upstream.answer(mcpServer)
 	before := len(w.upstream.requests())

@@ -83,6 +83,7 @@ type Catalogue struct {
 	exact    map[string]Tool
 	families []Tool // names ending in *
 	profiles []Profile
+	hides    bool // the operator hid a tool
 }
 
 // Lookup returns the entry for a tool's name: the one of that very name, or the family it belongs

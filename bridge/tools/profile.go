@@ -63,6 +63,11 @@ type Declaration struct {
 	Except    selection `yaml:"except"`
 }
 
+// whole reports whether the set leaves nothing out.
+func (p *Profile) whole() bool {
+	return !p.ReadOnly && !p.Directory && p.only.empty() && p.except.empty() && p.Scopes.Contains(bridge.AllScopes())
+}
+
 // offers reports whether the tool called name is in the set. What the catalogue does not know is
 // only in a set that takes all there is.
 func (p *Profile) offers(t Tool, name string, known bool) bool {

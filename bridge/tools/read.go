@@ -68,7 +68,7 @@ func (c *Catalogue) Overlay(document []byte) (*Catalogue, error) {
 	if err != nil {
 		return nil, err
 	}
-	over := &Catalogue{exact: make(map[string]Tool, len(c.exact)), families: slices.Clone(c.families), profiles: c.profiles}
+	over := &Catalogue{exact: make(map[string]Tool, len(c.exact)), families: slices.Clone(c.families), profiles: c.profiles, hides: c.hides}
 	for name, t := range c.exact {
 		over.exact[name] = t
 	}
@@ -129,6 +129,7 @@ func (c *Catalogue) add(e entry, over bool) error {
 		return err
 	}
 	t.titled = over && e.Title != nil || t.titled
+	c.hides = c.hides || t.Hidden
 	if !family {
 		c.exact[t.Name] = t
 		return nil

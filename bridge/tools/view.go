@@ -31,6 +31,10 @@ func (v *View) offers(t Tool, name string, known bool) bool {
 	return !t.Hidden && v.Profile.offers(t, name, known) && (v.Static || t.For.includes(v.ActingAs))
 }
 
+// Untouched reports whether the caller sees exactly what Trinity shows: a static key does, byte for
+// byte, where the profile takes all there is and the operator hid nothing (ST-08).
+func (v *View) Untouched() bool { return v.Static && v.Profile.whole() && !v.Catalogue.hides }
+
 func (v *View) shows(t Tool, name string, known bool) bool {
 	return usableName(name) && v.offers(t, name, known) && (v.Static || v.Scopes.Allows(t.Scope))
 }
