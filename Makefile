@@ -69,8 +69,8 @@ corruption: ## Damage every file of a store in 20 places and every way, and look
 	$(GO) test -count=1 -timeout 15m -run Corruption -v ./bridge/store/badger -offsets 20 | grep -E 'damages:|^(---|ok|FAIL|panic)'
 
 .PHONY: bench
-bench: ## Measure the gateway beside a bare reverse proxy, in REQUESTS requests of each kind
-	$(GO) test -run '^$$' -bench Gateway -benchtime $(REQUESTS)x -timeout 15m ./bridge/gateway
+bench: ## Measure the gateway beside a bare reverse proxy, in REQUESTS requests of each kind, and a list of tools made the caller's
+	$(GO) test -run '^$$' -bench 'Gateway|List' -benchtime $(REQUESTS)x -timeout 15m ./bridge/gateway
 
 .PHONY: lint
 lint: ## Read the code: vet, golangci-lint, format

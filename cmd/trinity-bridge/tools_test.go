@@ -8,7 +8,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/abilityai/trinity-bridge/bridge/app"
 	"github.com/abilityai/trinity-bridge/bridge/tools"
+	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
 )
 
 // toolsRun runs a command and returns what it printed and its exit code.
@@ -184,18 +188,57 @@ func TestToolsOverlay(t *testing.T) {
 	}
 }
 
-// TestTools_live asks the running demo: the simulated Trinity with its key, the bridge's endpoints with
-// the same, and --grant for what stands in the store.
+// TestTools_live asks a running bridge: over MCP with a key and with a token, and for a grant by its id.
 func TestTools_live(t *testing.T) {
 	t.Parallel()
-	listen, data := address(t), filepath.Join(t.TempDir(), "data")
-	demo := start(t, "demo", "--listen", listen, "--operator-listen", "127.0.0.1:0", "--data", data)
-	demo.waitFor(t, "ready: ")
-	if _, errOut, code := toolsRun(t, "audit", "--url", "http://"+listen+"/mcp"); code != exitFailed || !strings.Contains(errOut, "does not take the key") {
+	b := bridgetest.Start(t)
+	client := b.Register(t)
+	query, form := b.Query(client), b.RedeemForm(client, "")
+	query.Set("resource", b.MCP+"/listed")
+	query.Set("scope", "trinity:read")
+	form.Set("resource", b.MCP+"/listed")
+	form.Set("code", b.CodeFor(t, query, b.Someone()))
+	token := b.Token(t, form).Access
+	key, err := b.Trinity.MintKey("alice@example.com", "audit", "user", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Secret(key)
+	keyFile, tokenFile := saved(t, key+"\n"), saved(t, token)
+
+	if out, errOut, code := toolsRun(t, "audit", "--url", b.Trinity.MCPURL(), "--key-file", keyFile); code != exitFailed || !strings.Contains(out, "prohibited: telephony") {
+		t.Errorf("straight: %d %s", code, errOut)
+	}
+	for _, credential := range []string{keyFile, tokenFile} {
+		if out, errOut, code := toolsRun(t, "audit", "--url", b.MCP+"/listed", "--key-file", credential); code != exitDone || !strings.Contains(out, "no gaps") {
+			t.Errorf("through /mcp/listed: %d %s%s", code, out, errOut)
+		}
+	}
+	if _, errOut, code := toolsRun(t, "audit", "--url", b.MCP); code != exitFailed || !strings.Contains(errOut, "does not take the key") {
 		t.Errorf("without a key: %d %s", code, errOut)
 	}
-	if _, errOut, code := toolsRun(t, "list", "--grant", "none", "--data", data); code != exitFailed || !strings.Contains(errOut, "no grant") {
+	if _, errOut, code := toolsRun(t, "audit", "--url", b.URL+"/privacy"); code != exitFailed || strings.Contains(errOut, "<html") {
+		t.Errorf("no MCP server: %d %s", code, errOut)
+	}
+
+	grants, err := app.ListGrants(t.Context(), b.Data, "", "")
+	if err != nil || len(grants) != 1 {
+		t.Fatalf("%+v, %v", grants, err)
+	}
+	var ofGrant, overMCP []shownTool
+	for into, args := range map[*[]shownTool][]string{
+		&ofGrant: {"list", "--grant", grants[0].ID, "--data", b.Data, "--url", b.Trinity.MCPURL(), "--key-file", keyFile, "--json"},
+		&overMCP: {"list", "--url", b.MCP + "/listed", "--key-file", tokenFile, "--json"},
+	} {
+		out, errOut, code := toolsRun(t, args...)
+		if err := json.Unmarshal([]byte(out), into); err != nil || code != exitDone {
+			t.Fatalf("%v: %d %s", args, code, errOut)
+		}
+	}
+	if diff := cmp.Diff(overMCP, ofGrant); diff != "" || len(ofGrant) < 30 {
+		t.Errorf("what a grant would see is not what it sees (-over MCP +told):\n%s", diff)
+	}
+	if _, errOut, code := toolsRun(t, "list", "--grant", "none", "--data", b.Data); code != exitFailed || !strings.Contains(errOut, "no grant") {
 		t.Errorf("unknown grant: %d %s", code, errOut)
 	}
-	demo.end(t)
 }
