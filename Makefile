@@ -5,6 +5,7 @@ SHELL := /bin/bash -o pipefail
 
 GO       ?= go
 REQUESTS ?= 4000
+FUZZTIME ?= 1m
 node_modules := e2e/node/node_modules/.package-lock.json
 client_libraries := e2e/clients/node/node_modules/.package-lock.json
 client_programs := e2e/clients/node/node_modules/.programs
@@ -59,6 +60,10 @@ e2e/clients/python/venv-%/.installed: e2e/clients/python/requirements-%.txt
 	python3 -m venv --clear $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --only-binary :all: --requirement $<
 	@touch $@
+
+.PHONY: fuzz
+fuzz: ## Fuzz each target for FUZZTIME (1m), on one CPU
+	.ci/fuzz $(FUZZTIME)
 
 .PHONY: load
 load: ## Measure the authorization server under load: refreshes, a flood of registrations, documents
