@@ -45,12 +45,12 @@ func keys(list ...string) json.RawMessage {
 
 type with = map[string]any
 
-func TestReadDocument_refuses(t *testing.T) {
-	t.Parallel()
+// refusedDocuments are those of the catalogue of attacks and of the rules, by their case.
+func refusedDocuments() map[string][]byte {
 	private := func(member string) json.RawMessage {
 		return keys(strings.TrimSuffix(keyEC, "}") + `,"` + member + `":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}`)
 	}
-	tests := map[string][]byte{
+	return map[string][]byte{
 		"AS-098, CM-15/another case":        described(with{"client_id": "https://app.example.com/Client.json"}),
 		"AS-098, CM-15/slash":               described(with{"client_id": documentID + "/"}),
 		"AS-098, CM-15/port":                described(with{"client_id": "https://app.example.com:443/client.json"}),
@@ -104,7 +104,11 @@ func TestReadDocument_refuses(t *testing.T) {
 		"AS-117/grant types without code":   described(with{"grant_types": []string{"client_credentials"}}),
 		"AS-117/response types without one": described(with{"response_types": []string{"token"}}),
 	}
-	for id, body := range tests {
+}
+
+func TestReadDocument_refuses(t *testing.T) {
+	t.Parallel()
+	for id, body := range refusedDocuments() {
 		t.Run(id, func(t *testing.T) {
 			t.Parallel()
 			if client, err := clients.ReadDocument(documentID, body); err == nil {
@@ -299,6 +303,9 @@ func TestReadDocument_realClients(t *testing.T) {
 
 // A document of whatever bytes is refused, or is a client that keeps all the rules.
 func FuzzReadDocument(f *testing.F) {
+	for _, body := range refusedDocuments() {
+		f.Add(body)
+	}
 	f.Add(described(nil))
 	f.Add(described(with{"token_endpoint_auth_method": "private_key_jwt", "jwks": keys(keyEC, keyOK)}))
 	f.Add(described(with{"token_endpoint_auth_methods_supported": []string{"none", "private_key_jwt"}, "jwks_uri": "https://app.example.com/k"}))

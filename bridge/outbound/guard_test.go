@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -40,22 +41,7 @@ func wantForbidden(t *testing.T, w *strangers.World, g *outbound.Guard, address 
 
 func TestGuard_addresses(t *testing.T) {
 	t.Parallel()
-	tests := map[string][]string{
-		"CM-03/loopback, this network": {"127.0.0.1", "127.255.255.254", "0.0.0.0", "0.1.2.3", "::1", "::"},
-		"CM-04/inner IPv4": {
-			"10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.0.1", "100.64.0.1", "100.127.255.255", "169.254.169.254", "169.254.170.2",
-			"198.18.0.1", "198.19.255.255", "192.0.0.1", "192.0.2.1", "198.51.100.1", "203.0.113.1", "192.88.99.1", "224.0.0.1", "239.255.255.250",
-			"240.0.0.1", "255.255.255.255",
-		},
-		"CM-05/inner IPv6": {
-			"fc00::1", "fd00:ec2::254", "fe80::1", "fe80::1%eth0", "fec0::1", "ff02::1", "2001:db8::1", "3fff::1", "5f00::1", "100::1", "4000::1",
-		},
-		"CM-06/IPv4 inside": {
-			"::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "::10.0.0.1", "64:ff9b::7f00:1", "64:ff9b::808:808", "64:ff9b:1::a00:1",
-			"64:ff9b:1:abcd::1", "2002:7f00:1::", "2002:a00:1::1", "2001:0:7f00:1::", "2001::1", "::ffff:0:127.0.0.1",
-		},
-	}
-	for id, addresses := range tests {
+	for id, addresses := range innerAddresses(t) {
 		for _, address := range addresses {
 			t.Run(id+" "+address, func(t *testing.T) {
 				t.Parallel()
@@ -369,4 +355,72 @@ func TestGuard_CM24_inFlight(t *testing.T) {
 	if inside.Load() != 20 {
 		t.Errorf("%d fetches arrived", inside.Load())
 	}
+}
+
+// innerAddresses are those of testdata/inner-addresses.txt by their case.
+func innerAddresses(t testing.TB) map[string][]string {
+	t.Helper()
+	text, err := os.ReadFile("testdata/inner-addresses.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string][]string{}
+	for line := range strings.Lines(string(text)) {
+		if id, address, found := strings.Cut(strings.TrimSpace(line), "\t"); found {
+			all[id] = append(all[id], address)
+		}
+	}
+	if len(all) == 0 {
+		t.Fatal("the corpus is empty")
+	}
+	return all
+}
+
+// specialUse is what of the address space is nobody's public host, from the registries of IANA. Of IPv6 all but 2000::/3
+// is, too.
+var specialUse = prefixes(
+	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24",
+	"192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+	"2001::/32", "2001:2::/48", "2001:10::/28", "2001:20::/28", "2001:db8::/32", "2002::/16", "3fff::/20",
+)
+
+func prefixes(texts ...string) []netip.Prefix {
+	all := make([]netip.Prefix, len(texts))
+	for i, text := range texts {
+		all[i] = netip.MustParsePrefix(text)
+	}
+	return all
+}
+
+// FuzzGuard_CM06: no spelling of an address that is not public passes, with an IPv4 address inside or without.
+func FuzzGuard_CM06_addresses(f *testing.F) {
+	for _, addresses := range innerAddresses(f) {
+		for _, address := range addresses {
+			f.Add(address)
+		}
+	}
+	for _, public := range []string{"8.8.8.8", "2606:4700::1111", "[2606:4700::1]", "::ffff:8.8.8.8", "0x7f.1", "8.8.8.8%1", "127.1"} {
+		f.Add(public)
+	}
+	guard, err := outbound.NewGuard(outbound.GuardOptions{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, address string) {
+		if guard.Safe(net.JoinHostPort(strings.Trim(address, "[]"), "443")) != nil {
+			return
+		}
+		read, err := netip.ParseAddr(strings.Trim(address, "[]"))
+		if err != nil {
+			t.Fatalf("%q is no address and passes", address)
+		}
+		if read.Is6() && !netip.MustParsePrefix("2000::/3").Contains(read.WithZone("")) {
+			t.Fatalf("%q passes", address)
+		}
+		for _, prefix := range specialUse {
+			if prefix.Contains(read.Unmap().WithZone("")) {
+				t.Fatalf("%q, of %v, passes", address, prefix)
+			}
+		}
+	})
 }
