@@ -106,6 +106,7 @@ func refusedDocuments() map[string][]byte {
 	}
 }
 
+// AS-029, AS-052, AS-098, AS-100…AS-103, AS-106, CM-15…CM-17, CM-21: each of them is refused.
 func TestReadDocument_refuses(t *testing.T) {
 	t.Parallel()
 	for id, body := range refusedDocuments() {
