@@ -63,8 +63,8 @@ func TestTools_mistakes(t *testing.T) {
 	flags = good()
 	flags.Config = file
 	check(flags, `profiles: profile "Desk": a name is`, `profiles: profile "a": there is no tool "no_tool"`)
-	write(t, file, "profiles:\n  - {name: desk, onyl: {}}\n")
-	check(flags, "onyl")
+	write(t, file, "profiles:\n  - {name: desk, other: {}}\n")
+	check(flags, "other")
 	flags = good()
 	flags.ToolsOverlay = filepath.Join(folder, "missing.yaml")
 	check(flags, "--tools-overlay: open")

@@ -65,6 +65,9 @@ func readList(t testing.TB, body string) listed {
 	return l
 }
 
+// silent keeps comments out of streams, however slow the machine is.
+func silent(o *gateway.Options) { o.Limits.Prime, o.Limits.KeepAlive = time.Hour, time.Hour }
+
 func asJSON(answer string) func(http.ResponseWriter, *http.Request, string) {
 	return status(http.StatusOK, "application/json", answer)
 }
@@ -97,7 +100,7 @@ func TestList_RS39_scopes(t *testing.T) {
 		} {
 			t.Run(form.name+"/"+tt.name, func(t *testing.T) {
 				t.Parallel()
-				w := start(t)
+				w := start(t, silent)
 				c := w.connect("alice", tt.scopes...)
 				w.grants.change(c.grant.ID, func(g *bridge.Grant) { g.ActingAs.Kind = tt.acting })
 				w.upstream.answer(form.serve(all))
@@ -131,7 +134,7 @@ func TestList_RS39_scopes(t *testing.T) {
 // TestList_GW27_bytes: exactly these bytes change.
 func TestList_GW27_bytes(t *testing.T) {
 	t.Parallel()
-	w := start(t)
+	w := start(t, silent)
 	c := w.connect("alice")
 	const hints = `"readOnlyHint":true,"destructiveHint":false,"idempotentHint":true,"openWorldHint":false`
 	tool := `{"_meta":{"x":1e2},"name":"list_agents", "description":"Lists\u0020agents.","inputSchema":{"type":"object","properties":{}},"outputSchema":{"type":"object"}`
@@ -243,7 +246,7 @@ func TestList_names(t *testing.T) {
 // TestList_unreadable: what nobody can read is not passed on.
 func TestList_unreadable(t *testing.T) {
 	t.Parallel()
-	w := start(t)
+	w := start(t, silent)
 	c := w.connect("alice")
 	for name, answer := range map[string]string{
 		"two lists in one": `{"jsonrpc":"2.0","id":1,"result":{"tools":[],"tools":[` + bare("delete_agent") + `]}}`,
@@ -266,7 +269,7 @@ func TestList_unreadable(t *testing.T) {
 // TestList_others: events around the list, and answers to anything else, go on as they came.
 func TestList_others(t *testing.T) {
 	t.Parallel()
-	w := start(t)
+	w := start(t, silent)
 	c := w.connect("alice", readOnly, readWrite)
 	const around = ": hi\n\nevent: message\r\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"tools\":[{}]}}\r\n\r\n"
 	w.upstream.answer(func(rw http.ResponseWriter, _ *http.Request, _ string) {
@@ -287,7 +290,7 @@ func TestList_others(t *testing.T) {
 // TestList_GW38_resumed: an answer that is taken up again by Last-Event-ID is no way around the list.
 func TestList_GW38_resumed(t *testing.T) {
 	t.Parallel()
-	w := start(t)
+	w := start(t, silent)
 	c := w.connect("alice", readOnly)
 	id := w.openSession(c.token)
 	other := `{"jsonrpc":"2.0","id":2,"result":{"tools":["no list"]}}`
