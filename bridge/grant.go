@@ -33,6 +33,7 @@ const (
 	EndScopeChanged      EndReason = "scope_changed"   // the key resolves to another principal
 	EndRoleLowered       EndReason = "role_lowered"
 	EndOwnerSuspended    EndReason = "owner_suspended"
+	EndActingWithdrawn   EndReason = "acting_withdrawn" // the operator no longer lets the person act as that
 )
 
 // Credential is the trinity_mcp_ key of a grant or link. Sealed is bound to its id.

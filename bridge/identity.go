@@ -9,10 +9,11 @@ import (
 // Admission is what the rules of an identity source say of a person: that they may come in, by
 // which rule, and with how much at most. The zero value admits nobody.
 type Admission struct {
-	Rule      string    `json:"rule"`              // the name of the rule that let the person in
-	Ceiling   Scopes    `json:"ceiling"`           // the most a grant may carry
-	Profiles  []string  `json:"profiles,omitzero"` // the profiles the person may use; none named means all
-	CheckedAt time.Time `json:"checked_at"`        // when it was last derived from claims the provider gave
+	Rule      string     `json:"rule"`              // the name of the rule that let the person in
+	Ceiling   Scopes     `json:"ceiling"`           // the most a grant may carry
+	Profiles  []string   `json:"profiles,omitzero"` // the profiles the person may use; none named means all
+	ActAs     []ActingAs `json:"act_as,omitzero"`   // what the person may act as besides themselves
+	CheckedAt time.Time  `json:"checked_at"`        // when it was last derived from claims the provider gave
 	// FailingSince is since when it could not be checked: a provider that is down throws nobody out at
 	// once. Zero when the last check was answered.
 	FailingSince time.Time `json:"failing_since,omitzero"`
@@ -64,5 +65,5 @@ func (s *IdentitySession) CheckUpdate(after *IdentitySession) error {
 func (g *Grant) Narrow(to Admission) bool {
 	g.Ceiling, g.Profiles = to.Ceiling, to.Profiles
 	g.Scopes = g.Scopes.Intersect(to.Ceiling)
-	return len(g.Scopes) > 0 && to.Opens(g.Profile)
+	return len(g.Scopes) > 0 && to.Opens(g.Profile) && (!g.ActingAs.Lent() || slices.Contains(to.ActAs, g.ActingAs.Principal()))
 }

@@ -59,7 +59,8 @@ func (r Role) AtLeast(other Role) bool {
 	return least >= 0 && slices.Index(ranks, r) >= least
 }
 
-// Account is the Trinity account the calls of a grant run as. Username is the handle; Email is
+// Account is the Trinity account of a person: the calls of a grant run as it, unless the grant acts as
+// somebody else. Username is the handle; Email is
 // shown, never looked up.
 type Account struct {
 	Username string `json:"username"`
@@ -81,6 +82,23 @@ const (
 type ActingAs struct {
 	Kind  ActingKind `json:"kind"`
 	Agent string     `json:"agent,omitzero"` // the agent's name, for ActAsAgent
+	// Owner is the Trinity account the operator's key belongs to, in a grant whose calls are made with
+	// such a key. Where it is empty, the grant's own credential resolves to the principal.
+	Owner string `json:"owner,omitzero"`
+}
+
+// Lent reports whether the principal is one that the operator lets the person act as.
+func (a ActingAs) Lent() bool { return a.Owner != "" }
+
+// Principal is a without its owner: what a person may act as, whoever owns the key.
+func (a ActingAs) Principal() ActingAs { return ActingAs{Kind: a.Kind, Agent: a.Agent} }
+
+// String names the principal in one word, as forms and the audit trail do: "agent:researcher".
+func (a ActingAs) String() string {
+	if a.Agent == "" {
+		return string(a.Kind)
+	}
+	return string(a.Kind) + ":" + a.Agent
 }
 
 // Standing is what is known of a grant's credential at the moment.
@@ -95,6 +113,7 @@ const (
 	StandingChanged   Standing = "changed"   // the key answers for another account than the grant's
 	StandingRescoped  Standing = "rescoped"  // the key is of another scope or agent than the grant's
 	StandingLowered   Standing = "lowered"   // the account's role is lower than when the person agreed
+	StandingWithdrawn Standing = "withdrawn" // the operator no longer lets the person act so
 	StandingUnknown   Standing = "unknown"   // Trinity could not be asked
 	StandingOverdue   Standing = "overdue"   // Trinity could not be asked for longer than the grace
 )
@@ -112,6 +131,8 @@ func (s Standing) Ends() EndReason {
 		return EndScopeChanged
 	case StandingLowered:
 		return EndRoleLowered
+	case StandingWithdrawn:
+		return EndActingWithdrawn
 	case StandingGood, StandingUnknown, StandingOverdue:
 	}
 	return ""

@@ -30,10 +30,19 @@ func (s *Step) approve(w http.ResponseWriter, r *http.Request, current bridge.Fl
 		s.page(w, r, http.StatusBadRequest, current, notice)
 		return
 	}
+	acting, notice := s.chosenActing(r.PostForm["acting_as"], current)
+	if notice != "" {
+		s.page(w, r, http.StatusBadRequest, current, notice)
+		return
+	}
 	// Before anything is made that would have to be taken back. From now on no document is needed to
 	// serve the client; one that nobody redeems a code for is swept.
 	if err := s.Clients.Keep(r.Context(), client); err != nil {
 		s.problem(w, r, err)
+		return
+	}
+	acting, answered := s.lend(w, r, current, acting)
+	if answered {
 		return
 	}
 	grantID := s.grantID(current)
@@ -42,7 +51,7 @@ func (s *Step) approve(w http.ResponseWriter, r *http.Request, current bridge.Fl
 		s.mintFailed(w, r, current, err)
 		return
 	}
-	issue, err := s.issue(current, client, resource, grantID, scopes, credential)
+	issue, err := s.issue(current, client, resource, grantID, approval{scopes: scopes, acting: acting, credential: credential})
 	if err != nil {
 		s.Credentials.Discard(r.Context(), current, credential)
 		s.problem(w, r, err)
@@ -64,7 +73,7 @@ func (s *Step) approve(w http.ResponseWriter, r *http.Request, current bridge.Fl
 	s.Credentials.SignOut(r.Context(), current)
 	s.Trail.Record(r.Context(), bridge.AuditEvent{
 		Kind: audit.ConsentGiven, ClientID: client.ID, PersonID: current.SignIn.Person.ID(), GrantID: issue.Grant.ID,
-		Detail: scopes.String(),
+		Outcome: acting.String(), Detail: scopes.String(),
 	})
 	s.sendOn(w, r, current)
 }
@@ -81,28 +90,34 @@ func (s *Step) mintFailed(w http.ResponseWriter, r *http.Request, current bridge
 	s.page(w, r, status, current, notice)
 }
 
+// approval is what the person allowed, and the key that came of it.
+type approval struct {
+	scopes     bridge.Scopes
+	acting     bridge.ActingAs
+	credential bridge.Credential
+}
+
 // issue puts together what an approval stores.
-func (s *Step) issue(current bridge.Flow, client bridge.Client, resource bridge.Resource, grantID string, scopes bridge.Scopes, credential bridge.Credential) (bridge.Issue, error) {
+func (s *Step) issue(current bridge.Flow, client bridge.Client, resource bridge.Resource, grantID string, yes approval) (bridge.Issue, error) {
 	code, err := secret.Random(s.Rand, "tbc_")
 	if err != nil {
 		return bridge.Issue{}, err
 	}
 	now, request := s.Now(), current.Request
 	expires := now.Add(s.Life.Code)
-	acting := bridge.ActingAs{Kind: bridge.ActAsUser}
 	identity := current.SignIn.Identity
 	exit := flow.AnswerURL(request.RedirectURI, s.Issuer, request.State, url.Values{"code": {code.Reveal()}})
 	issue := bridge.Issue{
 		FlowID: current.ID, Identity: identity,
 		Consent: bridge.Consent{
 			PersonID: current.SignIn.Person.ID(), ClientID: client.ID, RedirectURI: request.RedirectURI,
-			Resource: request.Resource, Scopes: scopes, ActingAs: acting,
+			Resource: request.Resource, Scopes: yes.scopes, ActingAs: yes.acting.Principal(),
 			Fingerprint: client.Fingerprint, GivenAt: now,
 		},
 		Grant: bridge.Grant{
 			ID: grantID, Status: bridge.GrantPending, Person: current.SignIn.Person, Account: current.SignIn.Account,
-			ActingAs: acting, ClientID: client.ID, ClientName: client.Name, Resource: request.Resource, Profile: resource.Profile,
-			Scopes: scopes, Asked: request.Scopes, Refresh: request.Refresh, Credential: credential,
+			ActingAs: yes.acting, ClientID: client.ID, ClientName: client.Name, Resource: request.Resource, Profile: resource.Profile,
+			Scopes: yes.scopes, Asked: request.Scopes, Refresh: request.Refresh, Credential: yes.credential,
 			Link: current.SignIn.Link, CreatedAt: now, Lapses: expires,
 		},
 		Code: bridge.Code{

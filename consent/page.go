@@ -38,7 +38,7 @@ func (s *Step) page(w http.ResponseWriter, r *http.Request, status int, current 
 	page := templates.ConsentPage{
 		Flow: current.ID, Ticket: s.Flows.Ticket(current), Client: s.Clients.Describe(r.Context(), request),
 		Account: current.SignIn.Account.Username, Email: current.SignIn.Account.Email, Role: string(current.SignIn.Account.Role),
-		Resource: request.Resource, Profile: resource.Profile, ProfileTitle: resource.Title,
+		ActAs: s.actingChoices(current), Resource: request.Resource, Profile: resource.Profile, ProfileTitle: resource.Title,
 		Scopes:  choices(request.Scopes, offered(client, resource, current.SignIn), earlier),
 		KeyName: s.Credentials.KeyName(r.Context(), current, client.Name, s.grantID(current)), Notice: notice,
 	}

@@ -28,6 +28,10 @@ type Credentials interface {
 	// KeyName is what Trinity calls, or will call, the key.
 	KeyName(ctx context.Context, flow bridge.Flow, client, grantID string) string
 	Mint(ctx context.Context, flow bridge.Flow, grantID, client string) (bridge.Credential, error)
+	// Offered lists what the person may act as besides themselves, by the operator's leave.
+	Offered(signIn bridge.SignIn) []bridge.ActingAs
+	// Lend makes sure that the operator's key is what it is offered as. ErrNotFound when it is not.
+	Lend(ctx context.Context, as bridge.ActingAs) (bridge.ActingAs, error)
 	// Discard revokes a key whose approval could not be stored.
 	Discard(ctx context.Context, flow bridge.Flow, credential bridge.Credential)
 	// SignOut ends the Trinity session of the flow; it never fails its caller.

@@ -22,7 +22,7 @@ var families = map[string]struct{ keys, suffixes []string }{
 		"code.malformed", "code.wrong", "code.spent", "code.send_failed", "code.locked", "code.too_many", "code.trinity_down",
 		"factor.wrong", "enrol.wrong", "factor.spent", "factor.trinity_down",
 		"link.key_bad", "link.key_kind", "link.trinity_down", "link.too_many",
-		"consent.no_scope", "consent.trinity_down", "consent.session_over", "consent.link_over",
+		"consent.no_scope", "consent.no_acting", "consent.acting_wrong", "consent.trinity_down", "consent.session_over", "consent.link_over",
 	}},
 	"problem.": {suffixes: []string{".title", ".text"}, keys: []string{
 		"flow-gone", "other-browser", "forged", "not-a-form", "already-used", "trinity-down", "trinity-setup", "email-off", "email-disabled",
@@ -38,7 +38,8 @@ var families = map[string]struct{ keys, suffixes []string }{
 		"temporarily_unavailable", "invalid_target", "request_not_supported", "request_uri_not_supported", "login_required",
 		"consent_required", "interaction_required",
 	}},
-	"scope.": {suffixes: []string{".title", ".text"}, keys: strings.Fields(bridge.AllScopes().String())},
+	"acting.": {suffixes: []string{".title", ".text"}, keys: []string{"user", "agent", "system"}},
+	"scope.":  {suffixes: []string{".title", ".text"}, keys: strings.Fields(bridge.AllScopes().String())},
 }
 
 // fromGo are the keys asked for by Go and not by a template.

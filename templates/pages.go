@@ -111,6 +111,15 @@ type ScopeChoice struct {
 	Warning bool // deleting, secrets, settings
 }
 
+// ActingChoice is what the person may be in the new connection.
+type ActingChoice struct {
+	Value   string // of the field
+	Kind    string // "user", "agent" or "system"; its words are messages acting.<kind>.title and .text
+	Agent   string
+	Ticked  bool
+	Warning bool
+}
+
 // ConsentPage asks for the decision.
 type ConsentPage struct {
 	Flow, Ticket string
@@ -118,7 +127,8 @@ type ConsentPage struct {
 	Account      string // Trinity username
 	Email        string
 	Role         string
-	Source       string // the label of the identity source, or "" for Trinity's e-mail code
+	Source       string         // the label of the identity source, or "" for Trinity's e-mail code
+	ActAs        []ActingChoice // empty where there is nothing to choose
 	Resource     string
 	Profile      string // the tool set; "" for all
 	ProfileTitle string // the operator's words for it, which come first; ""

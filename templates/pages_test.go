@@ -44,6 +44,11 @@ func TestPages_forms(t *testing.T) {
 		{"second factor", "/signin/second-factor", append(slices.Clone(flow), field{"code", ""})},
 		{"enrol", "/signin/second-factor/new", append(slices.Clone(flow), field{"code", ""})},
 		{"recovery", "/signin/second-factor/kept", flow},
+		{"consent, acting", "/consent", append(
+			slices.Clone(flow), field{"acting_as", "user"}, field{"acting_as", "agent:researcher"}, field{"acting_as", "system"},
+			field{"scope", "trinity:read"}, field{"scope", "trinity:write"}, field{"scope", "trinity:admin"},
+			field{"decision", "deny"}, field{"decision", "approve"},
+		)},
 		{"consent", "/consent", append(
 			slices.Clone(flow),
 			field{"scope", "trinity:read"}, field{"scope", "trinity:write"}, field{"scope", "trinity:admin"},

@@ -45,7 +45,14 @@ func samples() map[string]any {
 	changed.AllowedOn, changed.Changed = "2026-11-02", true
 	linked := consentPage(webClient)
 	linked.Source = "Example SSO"
+	acting := consentPage(webClient)
+	acting.ActAs = []ActingChoice{
+		{Value: "user", Kind: "user", Ticked: true},
+		{Value: "agent:researcher", Kind: "agent", Agent: "researcher"},
+		{Value: "system", Kind: "system", Warning: true},
+	}
 	return map[string]any{
+		"consent, acting":  acting,
 		"consent, linked":  linked,
 		"consent, changed": changed,
 		"problem, host":    ProblemPage{Status: 400, Key: "client-ask", Host: "app.example.com", Reference: "7f3a91"},

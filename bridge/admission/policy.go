@@ -14,6 +14,7 @@ type Policy struct {
 	Verified string // the claim that vouches for the e-mail address
 	Groups   Path   // where the groups stand
 	Rules    []Rule
+	Acting   []Acting // what else people may act as, once a rule has let them in
 }
 
 // Rule lets people in for whom all of its conditions hold, and one of the values of each.
@@ -40,6 +41,7 @@ type Verdict struct {
 	Rule     *Rule  // the rule that let the person in
 	Why      string // why it held, or why nobody is let in
 	Tried    []Try  // every rule that was looked at, in order
+	ActAs    []bridge.ActingAs
 }
 
 // Try is one rule that was looked at.
@@ -65,7 +67,7 @@ func (p *Policy) Decide(claims Claims) Verdict {
 			v.Why = fmt.Sprintf("rule %q looks at groups, and they did not come whole", rule.Name)
 			return v
 		case held:
-			v.Admitted, v.Rule, v.Why = true, rule, why
+			v.Admitted, v.Rule, v.Why, v.ActAs = true, rule, why, p.actAs(&seen)
 			return v
 		}
 	}
@@ -77,7 +79,9 @@ func (v *Verdict) Admission(now time.Time) bridge.Admission {
 	if !v.Admitted {
 		return bridge.Admission{CheckedAt: now}
 	}
-	return bridge.Admission{Rule: v.Rule.Name, Ceiling: v.Rule.Ceiling, Profiles: v.Rule.Profiles, CheckedAt: now}
+	return bridge.Admission{
+		Rule: v.Rule.Name, Ceiling: v.Rule.Ceiling, Profiles: v.Rule.Profiles, ActAs: v.ActAs, CheckedAt: now,
+	}
 }
 
 // person is what the rules look at.

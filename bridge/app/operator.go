@@ -64,6 +64,7 @@ type ListedGrant struct {
 	Resource   string             `json:"resource"`
 	Scope      string             `json:"scope"`
 	ActingAs   bridge.ActingKind  `json:"acting_as"`
+	Agent      string             `json:"agent,omitempty"` // it acts as
 	KeyName    string             `json:"key_name"`
 	CreatedAt  time.Time          `json:"created_at"`
 	LastUsedAt *time.Time         `json:"last_used_at,omitempty"`
@@ -183,7 +184,7 @@ func (o *operator) failed(w http.ResponseWriter, r *http.Request, err error) {
 func listedGrant(g bridge.Grant) ListedGrant {
 	listed := ListedGrant{
 		ID: g.ID, Status: g.Status, Account: g.Account.Username, Client: g.ClientName, ClientID: g.ClientID,
-		Resource: g.Resource, Scope: g.Scopes.String(), ActingAs: g.ActingAs.Kind, KeyName: g.Credential.KeyName, CreatedAt: g.CreatedAt, EndReason: g.EndReason,
+		Resource: g.Resource, Scope: g.Scopes.String(), ActingAs: g.ActingAs.Kind, Agent: g.ActingAs.Agent, KeyName: g.Credential.KeyName, CreatedAt: g.CreatedAt, EndReason: g.EndReason,
 	}
 	if !g.LastUsedAt.IsZero() {
 		listed.LastUsedAt = &g.LastUsedAt

@@ -69,7 +69,7 @@ func (b *Bridge) build(ctx context.Context) error {
 	api := trinity.NewAPI(b.config.TrinityURL)
 	credentials := trinity.NewCredentials(trinity.CredentialsOptions{
 		API: api, Ring: b.ring, Revocations: b.store, Links: b.store, Trail: b.trail, Log: b.log, Now: b.now,
-		Grace: b.config.OutageGrace,
+		Grace: b.config.OutageGrace, Principals: &trinity.Principals{Keys: b.config.Principals.Keys, Policy: b.config.Principals.ByCode},
 	})
 	b.custodian = trinity.NewCustodian(trinity.CustodianOptions{
 		API: api, Ring: b.ring, Store: b.store, Trail: b.trail, Log: b.log, Now: b.now,

@@ -50,7 +50,8 @@ type Config struct {
 	Machines          map[string]secret.Token // Trinity keys of clients that act for themselves, by client id
 	Providers         []clients.Provider
 	Sources           []Source
-	EmailCode         bool // people may sign in with Trinity's e-mail code
+	Principals        Principals // what people may act as besides themselves
+	EmailCode         bool       // people may sign in with Trinity's e-mail code
 	Documents         Documents
 	ResourceServers   []bridge.ResourceServer
 	ListBeyondScope   bool
@@ -116,6 +117,7 @@ func check(f Flags, declared declarations, m *Mistakes) *Config {
 	c.Tools = checkTools(f.ToolsOverlay, declared.profiles, m)
 	c.EmailCode = onOff("--email-code", f.EmailCode, m)
 	c.Sources = checkSources(declared.sources, c.EmailCode, m)
+	c.Principals = checkPrincipals(declared.principals, c.Sources, m)
 	checkProfiles(c.Sources, c.Tools, m)
 	c.ResourceServers = checkResourceServers(declared.resources, c.PublicURL, m)
 	if err := c.LogLevel.UnmarshalText([]byte(or(f.LogLevel, "info"))); err != nil {

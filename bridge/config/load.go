@@ -68,6 +68,8 @@ type declarations struct {
 	providers []ProviderDeclaration
 	profiles  []tools.Declaration
 	sources   []SourceDeclaration
+
+	principals []PrincipalDeclaration
 }
 
 // fromFile fills what flags and environment left open. Values are text or lists of text.
@@ -87,6 +89,7 @@ func fromFile(flags *Flags, mistakes *Mistakes) declarations {
 	section(document, "resource_servers", &declared.resources, flags.Config, mistakes)
 	section(document, "profiles", &declared.profiles, flags.Config, mistakes)
 	section(document, "identity_sources", &declared.sources, flags.Config, mistakes)
+	section(document, "principals", &declared.principals, flags.Config, mistakes)
 	section(document, "trusted_idps", &declared.providers, flags.Config, mistakes)
 	for _, s := range flags.settings() {
 		node, ok := document[s.key]

@@ -56,15 +56,8 @@ func rule(d RuleDeclaration, whose string, m *Mistakes) admission.Rule {
 	r := admission.Rule{
 		Name: d.Rule, Anyone: d.Anyone, Domains: domains(d.Domains, whose+": domains", m), Groups: d.Groups, Profiles: d.Profiles,
 	}
-	for _, address := range d.Addresses {
-		if strings.Count(address, "@") != 1 || strings.ContainsAny(address, " *,") {
-			m.add("%s: addresses: %q is no e-mail address", whose, address)
-		}
-		r.Addresses = append(r.Addresses, strings.ToLower(address))
-	}
-	for _, name := range slices.Sorted(maps.Keys(d.Claims)) {
-		r.Claims = append(r.Claims, admission.Requirement{Claim: admission.ParsePath(name), Values: d.Claims[name]})
-	}
+	r.Addresses = addresses(d.Addresses, whose, m)
+	r.Claims = requirements(d.Claims)
 	conditions := len(d.Domains) + len(d.Addresses) + len(d.Groups) + len(d.Claims)
 	if d.Anyone == (conditions > 0) {
 		m.add("%s: needs either conditions (domains, addresses, groups, claims) or anyone: true", whose)
@@ -97,6 +90,25 @@ func checkProfiles(sources []Source, catalogue *tools.Catalogue, m *Mistakes) {
 	}
 }
 
+func addresses(declared words, whose string, m *Mistakes) []string {
+	var all []string
+	for _, address := range declared {
+		if strings.Count(address, "@") != 1 || strings.ContainsAny(address, " *,") {
+			m.add("%s: addresses: %q is no e-mail address", whose, address)
+		}
+		all = append(all, strings.ToLower(address))
+	}
+	return all
+}
+
+func requirements(declared map[string]words) []admission.Requirement {
+	var all []admission.Requirement
+	for _, name := range slices.Sorted(maps.Keys(declared)) {
+		all = append(all, admission.Requirement{Claim: admission.ParsePath(name), Values: declared[name]})
+	}
+	return all
+}
+
 func domains(declared words, whose string, m *Mistakes) []string {
 	var all []string
 	for _, domain := range declared {
@@ -120,11 +132,14 @@ func Policies(file string) ([]NamedPolicy, error) {
 	var mistakes Mistakes
 	flags := Flags{Config: file}
 	declared := fromFile(&flags, &mistakes)
-	var all []NamedPolicy
-	for _, d := range declared.sources {
+	all := make([]NamedPolicy, len(declared.sources))
+	policies := map[string]*admission.Policy{bridge.SourceTrinity: {}}
+	for i, d := range declared.sources {
 		whose := "identity_sources: " + d.Name
-		all = append(all, NamedPolicy{Source: d.Name, Policy: policy(preset(d, whose, &mistakes), whose, &mistakes)})
+		all[i] = NamedPolicy{Source: d.Name, Policy: policy(preset(d, whose, &mistakes), whose, &mistakes)}
+		policies[d.Name] = &all[i].Policy
 	}
+	lend(declared.principals, policies, &mistakes)
 	if len(mistakes) > 0 {
 		return nil, mistakes
 	}

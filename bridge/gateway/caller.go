@@ -139,6 +139,9 @@ func (x *exchange) identifyToken(presented secret.Token, proven bool) *refusal {
 		}
 	}
 	if x.who.key, err = g.keys.open(g.Credentials, grant); err != nil {
+		if errors.Is(err, bridge.ErrNotFound) {
+			return x.heed(bridge.StandingWithdrawn)
+		}
 		return unavailable("The bridge cannot open the key of this connection", err)
 	}
 	return x.checkStanding()

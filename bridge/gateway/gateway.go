@@ -38,6 +38,7 @@ type Grants interface {
 
 // Credentials opens the key of a grant and asks what a grant or key is worth now.
 type Credentials interface {
+	// Open returns the key the grant's calls are made with; ErrNotFound when the operator has taken it back.
 	Open(grant bridge.Grant) (secret.Token, error)
 	Standing(ctx context.Context, grant bridge.Grant) bridge.Standing
 	StandingOfKey(ctx context.Context, key secret.Token) bridge.Standing

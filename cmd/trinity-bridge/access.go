@@ -31,6 +31,7 @@ type explained struct {
 	Rule     string          `json:"rule,omitempty"`
 	Scope    string          `json:"scope,omitempty"`
 	Profiles []string        `json:"profiles,omitempty"`
+	ActAs    []string        `json:"act_as,omitempty"` // besides themselves
 	Why      string          `json:"why"`
 	Tried    []admission.Try `json:"tried"`
 }
@@ -59,9 +60,13 @@ func (e *accessExplain) Run(c *console) error {
 		}
 		verdict := named.Policy.Decide(claims)
 		admitted := verdict.Admission(time.Time{})
+		var actAs []string
+		for _, as := range verdict.ActAs {
+			actAs = append(actAs, as.String())
+		}
 		all = append(all, explained{
 			Source: named.Source, Admitted: verdict.Admitted, Rule: admitted.Rule, Scope: admitted.Ceiling.String(),
-			Profiles: admitted.Profiles, Why: verdict.Why, Tried: verdict.Tried,
+			Profiles: admitted.Profiles, ActAs: actAs, Why: verdict.Why, Tried: verdict.Tried,
 		})
 		let = let || verdict.Admitted
 	}
@@ -89,6 +94,9 @@ func (e *accessExplain) print(c *console, all []explained) error {
 		}
 		for _, profile := range one.Profiles {
 			_, _ = fmt.Fprintf(c.out, "  profile %s\n", printable(profile))
+		}
+		for _, as := range one.ActAs {
+			_, _ = fmt.Fprintf(c.out, "  may act as %s\n", printable(as))
 		}
 		for _, try := range one.Tried {
 			mark := "no "

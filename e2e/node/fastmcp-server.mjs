@@ -66,7 +66,8 @@ async function accountOf(header) {
   if (!answer.ok) throw new Error('Invalid API key');
   const key = await answer.json();
   if (key.valid !== true) throw new Error('Invalid API key');
-  return { username: key.user_id, keyName: key.key_name, scope: key.scope };
+  // Trinity's McpAuthContext, as far as a key fills it.
+  return { username: key.user_id, keyName: key.key_name, scope: key.scope, agentName: key.agent_name ?? null };
 }
 
 const server = new FastMCP({
@@ -83,7 +84,14 @@ for (const [name, description] of Object.entries(tools)) {
     description,
     parameters: z.looseObject({ name: z.string().optional() }),
     execute: async (args, { session }) =>
-      JSON.stringify({ tool: name, arguments: args, username: session.username, key_name: session.keyName }),
+      JSON.stringify({
+        tool: name,
+        arguments: args,
+        username: session.username,
+        key_name: session.keyName,
+        scope: session.scope,
+        agent_name: session.agentName,
+      }),
   });
 }
 

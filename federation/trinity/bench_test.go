@@ -195,8 +195,12 @@ func start(t *testing.T, switches trinitytest.Switches) *bench {
 	return b
 }
 
+func (b *bench) logger() *slog.Logger {
+	return slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
 func (b *bench) build() {
-	log := slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	log := b.logger()
 	issuer := parse(b.t, "http://bridge.example.com")
 	pages, err := templates.New(templates.Site{Issuer: issuer.String(), Operator: "Example", Contact: "help@example.com", Log: log})
 	b.must(err)

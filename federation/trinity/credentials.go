@@ -37,6 +37,8 @@ type CredentialsOptions struct {
 	Now         func() time.Time
 	// Grace is how long Trinity may say nothing of a key before that speaks against it; 0 means 1 h.
 	Grace time.Duration
+	// Principals are what people may act as besides themselves; nil means nothing.
+	Principals *Principals
 }
 
 // Credentials makes the Trinity key of a grant out of a sign-in, takes it back, and tells what it
@@ -50,6 +52,8 @@ type Credentials struct {
 	now    func() time.Time
 	asked  singleflight.Group
 	doubts *doubts
+
+	principals *Principals
 }
 
 // NewCredentials makes Credentials.
@@ -58,7 +62,7 @@ func NewCredentials(o CredentialsOptions) *Credentials {
 		o.Grace = time.Hour
 	}
 	return &Credentials{
-		api: o.API, ring: o.Ring, links: o.Links, log: o.Log, now: o.Now, doubts: newDoubts(o.Grace),
+		api: o.API, ring: o.Ring, links: o.Links, log: o.Log, now: o.Now, doubts: newDoubts(o.Grace), principals: o.Principals,
 		queue: &revoker{api: o.API, ring: o.Ring, store: o.Revocations, trail: o.Trail, log: o.Log, now: o.Now},
 	}
 }
@@ -191,8 +195,21 @@ func (c *Credentials) SignOut(ctx context.Context, flow bridge.Flow) {
 	}
 }
 
-// Open unseals the key of a grant.
+// Open returns the key that the calls of a grant are made with: its own, or the operator's one of
+// the principal it acts as. ErrNotFound when the operator lends that no longer.
 func (c *Credentials) Open(grant bridge.Grant) (secret.Token, error) {
+	if !grant.ActingAs.Lent() {
+		return c.own(grant)
+	}
+	key, ok := c.principals.key(grant.ActingAs)
+	if !ok {
+		return secret.Token{}, fmt.Errorf("opening the key of %s, which the operator has taken back: %w", grant.ActingAs, bridge.ErrNotFound)
+	}
+	return key, nil
+}
+
+// own unseals the grant's own key.
+func (c *Credentials) own(grant bridge.Grant) (secret.Token, error) {
 	key, err := c.ring.OpenToken(sealKey, grant.ID, grant.Credential.Sealed)
 	if err != nil {
 		return secret.Token{}, fmt.Errorf("opening the key of grant %s: %w", grant.ID, err)

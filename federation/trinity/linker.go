@@ -55,9 +55,7 @@ func (l *Linker) Current(ctx context.Context, person bridge.Person) (bridge.Link
 	}
 	ctx, cancel := context.WithTimeout(ctx, standingTimeout)
 	defer cancel()
-	standing, err := l.c.compare(ctx, key, bridge.Grant{
-		Account: bridge.Account{Username: link.Account.Username}, ActingAs: bridge.ActingAs{Kind: bridge.ActAsUser},
-	})
+	standing, err := l.c.compare(ctx, key, claim{username: link.Account.Username, as: bridge.ActingAs{Kind: bridge.ActAsUser}})
 	switch standing {
 	case bridge.StandingGood:
 		account, err := l.c.api.Me(ctx, key)
@@ -71,7 +69,7 @@ func (l *Linker) Current(ctx context.Context, person bridge.Person) (bridge.Link
 		return bridge.Link{}, standing, fmt.Errorf("the link's key is %s: %w", standing, bridge.ErrNotFound)
 	case bridge.StandingUnknown, bridge.StandingOverdue:
 		l.c.log.WarnContext(ctx, "Trinity did not say whether the key of a link is good", "request_id", audit.RequestID(ctx), "error", err)
-	case bridge.StandingSuspended, bridge.StandingLowered:
+	case bridge.StandingSuspended, bridge.StandingLowered, bridge.StandingWithdrawn:
 	}
 	return link, standing, nil
 }

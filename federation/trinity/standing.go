@@ -13,52 +13,66 @@ import (
 // standingTimeout bounds how long a call or refresh waits for Trinity's word on a key.
 const standingTimeout = 5 * time.Second
 
-// Standing asks Trinity what the key of a grant is worth now: is it active, and would Trinity build
-// exactly the principal the grant says (contract 3.4, 4.2), with the role it had at least. Only
+// Standing asks Trinity what a grant is worth now: is its key active, and would Trinity build exactly
+// the principal the grant says (contract 3.4, 4.2), for an account with the role it had at least. Only
 // Trinity's definite word speaks against a grant; whatever else goes wrong is StandingUnknown, and
 // StandingOverdue once it has gone on for longer than the grace. Questions about one grant at the
 // same moment are one question.
 func (c *Credentials) Standing(ctx context.Context, grant bridge.Grant) bridge.Standing {
-	key, err := c.Open(grant)
-	if err != nil {
-		c.log.ErrorContext(ctx, "the key of a grant cannot be opened", "grant_id", grant.ID, "error", err)
-		return bridge.StandingUnknown
-	}
 	about := "grant " + grant.ID
 	return c.once(ctx, about, func(ctx context.Context) (bridge.Standing, error) {
-		standing, err := c.compare(ctx, key, grant)
+		standing, err := c.standing(ctx, grant)
 		return c.doubts.judge(about, standing, c.now()), err
 	})
 }
 
+func (c *Credentials) standing(ctx context.Context, grant bridge.Grant) (bridge.Standing, error) {
+	if grant.ActingAs.Lent() {
+		return c.standingOfLent(ctx, grant)
+	}
+	key, err := c.own(grant)
+	if err != nil {
+		return bridge.StandingUnknown, err
+	}
+	return c.compare(ctx, key, claim{username: grant.Account.Username, role: grant.Account.Role, as: grant.ActingAs})
+}
+
+// claim is what a key has to answer for.
+type claim struct {
+	username string
+	role     bridge.Role // at least; "" for any
+	as       bridge.ActingAs
+}
+
 // compare asks both routes that know something of a key: users/me applies every check but does not
 // tell the key's scope, validate tells it but does not see a suspended owner.
-func (c *Credentials) compare(ctx context.Context, key secret.Token, grant bridge.Grant) (bridge.Standing, error) {
+func (c *Credentials) compare(ctx context.Context, key secret.Token, want claim) (bridge.Standing, error) {
 	account, refused := c.api.Me(ctx, key)
-	fenced := errors.Is(refused, ErrForbidden) && grant.Account.Role == "" // it may not ask for itself, and never could
+	fenced := errors.Is(refused, ErrForbidden) && want.role == "" // it may not ask for itself, and need not
 	if refused != nil && !errors.Is(refused, ErrUnauthorized) && !fenced {
 		return bridge.StandingUnknown, refused
 	}
 	principal, err := c.api.Validate(ctx, key)
+	if errors.Is(err, ErrUnauthorized) || err != nil && errors.Is(refused, ErrUnauthorized) { // that much is definite
+		return bridge.StandingDead, nil
+	}
+	if err != nil {
+		return bridge.StandingUnknown, err
+	}
+	if fenced {
+		account = bridge.Account{Username: principal.Username}
+	}
 	acting, unfit := actingAs(principal)
 	switch {
-	case errors.Is(err, ErrUnauthorized):
-		return bridge.StandingDead, nil
-	case errors.Is(refused, ErrUnauthorized) && err != nil:
-		return bridge.StandingDead, nil // that much is definite
-	case err != nil:
-		return bridge.StandingUnknown, err
 	case errors.Is(refused, ErrUnauthorized):
 		return bridge.StandingSuspended, nil
-	case principal.Username != grant.Account.Username || !fenced && account.Username != grant.Account.Username:
+	case principal.Username != want.username || account.Username != want.username:
 		return bridge.StandingChanged, nil
-	case unfit != nil || acting != grant.ActingAs:
+	case unfit != nil || acting != want.as:
 		return bridge.StandingRescoped, nil
-	case fenced:
-		return bridge.StandingGood, nil
-	case account.Role == "" && grant.Account.Role != "":
+	case account.Role == "" && want.role != "":
 		return bridge.StandingUnknown, errNoRole
-	case !account.Role.AtLeast(grant.Account.Role):
+	case !account.Role.AtLeast(want.role):
 		return bridge.StandingLowered, nil
 	}
 	return bridge.StandingGood, nil

@@ -13,6 +13,7 @@ var identityTests = []test{
 	{"I6/a session and a grant that do not belong together", identityIncoherent},
 	{"FB-30/a new admission cuts the grants down, and never gives", identityNarrows},
 	{"FB-30/a session that admits nobody takes its grants along", identityRefused},
+	{"FB-30/a session that may no longer act as its grants do takes them along", identityActingLost},
 	{"a refused update changes nothing", identityUpdateRefused},
 	{"FB-30/ending a session ends its grants", identityEnd},
 	{"the end of its last grant ends a session", identityLastGrant},
@@ -124,6 +125,28 @@ func identityNarrows(t *testing.T, f *fixture) {
 		equal(t, "grant", f.wantGrant(t, grant.ID, bridge.GrantLive), grant)
 	}
 	equal(t, "another session's grant", f.wantGrant(t, other.ID, bridge.GrantLive), other)
+}
+
+func identityActingLost(t *testing.T, f *fixture) {
+	lent := bridge.ActingAs{Kind: bridge.ActAsAgent, Agent: "researcher", Owner: "owner"}
+	issue := f.issued(t, f.from("sid"), func(i *bridge.Issue) {
+		i.Grant.ActingAs, i.Identity.Admission.ActAs = lent, []bridge.ActingAs{lent.Principal()}
+	})
+	f.wantRedeem(t, f.use(issue.Code), bridge.CodeRedeemed)
+	lets := func(actAs ...bridge.ActingAs) []string {
+		t.Helper()
+		_, over, err := f.UpdateIdentity(t.Context(), issue.Identity.ID, f.now, func(i *bridge.IdentitySession) error {
+			i.Admission.ActAs = actAs
+			return nil
+		})
+		must(t, err)
+		f.reopen(t)
+		return grantIDs(over)
+	}
+	equal(t, "ended while allowed", len(lets(bridge.ActingAs{Kind: bridge.ActAsSystem}, lent.Principal())), 0)
+	equal(t, "acting as", f.wantGrant(t, issue.Grant.ID, bridge.GrantLive).ActingAs, lent)
+	equal(t, "ended when not", lets(bridge.ActingAs{Kind: bridge.ActAsSystem}), []string{issue.Grant.ID})
+	equal(t, "reason", f.wantGrant(t, issue.Grant.ID, bridge.GrantEnded).EndReason, bridge.EndNotAdmitted)
 }
 
 func identityRefused(t *testing.T, f *fixture) {
