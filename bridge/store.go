@@ -171,6 +171,14 @@ type RevocationStore interface {
 	FinishKeyRevocation(ctx context.Context, grantID string) error
 }
 
+// VerdictStore keeps what the operator decided about clients, as one versioned list.
+type VerdictStore interface {
+	// Verdicts returns all of them and the revision of the list; none and revision 0 at first.
+	Verdicts(ctx context.Context) ([]Verdict, int, error)
+	// SwapVerdicts replaces the list if its revision is still rev, else ErrConflict.
+	SwapVerdicts(ctx context.Context, verdicts []Verdict, rev int) error
+}
+
 // SigningKeyStore keeps the signing keys as one versioned list.
 type SigningKeyStore interface {
 	// SigningKeys returns all keys and the revision of the list; no keys and revision 0 at first.
@@ -243,6 +251,7 @@ type Store interface {
 	IdentityStore
 	RevocationStore
 	SigningKeyStore
+	VerdictStore
 	CounterStore
 	ReplayStore
 	AuditStore

@@ -17,6 +17,7 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
+	"github.com/abilityai/trinity-bridge/bridge/clients"
 	"github.com/abilityai/trinity-bridge/bridge/config"
 	"github.com/abilityai/trinity-bridge/bridge/discovery"
 	"github.com/abilityai/trinity-bridge/bridge/gateway"
@@ -57,6 +58,7 @@ type Bridge struct {
 	store     *remember.Store
 	ring      *secret.Keyring
 	signer    *token.Signer
+	clients   *clients.Registry
 	trail     *audit.Trail
 	metrics   *telemetry.Metrics
 	probe     *gateway.Probe
@@ -220,7 +222,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	go func() { failed <- operator.Serve(b.operatorListener) }()
 
 	var workers sync.WaitGroup
-	for _, work := range []func(context.Context){b.trail.Run, b.probe.Run, b.signer.Run, b.lead} {
+	for _, work := range []func(context.Context){b.trail.Run, b.probe.Run, b.signer.Run, b.lead, func(ctx context.Context) { b.clients.Run(ctx, b.log) }} {
 		workers.Go(func() { work(background) })
 	}
 	var err error

@@ -18,6 +18,7 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
+	"github.com/abilityai/trinity-bridge/bridge/clients"
 	"github.com/abilityai/trinity-bridge/bridge/config"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 	"github.com/abilityai/trinity-bridge/bridge/token"
@@ -39,6 +40,7 @@ type operator struct {
 	ready   func(context.Context) error
 	ended   func()
 	keys    *token.Signer
+	clients *clients.Registry
 	linker  *trinity.Linker
 	sources []config.Source
 	metrics http.Handler
@@ -83,6 +85,9 @@ func (o *operator) mount() error {
 	r.Handle("/metrics", o.metrics)
 	r.HandleFunc("/grants", o.own(o.list)).Methods(http.MethodGet)
 	r.HandleFunc("/grants/revoke", o.own(o.revoke)).Methods(http.MethodPost)
+	r.HandleFunc("/clients", o.own(o.listClients)).Methods(http.MethodGet)
+	r.HandleFunc("/clients/allow", o.own(o.decideClient(true))).Methods(http.MethodPost)
+	r.HandleFunc("/clients/block", o.own(o.decideClient(false))).Methods(http.MethodPost)
 	r.HandleFunc("/links", o.own(o.listLinks)).Methods(http.MethodGet)
 	r.HandleFunc("/links/end", o.own(o.endLink)).Methods(http.MethodPost)
 	r.HandleFunc("/links/import", o.own(o.importLinks)).Methods(http.MethodPost)

@@ -79,6 +79,10 @@ func (b *Bridge) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := registry.Refresh(ctx); err != nil {
+		return err
+	}
+	b.clients = registry
 	if err := b.mountGateway(r, credentials, registry); err != nil {
 		return err
 	}
@@ -160,7 +164,7 @@ func (b *Bridge) proofChecker() *dpop.Checker {
 func (b *Bridge) mountOperator() error {
 	b.operator = &operator{
 		store: b.store, trail: b.trail, log: b.log, now: b.now, ended: b.custodian.Wake,
-		ready: b.ready, keys: b.signer, linker: b.linker, sources: b.config.Sources, metrics: b.metrics.Handler(),
+		ready: b.ready, keys: b.signer, clients: b.clients, linker: b.linker, sources: b.config.Sources, metrics: b.metrics.Handler(),
 	}
 	return b.operator.mount()
 }
@@ -188,7 +192,7 @@ func (b *Bridge) registry() (*clients.Registry, error) {
 		return nil, err
 	}
 	return clients.New(clients.Options{
-		Store: b.store, Configured: b.config.Clients, Pinned: documents.Pinned, Trust: documents.Trust, Guard: guard,
+		Store: b.store, Verdicts: b.store, Configured: b.config.Clients, Pinned: documents.Pinned, Trust: documents.Trust, Guard: guard,
 		Trail: b.trail, Now: b.now, Rand: b.rand,
 	})
 }

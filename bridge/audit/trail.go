@@ -15,6 +15,8 @@ const (
 	ClientRegistered  = "client_registered"
 	RegisterRefused   = "register_refused"
 	ClientChanged     = "client_changed"
+	ClientAllowed     = "client_allowed" // by the operator's command
+	ClientBlocked     = "client_blocked"
 	CodeRequested     = "sign_in_code_requested"
 	SignedIn          = "signed_in"
 	SignInFailed      = "sign_in_failed"

@@ -28,13 +28,14 @@ type Fetcher interface {
 
 // documents knows the clients whose ids are URLs.
 type documents struct {
-	trust  Trust
-	pinned map[string]bridge.Client
-	guard  Fetcher
-	store  bridge.ClientStore
-	copies *copies[bridge.Client]
-	trail  *audit.Trail
-	now    func() time.Time
+	trust    Trust
+	verdicts *verdicts
+	pinned   map[string]bridge.Client
+	guard    Fetcher
+	store    bridge.ClientStore
+	copies   *copies[bridge.Client]
+	trail    *audit.Trail
+	now      func() time.Time
 }
 
 // identify returns the client as its document describes it now: pinned, remembered or fetched.
@@ -47,7 +48,7 @@ func (d *documents) identify(ctx context.Context, id, from string) (bridge.Clien
 		return bridge.Client{}, fmt.Errorf("%w: %w", ErrDocument, err)
 	}
 	pinned, isPinned := d.pinned[id]
-	if err := d.trust.judge(id, isPinned); err != nil {
+	if err := d.judge(id); err != nil {
 		return bridge.Client{}, err
 	}
 	if isPinned {
@@ -85,9 +86,18 @@ func (d *documents) known(ctx context.Context, id string) (bridge.Client, error)
 
 // judged marks a client that the operator has shut out since.
 func (d *documents) judged(client bridge.Client) bridge.Client {
-	_, isPinned := d.pinned[client.ID]
-	client.Blocked = d.trust.judge(client.ID, isPinned) != nil
+	client.Blocked = d.judge(client.ID) != nil
 	return client
+}
+
+// judge says whether the document of a checked id may be taken, by the settings and by what the operator
+// decided since. Being shut out by either counts.
+func (d *documents) judge(id string) error {
+	_, pinned := d.pinned[id]
+	if d.trust.Policy != PolicyOff && d.verdicts.blocks(id) {
+		return fmt.Errorf("%w: blocked by command", ErrNotAllowed)
+	}
+	return d.trust.judge(id, pinned || d.verdicts.allows(id))
 }
 
 // again fetches a document anew because somebody signed with a key it did not name, unless that

@@ -23,6 +23,7 @@ type Registry struct {
 	store      bridge.ClientStore
 	configured map[string]bridge.Client
 	documents  *documents
+	verdicts   *verdicts
 	keySets    *copies[[]jose.JSONWebKey]
 	guard      Fetcher
 	now        func() time.Time
@@ -31,7 +32,8 @@ type Registry struct {
 
 // Options are what a registry is made of.
 type Options struct {
-	Store      bridge.ClientStore // registrations, and what documents last said
+	Store      bridge.ClientStore  // registrations, and what documents last said
+	Verdicts   bridge.VerdictStore // what the operator decides while the program runs; nil: nothing
 	Configured []bridge.Client
 	Pinned     []bridge.Client // made by ReadDocument; taken in the place of fetched ones
 	Trust      Trust
@@ -51,10 +53,12 @@ func New(o Options) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
+	decided := newVerdicts(o.Verdicts, o.Trail, o.Now)
 	r := &Registry{
-		store: o.Store, configured: map[string]bridge.Client{}, keySets: keySets, guard: o.Guard, now: o.Now, rand: o.Rand,
+		verdicts: decided,
+		store:    o.Store, configured: map[string]bridge.Client{}, keySets: keySets, guard: o.Guard, now: o.Now, rand: o.Rand,
 		documents: &documents{
-			trust: o.Trust, pinned: map[string]bridge.Client{}, guard: o.Guard, store: o.Store, copies: described,
+			trust: o.Trust, verdicts: decided, pinned: map[string]bridge.Client{}, guard: o.Guard, store: o.Store, copies: described,
 			trail: o.Trail, now: o.Now,
 		},
 	}
@@ -74,10 +78,7 @@ func New(o Options) (*Registry, error) {
 // Errors: ErrUnknown, ErrDocument, ErrNotAllowed, ErrAskOperator, outbound.ErrBusy, or the store's.
 // A blocked client is returned: the caller says so.
 func (r *Registry) Identify(ctx context.Context, id, from string) (bridge.Client, error) {
-	if client, ok := r.configured[id]; ok || !looksLikeURL(id) {
-		if ok {
-			return client, nil
-		}
+	if _, ok := r.configured[id]; ok || !looksLikeURL(id) {
 		return r.Client(ctx, id)
 	}
 	return r.documents.identify(ctx, id, from)
@@ -87,6 +88,7 @@ func (r *Registry) Identify(ctx context.Context, id, from string) (bridge.Client
 // outside. A blocked client is returned: the caller says so.
 func (r *Registry) Client(ctx context.Context, id string) (bridge.Client, error) {
 	if client, ok := r.configured[id]; ok {
+		client.Blocked = client.Blocked || r.verdicts.blocks(id)
 		return client, nil
 	}
 	find := r.registered
@@ -107,7 +109,9 @@ func (r *Registry) registered(ctx context.Context, id string) (bridge.Client, er
 	if id == "" || len(id) > 64 {
 		return bridge.Client{}, ErrUnknown
 	}
-	return r.store.Client(ctx, id, r.now())
+	client, err := r.store.Client(ctx, id, r.now())
+	client.Blocked = client.Blocked || r.verdicts.blocks(id)
+	return client, err
 }
 
 // Newcomers is a registry that also looks where the ids of clients point to that nobody has
@@ -147,16 +151,7 @@ func (r *Registry) Keep(ctx context.Context, client bridge.Client) error {
 
 // Barred reports whether the operator lets a client no longer in. It asks no store, so that every
 // call can ask it.
-func (r *Registry) Barred(id string) bool {
-	if client, ok := r.configured[id]; ok {
-		return client.Blocked
-	}
-	if !looksLikeURL(id) {
-		return false
-	}
-	_, pinned := r.documents.pinned[id]
-	return r.documents.trust.judge(id, pinned) != nil
-}
+func (r *Registry) Barred(id string) bool { return r.State(id) != StateIn }
 
 // Obtainable is the most the client of a grant could be given by asking again: nobody is asked
 // for what will not be granted (RS-31). A client that is gone can get nothing.

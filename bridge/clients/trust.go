@@ -29,6 +29,9 @@ type Trust struct {
 	Blocked []string // never let in, whatever else is said
 }
 
+// ProblemAsk is the audit trail's word for who was refused with ErrAskOperator.
+const ProblemAsk = "client-ask"
+
 var (
 	// ErrNotAllowed says that the operator lets the client's document not in.
 	ErrNotAllowed = errors.New("the operator does not let the client in")
@@ -61,10 +64,10 @@ func CheckTrustEntry(entry string) error {
 	return nil
 }
 
-// judge says whether the document of a checked id may be taken; pinned ones stand on the
-// operator's own list.
-func (t Trust) judge(id string, pinned bool) error {
-	switch listed := pinned || covers(t.Hosts, id); {
+// judge says whether the document of a checked id may be taken; allowed is one that is let in by other
+// means than the list.
+func (t Trust) judge(id string, allowed bool) error {
+	switch listed := allowed || covers(t.Hosts, id); {
 	case t.Policy == PolicyOff:
 		return ErrUnknown
 	case covers(t.Blocked, id):

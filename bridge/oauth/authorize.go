@@ -149,7 +149,7 @@ func clientProblem(err error) string {
 	}{
 		{clients.ErrUnknown, "unknown-client"},
 		{outbound.ErrBusy, "too-many"},
-		{clients.ErrAskOperator, "client-ask"},
+		{clients.ErrAskOperator, clients.ProblemAsk},
 		{clients.ErrNotAllowed, "client-blocked"},
 		{clients.ErrDocument, "client-document"},
 		{context.Canceled, "client-document"}, // nobody is there to read it

@@ -33,6 +33,7 @@ type cli struct {
 	Serve   serveCommand   `cmd:"" help:"Run the bridge in front of a Trinity deployment."`
 	Demo    demoCommand    `cmd:"" help:"Run the bridge with a simulated Trinity on this machine; nothing to configure."`
 	Grants  grantsCommand  `cmd:"" help:"List and revoke what people have allowed, through the running bridge."`
+	Clients clientsCommand `cmd:"" help:"List clients, let them in and shut them out, through the running bridge."`
 	Links   linksCommand   `cmd:"" help:"List, import and end the links between people of identity sources and Trinity accounts, through the running bridge."`
 	Access  accessCommand  `cmd:"" help:"Try the rules of who may come in."`
 	Keys    keysCommand    `cmd:"" help:"List and rotate the keys that access tokens are signed with, through the running bridge."`

@@ -21,6 +21,7 @@ func New(engine Engine, key bridge.RowKey) Store { return Store{engine, key} }
 var (
 	deploymentRow    = Ref{KindMeta, "deployment"}
 	signingKeysRow   = Ref{KindMeta, "signing-keys"}
+	verdictsRow      = Ref{KindMeta, "verdicts"}
 	unusedClientsRow = Ref{KindMeta, "unused-clients"}
 	auditSequenceRow = Ref{KindMeta, "audit-sequence"}
 )

@@ -35,6 +35,7 @@ func Run(t *testing.T, fresh Fresh) {
 		{"Lists", listTests},
 		{"KeyRevocations", revocationTests},
 		{"SigningKeys", signingKeyTests},
+		{"Verdicts", verdictTests},
 		{"Counters", counterTests},
 		{"UsedOnce", usedTests},
 		{"Audit", auditTests},
