@@ -10,6 +10,7 @@ node_modules := e2e/node/node_modules/.package-lock.json
 client_libraries := e2e/clients/node/node_modules/.package-lock.json
 client_programs := e2e/clients/node/node_modules/.programs
 client_pythons := e2e/clients/python/venv-1/.installed e2e/clients/python/venv-2/.installed e2e/clients/python/venv-fastmcp/.installed
+providers := e2e/node/.providers
 
 .PHONY: help
 help: ## Show what there is to make
@@ -32,8 +33,12 @@ test-postgres: ## Run the tests that need a PostgreSQL server, with the race det
 	TEST_POSTGRES=required $(GO) test -race -count=1 -timeout 15m ./bridge/store/postgres/...
 
 .PHONY: e2e
-e2e: $(node_modules) $(client_libraries) $(client_pythons) ## Run foreign clients, the official suite, a browser and a foreign server against the program
+e2e: $(node_modules) $(client_libraries) $(client_pythons) $(providers)/zitadel $(providers)/.keycloak ## Run foreign clients, the official suite, a browser and a foreign server against the program
 	$(GO) test -tags e2e -count=1 -timeout 15m -v ./e2e ./e2e/foreign ./e2e/clients
+
+.PHONY: providers
+providers: $(node_modules) $(providers)/zitadel $(providers)/.keycloak ## Run the sign-in through real identity providers alone
+	$(GO) test -tags e2e -run Provider -count=1 -timeout 15m -v ./e2e/foreign
 
 .PHONY: official
 official: $(node_modules) $(client_libraries) ## Run the official conformance suite alone
@@ -42,6 +47,14 @@ official: $(node_modules) $(client_libraries) ## Run the official conformance su
 .PHONY: clients
 clients: $(node_modules) $(client_programs) $(client_pythons) ## Run Claude Code, Codex, Gemini CLI and Inspector against it, and the libraries and the suite of e2e
 	$(GO) test -tags clients -count=1 -timeout 15m -v ./e2e/clients
+
+# Real identity providers. Where Maven or Java is out of reach the test of Keycloak is skipped, and says so.
+$(providers)/zitadel:
+	GOBIN=$(CURDIR)/$(providers) $(GO) install github.com/zitadel/oidc/v3/example/server@v3.51.17
+	mv $(providers)/server $@
+
+$(providers)/.keycloak: .ci/keycloak
+	@.ci/keycloak $(providers) && touch $@ || echo "NOTICE: Keycloak could not be had; nothing will be shown of it"
 
 # The lock file decides; scripts of packages are never run.
 $(node_modules): e2e/node/package.json e2e/node/package-lock.json
@@ -119,4 +132,4 @@ tools: ## Install the pinned tools
 
 .PHONY: clean
 clean: ## Remove what was built, installed and pictured here
-	rm -rf bin .tools e2e/artifacts e2e/node/node_modules e2e/clients/node/node_modules e2e/clients/python/venv-*
+	rm -rf bin .tools e2e/artifacts e2e/node/node_modules e2e/node/.providers e2e/clients/node/node_modules e2e/clients/python/venv-*

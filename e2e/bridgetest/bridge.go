@@ -51,6 +51,11 @@ func With(edit func(*config.Flags)) Option { return func(s *settings) { edit(&s.
 // WithFile adds a configuration file of that text.
 func WithFile(text string) Option { return func(s *settings) { s.file = text } }
 
+// At has the bridge at an address that was chosen before it starts.
+func At(address string) Option {
+	return func(s *settings) { s.flags.PublicURL, s.flags.Listen = "http://"+address, address }
+}
+
 // WithTrinity starts the simulated Trinity with switches.
 func WithTrinity(edit func(*trinitytest.Switches)) Option {
 	return func(s *settings) { edit(&s.switches) }
@@ -90,7 +95,7 @@ func Start(t *testing.T, options ...Option) *Bridge {
 		s.flags.Config = writeFile(t, s.file)
 	}
 	b := &Bridge{
-		URL: "http://" + address, MCP: "http://" + address + "/mcp", Data: data, Trinity: simulated, Clock: clock,
+		URL: s.flags.PublicURL, MCP: s.flags.PublicURL + "/mcp", Data: data, Trinity: simulated, Clock: clock,
 		Config: s.flags, logs: &syncBuffer{},
 	}
 	t.Cleanup(func() {
@@ -263,6 +268,29 @@ func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
+}
+
+// Follow moves the clock along with the machine's until the test ends, for counterparts that have no
+// other clock. It never goes back.
+func (c *Clock) Follow(t testing.TB) {
+	stop := make(chan struct{})
+	t.Cleanup(func() { close(stop) })
+	go func() {
+		ticker := time.NewTicker(100 * time.Millisecond)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case now := <-ticker.C:
+				c.mu.Lock()
+				if now.After(c.now) {
+					c.now = now
+				}
+				c.mu.Unlock()
+			}
+		}
+	}()
 }
 
 type syncBuffer struct {

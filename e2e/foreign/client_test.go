@@ -35,6 +35,7 @@ type client struct {
 	bridge *bridgetest.Bridge
 	wire   *recorder
 	source *agingSource
+	person func(t *testing.T, authorizeURL string) url.Values // answers an authorization request
 
 	mu      sync.Mutex
 	away    bool         // the person does not sign in any more
@@ -48,7 +49,26 @@ var errPersonAway = errors.New("the person does not sign in")
 // endpoint, "" for what the SDK takes by itself.
 func connect(t *testing.T, b *bridgetest.Bridge, method string) *client {
 	t.Helper()
-	c := &client{bridge: b, wire: &recorder{}}
+	return connectAs(t, b, method, func(t *testing.T, authorizeURL string) url.Values {
+		t.Helper()
+		at, err := url.Parse(authorizeURL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := b.NewBrowser(t)
+		b.SignInAt(t, w, at.RequestURI(), alice)
+		answer := b.Decide(t, w, "approve")
+		if !strings.HasPrefix(w.Left, redirect+"?") {
+			t.Errorf("the browser left for %s", w.Left)
+		}
+		return answer
+	})
+}
+
+// connectAs is connect with a person who signs in in another way.
+func connectAs(t *testing.T, b *bridgetest.Bridge, method string, person func(*testing.T, string) url.Values) *client {
+	t.Helper()
+	c := &client{bridge: b, wire: &recorder{}, person: person}
 	handler, err := auth.NewAuthorizationCodeHandler(&auth.AuthorizationCodeHandlerConfig{
 		DynamicClientRegistrationConfig: &auth.DynamicClientRegistrationConfig{
 			Metadata: &oauthex.ClientRegistrationMetadata{
@@ -96,12 +116,7 @@ func (c *client) signIn(t *testing.T, authorizeURL string) (*auth.AuthorizationR
 		t.Errorf("the client opens %q (%v)", authorizeURL, err)
 		return nil, errPersonAway
 	}
-	w := c.bridge.NewBrowser(t)
-	c.bridge.SignInAt(t, w, at.RequestURI(), alice)
-	answer := c.bridge.Decide(t, w, "approve")
-	if !strings.HasPrefix(w.Left, redirect+"?") {
-		t.Errorf("the browser left for %s", w.Left)
-	}
+	answer := c.person(t, authorizeURL)
 	c.secret(answer.Get("code"))
 	c.mu.Lock()
 	c.asked = append(c.asked, at.Query())

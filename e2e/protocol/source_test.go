@@ -62,6 +62,7 @@ func startCompany(t *testing.T, more string, options ...bridgetest.Option) *comp
 	}
 	options = append(options, bridgetest.WithFile("identity_sources:\n"+sourceYAML(t, "company", server, more)))
 	c := &company{Bridge: bridgetest.Start(t, options...), idp: server}
+	server.Now = c.Clock.Now
 	c.Secret(idp.ClientSecret)
 	return c
 }
@@ -99,6 +100,29 @@ func (c *company) link(t *testing.T, w *bridgetest.Browser, email string) {
 	}
 }
 
+// connect is a whole connection of somebody who is linked already, or links now.
+func (c *company) connect(t *testing.T, client bridgetest.Client, subject, email string) bridgetest.Tokens {
+	t.Helper()
+	w := c.NewBrowser(t)
+	c.arrive(t, w, c.Query(client), subject)
+	if w.URL.Path == "/signin/link" {
+		c.link(t, w, email)
+	}
+	return c.Token(t, c.RedeemForm(client, c.Decide(t, w, "approve").Get("code")))
+}
+
+// wantSourcePage wants the page of a refusal that keeps the flow: a way to try again, and one back to the client.
+func wantSourcePage(t *testing.T, w *bridgetest.Browser, status int, words string) {
+	t.Helper()
+	if w.Page.Status != status || !w.Page.Contains(words, "Try again", "app.example.com", "error=") {
+		t.Fatalf("%s answered %d:\n%s", w.URL, w.Page.Status, w.Page.Body)
+	}
+	if strings.Contains(w.Page.Body, "<script") || w.Left != "" {
+		t.Errorf("the page runs or leads away: %s", w.Left)
+	}
+}
+
+// GW-57, GW-58: the whole way, and what of the provider's is worth nothing here.
 func TestSource_walk(t *testing.T) {
 	t.Parallel()
 	c := startCompany(t, "")
@@ -116,6 +140,16 @@ func TestSource_walk(t *testing.T) {
 	}
 	if tokens.Scope != "trinity:read trinity:write" {
 		t.Errorf("scope %q", tokens.Scope)
+	}
+	for _, foreign := range []string{c.idp.Last("/userinfo").Header.Get("Authorization"), "Bearer " + c.idp.LastIDToken()} {
+		if answer := c.Call(t, "", bridgetest.Initialize, "Authorization", foreign); answer.Status != http.StatusUnauthorized {
+			t.Errorf("GW-57: a token of the provider is worth %d at /mcp", answer.Status)
+		}
+	}
+	// RS-31: a client is not sent for what the rule does not give.
+	refused := c.Tool(t, tokens.Access, c.Session(t, tokens.Access), "delete_agent")
+	if challenge := refused.Header.Get("WWW-Authenticate"); refused.Status != http.StatusForbidden || strings.Contains(challenge, "trinity:admin") {
+		t.Errorf("beyond the rule's scope: %d %q %s", refused.Status, challenge, refused.Body)
 	}
 	// The second time there is nothing to prove, and no other key.
 	again := c.NewBrowser(t)

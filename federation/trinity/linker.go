@@ -82,7 +82,7 @@ func (l *Linker) ByCode(ctx context.Context, person bridge.Person, account bridg
 		return bridge.Link{}, err
 	}
 	minting := mint{
-		session: session, row: id, name: keyNamePrefix + "link:" + id, person: person.ID(), username: account.Username,
+		session: session, row: id, name: keyNamePrefix + id, person: person.ID(), username: account.Username,
 		description: "Made when you connected your account through Trinity Bridge",
 	}
 	credential, err := l.c.mint(ctx, minting)

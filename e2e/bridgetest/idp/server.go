@@ -65,6 +65,7 @@ type Server struct {
 	alive  map[string]string // refresh tokens
 	asked  map[string]int
 	last   map[string]*http.Request
+	signed string
 }
 
 type pending struct {
@@ -96,6 +97,8 @@ func Start(t testing.TB, slash string, now func() time.Time) *Server {
 			}
 		})
 	}
+	// One with several tenants describes itself below the path of each.
+	mux.HandleFunc("/organizations/v2.0/.well-known/openid-configuration", s.discovery)
 	s.http = httptest.NewServer(mux)
 	t.Cleanup(s.http.Close)
 	s.Issuer = s.http.URL + slash
@@ -137,6 +140,13 @@ func (s *Server) Last(path string) *http.Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.last[path]
+}
+
+// LastIDToken is the ID token that was made last.
+func (s *Server) LastIDToken() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.signed
 }
 
 // Forget makes every refresh token void: the person's session has ended.
@@ -295,6 +305,9 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
+	s.mu.Lock()
+	s.signed = compact
+	s.mu.Unlock()
 	document := map[string]any{
 		"access_token": access, "token_type": "Bearer", "expires_in": 3600, "id_token": compact, "refresh_token": refresh,
 	}

@@ -205,6 +205,16 @@ func (s *Server) MintKey(owner, name, scope, agentName string) (string, error) {
 	return key, err
 }
 
+// RevokeKeys deletes every key of an account, as its owner does in Trinity's settings.
+func (s *Server) RevokeKeys(owner string) error {
+	for _, k := range s.state.listKeys(func(k apiKey) bool { return k.Owner == owner && k.Active }) {
+		if err := s.state.deleteKey(owner, k.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Suspend suspends an account or lets it back. It takes effect at the next request.
 func (s *Server) Suspend(username string, on bool) error {
 	return s.state.changeUser(username, func(u *user) { u.Suspended = on })
