@@ -32,6 +32,10 @@ test: ## Run every test that needs Go alone, with the race detector
 test-postgres: ## Run the tests that need a PostgreSQL server, with the race detector; without one they fail
 	TEST_POSTGRES=required $(GO) test -race -count=1 -timeout 15m ./bridge/store/postgres/...
 
+.PHONY: e2e-replicas
+e2e-replicas: ## Run the protocol's tests against three replicas on one PostgreSQL behind a round-robin proxy
+	E2E_REPLICAS=3 $(GO) run ./e2e/postgrestest/with $(GO) test -count=1 -timeout 15m ./e2e/protocol
+
 .PHONY: e2e
 e2e: $(node_modules) $(client_libraries) $(client_pythons) $(providers)/zitadel $(providers)/.keycloak ## Run foreign clients, the official suite, a browser and a foreign server against the program
 	$(GO) test -tags e2e -count=1 -timeout 15m -v ./e2e ./e2e/foreign ./e2e/clients

@@ -22,7 +22,6 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/discovery"
 	"github.com/abilityai/trinity-bridge/bridge/gateway"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
-	"github.com/abilityai/trinity-bridge/bridge/store/badger"
 	"github.com/abilityai/trinity-bridge/bridge/store/remember"
 	"github.com/abilityai/trinity-bridge/bridge/telemetry"
 	"github.com/abilityai/trinity-bridge/bridge/token"
@@ -112,6 +111,9 @@ func (b *Bridge) unlock(made func(string)) error {
 	if len(masters) == 0 {
 		path := b.config.SecretFile()
 		_, noSecret := os.Stat(path)
+		if b.config.Store != "" && errors.Is(noSecret, os.ErrNotExist) {
+			return fmt.Errorf("there is no secret: with --store every replica needs the same one, given by --secret or as the file %s", path)
+		}
 		if _, err := os.Stat(b.storeFolder()); err == nil && errors.Is(noSecret, os.ErrNotExist) {
 			return fmt.Errorf("the secret file %s is gone but the store beside it is not: put the file back", path)
 		}
@@ -131,9 +133,9 @@ func (b *Bridge) unlock(made func(string)) error {
 
 func (b *Bridge) storeFolder() string { return filepath.Join(b.config.Data, "store") }
 
-// openStore opens Badger and makes sure that it is this deployment's.
+// openStore opens the store and makes sure that it is this deployment's.
 func (b *Bridge) openStore(ctx context.Context) error {
-	engine, err := badger.Open(b.storeOptions())
+	engine, err := b.openEngine(ctx)
 	if err != nil {
 		return err
 	}

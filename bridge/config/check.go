@@ -23,6 +23,7 @@ type Config struct {
 	TrinityURL       *url.URL
 	MCPURL           *url.URL
 	Data             string
+	Store            string   // URL of a PostgreSQL database, with its password; empty: the data folder
 	Watermark        string   // empty: beside the store in the data folder
 	Masters          [][]byte // empty: the data folder's secret file is used, and made if there is none
 	Listen           string
@@ -70,6 +71,10 @@ func check(f Flags, declared declarations, m *Mistakes) *Config {
 	c.PublicURL = publicURL(f.PublicURL, m)
 	c.TrinityURL = upstreamURL("--trinity-url", f.TrinityURL, m)
 	c.MCPURL = upstreamURL("--mcp-url", f.MCPURL, m)
+	c.Store = storeURL(f.Store, m)
+	if f.Store != "" && f.Watermark != "" {
+		m.add("--watermark is for the store in the data folder, and --store names a database")
+	}
 	if f.Secret != "" {
 		master, err := secret.ParseMaster(f.Secret)
 		if err != nil {
@@ -153,6 +158,18 @@ func publicURL(text string, m *Mistakes) *url.URL {
 		return u
 	}
 	return nil
+}
+
+// storeURL checks as much as can be said without showing the URL, which may hold a password.
+func storeURL(text string, m *Mistakes) string {
+	if text == "" {
+		return ""
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+		m.add("--store is not the URL of a PostgreSQL database, such as postgres://bridge:password@db.example.com/bridge")
+	}
+	return text
 }
 
 func upstreamURL(flag, text string, m *Mistakes) *url.URL {

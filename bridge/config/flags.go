@@ -13,6 +13,7 @@ type Flags struct {
 	TrinityURL           string `name:"trinity-url" placeholder:"URL" help:"Trinity's backend, such as http://backend:8000."`
 	MCPURL               string `name:"mcp-url" placeholder:"URL" help:"Trinity's MCP endpoint, such as http://mcp-server:8080/mcp."`
 	Data                 string `name:"data" placeholder:"FOLDER" help:"Where state is kept (default ./data)."`
+	Store                string `name:"store" placeholder:"URL" help:"PostgreSQL database that several replicas share, such as postgres://bridge:password@db.example.com/bridge?sslmode=verify-full. Better given by file or environment than as a flag (default: the data folder, for one process)."`
 	Watermark            string `name:"watermark" placeholder:"FILE" help:"File that says how far the store has come, so that a lost write or a copy put back is noticed. On another disk or volume than the data folder it also tells when that is put back as a whole (default store.watermark in the data folder)."`
 	Secret               string `name:"secret" placeholder:"TEXT" help:"Master secret, at least 32 bytes (openssl rand -base64 32). Made and kept in the data folder when not given. Better given by file or environment than as a flag."`
 	Listen               string `name:"listen" placeholder:"ADDRESS" help:"Public address to listen on (default :8420; 127.0.0.1:8420 for demo)."`

@@ -76,14 +76,23 @@ func (w *watch) remove(v *vigil) {
 }
 
 // GrantChanged looks at once at all that a grant has open here: what it may no longer have is cut
-// (I10). The look happens behind whoever changed the grant.
+// (I10). An empty id stands for every grant. The look happens behind whoever changed the grant.
 func (g *Gateway) GrantChanged(grantID string) {
-	w := g.watches.of(grantID)
+	if grantID != "" {
+		g.watches.of(grantID).look(grantID)
+		return
+	}
+	for i := range g.watches.parts {
+		g.watches.parts[i].look("")
+	}
+}
+
+func (w *watch) look(grantID string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.changes.Add(1)
 	for v := w.ring.next; v != &w.ring; v = v.next {
-		if v.x.who.grant.ID == grantID {
+		if grantID == "" || v.x.who.grant.ID == grantID {
 			go v.look()
 		}
 	}

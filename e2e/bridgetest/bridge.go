@@ -3,11 +3,13 @@ package bridgetest
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,9 +30,15 @@ type Bridge struct {
 	Clock   *Clock
 	Config  config.Flags
 
-	people atomic.Int64
-	logs   *syncBuffer
-	canary canaries
+	people  atomic.Int64
+	logs    *syncBuffer
+	canary  canaries
+	running []replica
+	proxy   *Proxy // in front of replicas, nil without
+}
+
+// replica is one running process's worth of the program.
+type replica struct {
 	cancel context.CancelFunc
 	done   chan error
 }
@@ -82,6 +90,12 @@ func Start(t *testing.T, options ...Option) *Bridge {
 	for _, option := range options {
 		option(&s)
 	}
+	if Replicas() > 0 {
+		s.flags.Store = NewDatabase(t)
+		if s.flags.Secret == "" {
+			s.flags.Secret = rand.Text() + rand.Text()
+		}
+	}
 	simulated, err := trinitytest.Start(trinitytest.Options{Now: clock.Now, Switches: s.switches, People: people()})
 	if err != nil {
 		t.Fatal(err)
@@ -102,13 +116,37 @@ func Start(t *testing.T, options ...Option) *Bridge {
 		b.Stop(t)
 		b.canary.scan(t, "the log", b.logs.String())
 	})
+	if Replicas() > 0 {
+		b.proxy = StartProxy(t, address)
+	}
 	b.start(t)
 	return b
 }
 
+// start starts the program: in front of its data folder, or as replicas of which each has a folder and
+// an address of its own.
 func (b *Bridge) start(t *testing.T) {
 	t.Helper()
-	cfg, err := config.Load(b.Config, func(string) (string, bool) { return "", false })
+	if b.proxy == nil {
+		b.startOne(t, b.Config)
+		return
+	}
+	var targets []string
+	for i := range Replicas() {
+		flags := b.Config
+		flags.Listen = "127.0.0.1:0"
+		if i > 0 {
+			flags.Data = filepath.Join(b.Data, fmt.Sprint("replica-", i))
+		}
+		targets = append(targets, b.startOne(t, flags))
+	}
+	b.proxy.Serve(targets...)
+}
+
+// startOne starts the program once and returns the address it listens on.
+func (b *Bridge) startOne(t *testing.T, flags config.Flags) string {
+	t.Helper()
+	cfg, err := config.Load(flags, func(string) (string, bool) { return "", false })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,27 +162,30 @@ func (b *Bridge) start(t *testing.T) {
 		cancel()
 		t.Fatal(err)
 	}
-	b.cancel, b.done = cancel, make(chan error, 1)
+	r := replica{cancel, make(chan error, 1)}
+	b.running = append(b.running, r)
 	go func() {
 		err := program.Run(ctx)
 		if closed := program.Close(); err == nil {
 			err = closed
 		}
-		b.done <- err
+		r.done <- err
 	}()
+	return program.Addr()
 }
 
 // Stop ends the program as SIGTERM does.
 func (b *Bridge) Stop(t *testing.T) {
 	t.Helper()
-	if b.cancel == nil {
-		return
+	for _, r := range b.running {
+		r.cancel()
 	}
-	b.cancel()
-	b.cancel = nil
-	if err := <-b.done; err != nil {
-		t.Errorf("the bridge did not stop cleanly: %v", err)
+	for _, r := range b.running {
+		if err := <-r.done; err != nil {
+			t.Errorf("the bridge did not stop cleanly: %v", err)
+		}
 	}
+	b.running = nil
 }
 
 // Restart stops the program and starts it again on the same data.
@@ -215,7 +256,8 @@ func (b *Bridge) Do(t *testing.T, req *http.Request) Answer {
 	return Answer{Status: res.StatusCode, Header: res.Header, Body: string(body)}
 }
 
-var transport = &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
+// With replicas each request comes on a connection of its own, and so to the next replica.
+var transport = &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true, DisableKeepAlives: Replicas() > 0}
 
 // Get fetches a path of the bridge.
 func (b *Bridge) Get(t *testing.T, path string, header ...string) Answer {

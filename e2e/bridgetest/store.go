@@ -12,6 +12,7 @@ import (
 // starts again.
 func (b *Bridge) OpenStore(t *testing.T) *badger.Store {
 	t.Helper()
+	OneProcess(t, "the store is opened beside the program")
 	master, _, err := secret.ReadOrMakeMaster(filepath.Join(b.Data, "secret"))
 	if err != nil {
 		t.Fatal(err)

@@ -150,7 +150,7 @@ func (s *Server) Run() error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for {
-		conn, err := pgx.Connect(ctx, s.url("postgres"))
+		conn, err := pgx.Connect(ctx, s.URL("postgres"))
 		if err == nil {
 			return conn.Close(ctx)
 		}
@@ -201,7 +201,8 @@ func (s *Server) Log() string {
 // Addr is where the server listens.
 func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
-func (s *Server) url(database string) string {
+// URL is a database of the server.
+func (s *Server) URL(database string) string {
 	u := url.URL{Scheme: "postgres", User: url.User("bridge"), Host: s.Addr(), Path: "/" + database, RawQuery: "sslmode=disable"}
 	return u.String()
 }
@@ -209,12 +210,12 @@ func (s *Server) url(database string) string {
 // Create makes an empty database and returns its URL.
 func (s *Server) Create(ctx context.Context) (string, error) {
 	name := fmt.Sprintf("test_%d", s.last.Add(1))
-	conn, err := pgx.Connect(ctx, s.url("postgres"))
+	conn, err := pgx.Connect(ctx, s.URL("postgres"))
 	if err != nil {
 		return "", err
 	}
 	_, err = conn.Exec(ctx, "create database "+name)
-	return s.url(name), errors.Join(err, conn.Close(ctx))
+	return s.URL(name), errors.Join(err, conn.Close(ctx))
 }
 
 // Database is Create for a test. A nil server, which stands for none, skips it.

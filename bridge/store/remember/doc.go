@@ -4,6 +4,8 @@
 //	write → Store.EndGrant → the engine commits → the copy is forgotten → whoever watches is told → the writer's answer
 //	call → Store.Remembered().Grant → the copy, or the engine
 //
+// What another replica changed is heard of from the engine (bridge.GrantWatch).
+//
 // A copy is forgotten before the write that made it old returns, so that on one replica nobody who
 // asks after a change was acknowledged sees what was before it (I10). A read that was under way while
 // its grant changed is not kept. Only live grants are kept: what has ended, and what is not there, is

@@ -41,11 +41,23 @@ func New(engine bridge.Store) *Store {
 	for i := range s.shards {
 		s.shards[i].copies = map[string]bridge.Grant{}
 	}
+	s.WatchGrants(s.heard)
 	return s
 }
 
-// Watch has tell called with the id of each grant that has changed in more than its last use, before
-// the write that changed it returns. It must not wait for anything.
+// heard forgets what the engine says has changed, here or on another replica.
+func (s *Store) heard(grantID string) {
+	if grantID == "" {
+		s.forgetAll()
+		s.told("")
+		return
+	}
+	s.changed(grantID)
+}
+
+// Watch has tell called with the id of each grant that has changed in more than its last use: before
+// the write that changed it returns, within 2 s after another replica's. An empty id stands for every
+// grant. It must not wait for anything.
 func (s *Store) Watch(tell func(grantID string)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,6 +130,10 @@ func (s *Store) forgetAll() {
 // changed forgets a grant and says so.
 func (s *Store) changed(id string) {
 	s.forget(id)
+	s.told(id)
+}
+
+func (s *Store) told(id string) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, tell := range s.watchers {
