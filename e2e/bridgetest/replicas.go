@@ -29,6 +29,9 @@ func OneProcess(t *testing.T, why string) {
 	}
 }
 
+// Times is n for each replica: what a process counts by itself comes so many times.
+func Times(n int) int { return n * max(1, Replicas()) }
+
 // NewDatabase makes an empty database on the server that E2E_POSTGRES names.
 func NewDatabase(t *testing.T) string {
 	t.Helper()

@@ -161,7 +161,7 @@ func TestAssertion_refuses(t *testing.T) {
 	t.Run("one network is slowed down", func(t *testing.T) {
 		t.Parallel()
 		last := 0
-		for range 25 {
+		for range bridgetest.Times(25) {
 			form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"tbr_unknown"}}
 			last = b.PostForm(t, "/oauth/token", withAssertion(form, tests[0].assertion), "X-Forwarded-For", "203.0.113.7").Status
 		}

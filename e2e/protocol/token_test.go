@@ -266,7 +266,7 @@ func TestToken_confidential(t *testing.T) {
 		client := b.RegisterAs(t, map[string]any{"redirect_uris": []string{bridgetest.Redirect}, "token_endpoint_auth_method": "client_secret_post"})
 		form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"x"}, "client_id": {client.ID}, "client_secret": {"wrong"}}
 		last := 0
-		for range 40 {
+		for range bridgetest.Times(40) {
 			last = b.PostForm(t, "/oauth/token", form).Status
 		}
 		if last != http.StatusTooManyRequests {

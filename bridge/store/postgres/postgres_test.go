@@ -33,6 +33,14 @@ func open(t testing.TB, url string) *postgres.Store {
 	return s
 }
 
+// openClosed opens a store that is closed when the test ends.
+func openClosed(t testing.TB, url string) *postgres.Store {
+	t.Helper()
+	s := open(t, url)
+	t.Cleanup(func() { must(t, s.Close()) })
+	return s
+}
+
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {

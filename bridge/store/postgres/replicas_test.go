@@ -84,9 +84,7 @@ func TestReplicas_TK02_64ways(t *testing.T) {
 	url := server.Database(t)
 	var replicas []*postgres.Store
 	for range 3 {
-		s := open(t, url)
-		defer func() { must(t, s.Close()) }()
-		replicas = append(replicas, s)
+		replicas = append(replicas, openClosed(t, url))
 	}
 	codes, ways := 50, 64
 	if os.Getenv("TEST_LONG") != "" {
@@ -210,8 +208,7 @@ func TestReplicas_lead(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	for i := range 3 {
-		s := open(t, url)
-		defer func() { must(t, s.Close()) }()
+		s := openClosed(t, url)
 		all.Go(func() {
 			s.Lead(ctx, func(ctx context.Context) {
 				most.Store(max(most.Load(), leading.Add(1)))
