@@ -80,6 +80,9 @@ func (w *watch) remove(v *vigil) {
 func (g *Gateway) GrantChanged(grantID string) {
 	if grantID != "" {
 		g.watches.of(grantID).look(grantID)
+		if g.carrier.Has(grantID) {
+			g.asking.Go(func() { g.endSessions(grantID) })
+		}
 		return
 	}
 	for i := range g.watches.parts {
@@ -95,9 +98,6 @@ func (w *watch) look(grantID string) {
 		if grantID == "" || v.x.who.grant.ID == grantID {
 			go v.look()
 		}
-	}
-	if g.carrier.Has(grantID) {
-		g.asking.Go(func() { g.endSessions(grantID) })
 	}
 }
 
