@@ -111,3 +111,12 @@ func TestDescriptionFaults(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkLoad is what every start pays.
+func BenchmarkLoad(b *testing.B) {
+	for b.Loop() {
+		if _, err := Load(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
