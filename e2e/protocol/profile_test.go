@@ -306,3 +306,21 @@ func TestProfiles_audit(t *testing.T) {
 		}
 	}
 }
+
+// TestProfiles_actingAs: tools that act as the calling agent are offered to who acts as one, and to nobody else.
+func TestProfiles_actingAs(t *testing.T) {
+	t.Parallel()
+	l := startLender(t)
+	client := l.Register(t)
+	for acting, agents := range map[string]bool{"user": false, "agent:researcher": true, "system": false} {
+		tokens := l.connectAs(t, client, alice, acting)
+		got := toolsAt(t, l.Bridge, "/mcp", tokens.Access)
+		if _, shown := got["report"]; shown != agents || got["list_agents"].Title == "" {
+			t.Errorf("%s sees report: %v", acting, shown)
+		}
+		answer := l.Tool(t, tokens.Access, l.Session(t, tokens.Access), "report")
+		if refused := answer.Contains("Unknown tool"); refused == agents {
+			t.Errorf("%s calls report: %d %s", acting, answer.Status, answer.Body)
+		}
+	}
+}
