@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,13 +25,18 @@ func TestStream_I10_revoked(t *testing.T) {
 		"lapsed": func(w *world, c connection) {
 			w.grants.change(c.grant.ID, func(g *bridge.Grant) { g.Lapses = w.clock.Now() })
 		},
-		"store is down": func(w *world, c connection) { w.grants.fail(errors.New("disk")) },
+		"client shut out": func(*world, connection) {},
+		"store is down":   func(w *world, c connection) { w.grants.fail(errors.New("disk")) },
 	}
 	listen, listenHeaders := modern("subscriptions/listen", `"notifications":{}`)
 	for name, end := range ends {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := start(t, func(o *gateway.Options) { o.Limits.Recheck = 2 * time.Millisecond })
+			var barred atomic.Bool
+			w := start(t, func(o *gateway.Options) {
+				o.Limits.Recheck = 2 * time.Millisecond
+				o.Barred = func(id string) bool { return id == "client-1" && barred.Load() }
+			})
 			c, other := w.connect("alice"), w.connect("bob")
 			f := newFeed(w)
 			streams := []*reader{
@@ -39,6 +45,7 @@ func TestStream_I10_revoked(t *testing.T) {
 				w.stream(t, "POST", listen, bearer(c.token), listenHeaders),
 			}
 			unharmed := w.stream(t, "GET", "", bearer(other.token))
+			barred.Store(name == "client shut out") // bob's is the same client
 			end(w, c)
 			for range streams {
 				within(t, "the upstream's request ends", f.gone)
@@ -54,7 +61,7 @@ func TestStream_I10_revoked(t *testing.T) {
 					}
 				}
 			}
-			if name != "store is down" {
+			if name != "store is down" && name != "client shut out" {
 				f.events <- "data: 1\n\n"
 				unharmed.wantEvent("data: 1\n")
 			}

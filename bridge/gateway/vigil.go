@@ -181,7 +181,7 @@ func (v *vigil) judge(grantErr error) error {
 	return nil
 }
 
-// checkGrant returns errGrantEnded when the caller's grant or token is no longer good, another error
+// checkGrant returns errGrantEnded when the caller's grant, token or client is no longer good, another error
 // when that cannot be known, and nil otherwise. A static key is checked by Trinity on each request.
 func (v *vigil) checkGrant() error {
 	x := v.x
@@ -197,7 +197,7 @@ func (v *vigil) checkGrant() error {
 	if err != nil {
 		return err
 	}
-	if grant.Mismatch(x.who.access.Use(), x.g.Now()) != "" {
+	if grant.Mismatch(x.who.access.Use(), x.g.Now()) != "" || x.g.Barred != nil && x.g.Barred(grant.ClientID) {
 		return errGrantEnded
 	}
 	if x.listens() {
