@@ -175,4 +175,5 @@ type HelpPage struct{ Connector string }
 // PrivacyPage tells what the bridge keeps.
 type PrivacyPage struct {
 	IdleDays, MaxDays, AuditDays int
+	Sources                      bool // people may sign in at a company's provider
 }

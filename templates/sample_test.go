@@ -88,6 +88,7 @@ func samples() map[string]any {
 		"problem, retry":       ProblemPage{Status: 503, Key: "trinity-down", Reference: "7f3a91", RetryURL: "/signin?flow=flow-1"},
 		"home":                 HomePage{Connector: issuer + "/mcp"},
 		"help":                 HelpPage{Connector: issuer + "/mcp"},
+		"privacy, sources":     PrivacyPage{IdleDays: 30, MaxDays: 180, AuditDays: 90, Sources: true},
 		"privacy":              PrivacyPage{IdleDays: 30, MaxDays: 180, AuditDays: 90},
 	}
 }

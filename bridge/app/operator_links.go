@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	strict "github.com/go-json-experiment/json"
@@ -185,14 +184,11 @@ func (o *operator) importLink(ctx context.Context, row LinkRow, dry bool) (strin
 // where the source has several.
 func issuerOf(sources []config.Source, word string) (string, bool) {
 	for _, source := range sources {
-		several := len(source.Tenants) > 0
-		if !several && (source.Name == word || source.Issuer == word) {
+		switch {
+		case len(source.Tenants) == 0 && source.Name == word:
 			return source.Issuer, true
-		}
-		for _, tenant := range source.Tenants {
-			if issuer := strings.ReplaceAll(source.Issuer, "{tenantid}", tenant); issuer == word {
-				return issuer, true
-			}
+		case issues(source, word):
+			return word, true
 		}
 	}
 	return "", false

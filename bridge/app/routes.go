@@ -87,12 +87,12 @@ func (b *Bridge) build(ctx context.Context) error {
 		return err
 	}
 	flows := flow.New(flow.Options{Store: b.store, Ring: b.ring, Issuer: b.config.PublicURL, Now: b.now, Rand: b.rand, First: b.firstStep()})
-	if err := b.mountProtocol(r, registry, flows, pages, credentials); err != nil {
-		return err
-	}
 	b.linker = trinity.NewLinker(trinity.LinkerOptions{
 		Credentials: credentials, Store: b.store, Trail: b.trail, Rand: b.rand, Ended: b.custodian.Wake,
 	})
+	if err := b.mountProtocol(r, registry, flows, pages, credentials); err != nil {
+		return err
+	}
 	chooser, err := b.sources(flows, b.linker, registry, pages)
 	if err != nil {
 		return err
@@ -239,6 +239,9 @@ func (b *Bridge) mountProtocol(r *mux.Router, registry *clients.Registry, flows 
 	(&oauth.Token{
 		Issuer: issuer, Resources: b.resources, Clients: authenticator, Grants: b.store, Signer: b.signer, Standing: credentials,
 		Machines: oauth.NewMachines(b.config.Machines), Adopter: credentials,
+		People: &people{
+			store: b.store, linker: b.linker, sources: b.config.Sources, grace: b.config.OutageGrace, now: b.now,
+		},
 		Providers: b.config.Providers, ProviderKeys: providerKeys, Replays: b.store, Proofs: proofs,
 		Refresh: token.DefaultRefreshPolicy().Decide,
 		Life: oauth.Lifetimes{
@@ -275,6 +278,7 @@ func (b *Bridge) mountPages(r *mux.Router, pages *templates.Set) {
 	r.HandleFunc("/help/connect", page(templates.HelpPage{Connector: b.Connector()})).Methods(get...)
 	r.HandleFunc("/privacy", page(templates.PrivacyPage{
 		IdleDays: wholeDays(b.config.RefreshIdle), MaxDays: wholeDays(b.config.RefreshMax), AuditDays: auditDays,
+		Sources: len(b.config.Sources) > 0,
 	})).Methods(get...)
 	static.Mount(r)
 	missing := func(status int, key, text string) http.HandlerFunc {

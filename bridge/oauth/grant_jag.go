@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/admission"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/clients"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
@@ -19,7 +20,8 @@ func badAssertion(cause error) error {
 }
 
 // identity serves the identity assertion grant (RFC 7523 §2.1 with ID-JAG §4.4): a provider the
-// operator trusts says who asks, and the person was linked to a Trinity key beforehand. There is no
+// operator trusts says who asks, and the person was linked to a Trinity key beforehand, and is let in
+// by the rules of their identity source where there is one. There is no
 // refresh token (EX-12). As with machine, one live grant stands behind all tokens of a client, a
 // person and a key.
 func (t *Token) identity(ctx context.Context, request *tokenRequest) (*tokenResponse, string, error) {
@@ -34,7 +36,12 @@ func (t *Token) identity(ctx context.Context, request *tokenRequest) (*tokenResp
 	if compact == "" {
 		return nil, "", bridge.Refuse(invalidRequest, "assertion is missing")
 	}
-	presented, provider, key, err := t.believe(ctx, client, compact)
+	presented, provider, err := t.believe(ctx, client, compact)
+	if err != nil {
+		return nil, "", err
+	}
+	person := provider.Person(presented.claims.Subject)
+	known, err := t.resolve(ctx, presented, provider, person)
 	if err != nil {
 		return nil, "", err
 	}
@@ -42,6 +49,11 @@ func (t *Token) identity(ctx context.Context, request *tokenRequest) (*tokenResp
 		return nil, "", bridge.Refuse("invalid_target", "The assertion is for another resource")
 	}
 	most := provider.Scopes.Intersect(presented.resource.Scopes)
+	wanted := bridge.Grant{Person: person, ClientID: client.ID, ClientName: client.Name, Link: known.Link, Profile: presented.resource.Profile}
+	if known.Admission != nil {
+		most = most.Intersect(known.Admission.Ceiling)
+		wanted.Ceiling, wanted.Profiles = known.Admission.Ceiling, known.Admission.Profiles
+	}
 	if len(client.Scopes) > 0 {
 		most = most.Intersect(client.Scopes)
 	}
@@ -49,11 +61,9 @@ func (t *Token) identity(ctx context.Context, request *tokenRequest) (*tokenResp
 	if err != nil {
 		return nil, "", err
 	}
-	person := provider.Person(presented.claims.Subject)
-	grant, err := t.standingGrant(ctx, bridge.Grant{
-		ID: t.startedID("identity", key, client.ID+"\x00"+person.ID(), presented.resource), Person: person,
-		ClientID: client.ID, ClientName: client.Name, Scopes: most, Resource: presented.resource.URL,
-	}, key)
+	wanted.ID = t.startedID("identity", known.Key, client.ID+"\x00"+person.ID(), presented.resource)
+	wanted.Scopes, wanted.Resource = most, presented.resource.URL
+	grant, err := t.standingGrant(ctx, wanted, known.Key)
 	if errors.Is(err, errEnded) {
 		return nil, grant.ID, badAssertion(err)
 	}
@@ -78,10 +88,52 @@ func (t *Token) identity(ctx context.Context, request *tokenRequest) (*tokenResp
 	return answer, grant.ID, nil
 }
 
-// believe checks an assertion whole but for its use, and finds the key of the person it is about.
-func (t *Token) believe(ctx context.Context, client bridge.Client, compact string) (jag, clients.Provider, secret.Token, error) {
-	refuse := func(cause error) (jag, clients.Provider, secret.Token, error) {
-		return jag{}, clients.Provider{}, secret.Token{}, badAssertion(cause)
+// People resolves somebody an identity assertion is about: through the same links and by the same
+// rules as everybody who signs in.
+type People interface {
+	// Resolve returns what is known of a person; bridge.ErrNotFound when the rules of their identity
+	// source do not let them in.
+	Resolve(ctx context.Context, person bridge.Person, claims admission.Claims) (Known, error)
+}
+
+// Known is what is known of a person.
+type Known struct {
+	Link      string       // "" when there is none
+	Key       secret.Token // the link's
+	Admission *bridge.Admission
+}
+
+// resolve finds the key of the person an assertion is about: their link's, or the one the operator
+// wrote down for them beside the provider.
+func (t *Token) resolve(ctx context.Context, presented jag, provider clients.Provider, person bridge.Person) (Known, error) {
+	claims := admission.Claims{}
+	if err := presented.Claims(&claims); err != nil {
+		return Known{}, badAssertion(err)
+	}
+	known, err := t.People.Resolve(ctx, person, claims)
+	if errors.Is(err, bridge.ErrNotFound) {
+		return Known{}, badAssertion(err)
+	}
+	if err != nil {
+		return Known{}, err
+	}
+	if known.Link == "" {
+		key, written := provider.Key(presented.claims.Subject)
+		if !written {
+			return Known{}, badAssertion(errors.New("the person it is about is linked to no key"))
+		}
+		known.Key = key
+	}
+	if known.Admission != nil && !known.Admission.Opens(presented.resource.Profile) {
+		return Known{}, badAssertion(errors.New("the resource is not open to the person"))
+	}
+	return known, nil
+}
+
+// believe checks an assertion whole but for its use.
+func (t *Token) believe(ctx context.Context, client bridge.Client, compact string) (jag, clients.Provider, error) {
+	refuse := func(cause error) (jag, clients.Provider, error) {
+		return jag{}, clients.Provider{}, badAssertion(cause)
 	}
 	presented, err := readJAG(compact)
 	if err != nil {
@@ -103,13 +155,9 @@ func (t *Token) believe(ctx context.Context, client bridge.Client, compact strin
 		return refuse(err)
 	}
 	if err != nil {
-		return jag{}, clients.Provider{}, secret.Token{}, err
+		return jag{}, clients.Provider{}, err
 	}
-	key, linked := provider.Key(presented.claims.Subject)
-	if !linked {
-		return refuse(errors.New("the person it is about is linked to no key"))
-	}
-	return presented, provider, key, nil
+	return presented, provider, nil
 }
 
 // jagScope is what was asked for, the assertion says and the operator lets (EX-10).

@@ -57,6 +57,8 @@ func (t *Token) standingGrant(ctx context.Context, wanted bridge.Grant, key secr
 	}
 	grant, err := t.Grants.StartGrant(ctx, adopted, now)
 	switch {
+	case errors.Is(err, bridge.ErrNotFound): // its link has ended meanwhile
+		return only, fmt.Errorf("%w: %w", errEnded, err)
 	case err != nil:
 		return only, err
 	case !grant.Alive(now):

@@ -51,6 +51,8 @@ type Token struct {
 	Standing  Standing
 	Machines  Machines // none: there is no client credentials grant
 	Adopter   Adopter
+	// People says who of an identity source is linked to which key, and what the rules let them have.
+	People People
 	// Providers may vouch for people; none: there is no identity assertion grant.
 	Providers    []clients.Provider
 	ProviderKeys ProviderKeys

@@ -64,7 +64,7 @@ func startKeycloak(t *testing.T, bridgeURL string) idp {
 	}
 	port := strconv.Itoa(bridgetest.FreePort(t))
 	base := "http://127.0.0.1:" + port
-	command := exec.CommandContext(t.Context(), filepath.Join(home, "bin", "kc.sh"), "start", "--optimized", "--import-realm",
+	command := exec.CommandContext(t.Context(), filepath.Join(home, "bin", "kc.sh"), "start", "--optimized", "--import-realm", "--cache=local",
 		"--http-enabled=true", "--http-host=127.0.0.1", "--http-port="+port, "--hostname="+base)
 	command.Env = append(os.Environ(), "JAVA_OPTS_KC_HEAP=-Xms64m -Xmx512m", "JAVA_OPTS_APPEND=-XX:TieredStopAtLevel=1")
 	// kc.sh hands its process over to the JVM, so that ending it ends Keycloak.
@@ -81,7 +81,7 @@ func startKeycloak(t *testing.T, bridgeURL string) idp {
 			{"fill": map[string]string{"[name=username]": "alice", "[name=password]": "verysecure"}, "press": "[name=login]"},
 		},
 	}
-	start(t, command, source.issuer, 3*time.Minute)
+	start(t, command, source.issuer, 5*time.Minute)
 	return source
 }
 

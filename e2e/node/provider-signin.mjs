@@ -65,7 +65,8 @@ async function main() {
   context.setDefaultTimeout(30_000);
   page = await context.newPage();
   page.on('console', (message) => {
-    if (new URL(page.url()).origin === own && message.type() === 'error') say('console', { text: message.text() });
+    // A refusal is a page with a status to match, which Chromium calls an error.
+    if (new URL(page.url()).origin === own && message.type() === 'error' && !stopAt) say('console', { text: message.text() });
   });
   let arrived;
   const done = new Promise((resolve) => { arrived = resolve; });

@@ -49,9 +49,9 @@ func (l *Linker) Current(ctx context.Context, person bridge.Person) (bridge.Link
 	if err != nil {
 		return bridge.Link{}, bridge.StandingUnknown, fmt.Errorf("finding a link: %w", err)
 	}
-	key, err := l.c.ring.OpenToken(sealKey, link.ID, link.Credential.Sealed)
+	key, err := l.Open(link)
 	if err != nil {
-		return bridge.Link{}, bridge.StandingUnknown, fmt.Errorf("opening the key of link %s: %w", link.ID, err)
+		return bridge.Link{}, bridge.StandingUnknown, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, standingTimeout)
 	defer cancel()
@@ -72,6 +72,15 @@ func (l *Linker) Current(ctx context.Context, person bridge.Person) (bridge.Link
 	case bridge.StandingSuspended, bridge.StandingLowered, bridge.StandingWithdrawn:
 	}
 	return link, standing, nil
+}
+
+// Open unseals the key of a link.
+func (l *Linker) Open(link bridge.Link) (secret.Token, error) {
+	key, err := l.c.ring.OpenToken(sealKey, link.ID, link.Credential.Sealed)
+	if err != nil {
+		return secret.Token{}, fmt.Errorf("opening the key of link %s: %w", link.ID, err)
+	}
+	return key, nil
 }
 
 // ByCode makes a link with the session of a person who has just proved the account: it mints the
