@@ -6,6 +6,7 @@ SHELL := /bin/bash -o pipefail
 GO       ?= go
 REQUESTS ?= 4000
 FUZZTIME ?= 1m
+ROUNDS   ?= 1000
 node_modules := e2e/node/node_modules/.package-lock.json
 client_libraries := e2e/clients/node/node_modules/.package-lock.json
 client_programs := e2e/clients/node/node_modules/.programs
@@ -85,6 +86,10 @@ fuzz: ## Fuzz each target for FUZZTIME (1m), on one CPU
 .PHONY: load
 load: ## Measure the authorization server under load: refreshes, a flood of registrations, documents
 	$(GO) test -tags load -count=1 -timeout 15m -v ./e2e/load
+
+.PHONY: crash
+crash: ## Kill the program in the middle of its clients' work, ROUNDS times in two ways, and add to docs/crash.md
+	$(GO) test -count=1 -timeout 120m -run OP01 -v ./e2e/crash -rounds $(ROUNDS) -table $(CURDIR)/docs/crash.md
 
 .PHONY: corruption
 corruption: ## Damage every file of a store in 20 places and every way, and look whether it is noticed

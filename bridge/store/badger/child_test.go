@@ -16,9 +16,10 @@ const (
 	childRole = "STORE_TEST_CHILD"
 	childDir  = "STORE_TEST_DIR"
 
-	childOpens = "opens" // opens the store and prints the error
-	childWorks = "works" // works until it is killed, see crash_test.go
-	childFills = "fills" // fills the folder's file system, see fulldisk_test.go
+	childOpens  = "opens"  // opens the store and prints the error
+	childWorks  = "works"  // works until it is killed, see crash_test.go
+	childFills  = "fills"  // fills the folder's file system, see fulldisk_test.go
+	childFloods = "floods" // fills it by writing to the store
 )
 
 func childMain(role string) int {
@@ -32,6 +33,8 @@ func childMain(role string) int {
 		return work(dir)
 	case childFills:
 		return fill(dir)
+	case childFloods:
+		return flood(dir)
 	}
 	fmt.Fprintln(os.Stderr, "no such role:", role)
 	return 2

@@ -12,6 +12,10 @@
 // trying once more would hide it. When the disk is nearly full writes are refused before the
 // engine is touched, because the engine maps its files and a full disk would kill the process.
 //
+// After each batch the writer notes in a watermark outside the folder how far the store has come, and
+// Open refuses a store that does not come up to it: the engine opens without a word when the end of its
+// log is damaged or its folder is yesterday's (docs/decisions/0020).
+//
 // What the rows are and which of them a method reads and changes is the business of bridge/store/rows;
 // here they are keys and sealed values in the engine's order, and the folder alone shows nothing. The
 // engine's own time to live is only a broom behind a row's own expiry.

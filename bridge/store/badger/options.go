@@ -12,15 +12,6 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 )
 
-// DefaultFreeSpaceFloor is the free space, in bytes, below which the store takes no writes: four
-// times the engine's memory table. The engine goes on writing table files for what it has accepted;
-// under a flood of writes it took up to 40 MiB in a store of 300 MiB, and up to 130 MiB in larger
-// ones, which want a floor of 256 MiB.
-const DefaultFreeSpaceFloor = 64 << 20
-
-// closingBytes is the free space closing may need for the memory tables it writes out.
-const closingBytes = 2 * memTableBytes
-
 // Sizes of the engine, in bytes.
 const (
 	memTableBytes = 16 << 20
@@ -37,7 +28,7 @@ type Options struct {
 	// Watermark is the file that says how far the store has come; Dir with ".watermark" behind it when
 	// empty. Where it does not share Dir's fate it also tells of a Dir that was put back.
 	Watermark string
-	// FreeSpaceFloor is in bytes; 0 means DefaultFreeSpaceFloor.
+	// FreeSpaceFloor is in bytes; 0 means what the store's size asks for.
 	FreeSpaceFloor uint64
 
 	freeSpace func(dir string) (uint64, error) // nil asks the file system
@@ -55,9 +46,6 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	if o.FreeSpaceFloor == 0 {
-		o.FreeSpaceFloor = DefaultFreeSpaceFloor
 	}
 	if o.freeSpace == nil {
 		o.freeSpace = freeSpace

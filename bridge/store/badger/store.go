@@ -30,6 +30,7 @@ type Store struct {
 	key    bridge.RowKey
 	writer *writer
 	opts   Options
+	room   *room
 
 	watermark *watermark // nil while a loss is being accepted
 	seen      position   // what the watermark said when the store was opened
@@ -58,7 +59,8 @@ func open(opts Options, accepting bool) (*Store, error) {
 		return nil, fmt.Errorf("making the store's folder: %w", err)
 	}
 	// The engine maps its files: on a full disk opening would end in a bus error (OP-06).
-	if err := checkSpace(opts, opts.FreeSpaceFloor); err != nil {
+	room := &room{opts: opts}
+	if err := room.check(); err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
 	if err := checkFolder(opts.Dir); err != nil {
@@ -78,7 +80,7 @@ func open(opts Options, accepting bool) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, opts: opts}
+	s := &Store{db: db, opts: opts, room: room}
 	if err := s.accept(before, accepting); err != nil {
 		return nil, fmt.Errorf("opening the store in %s: %w", opts.Dir, errors.Join(err, db.Close()))
 	}
@@ -166,7 +168,7 @@ func (s *Store) accept(before *witness, accepting bool) error {
 	s.Store = rows.New(transactions{s}, s.key)
 	s.writer = &writer{
 		db: s.db, log: s.opts.Logger, tell: s.Tell,
-		space: func() error { return checkSpace(s.opts, s.opts.FreeSpaceFloor) },
+		space: s.room.check,
 	}
 	err = s.db.View(func(txn *engine.Txn) (err error) {
 		s.writer.at, err = readTicks(&tx{txn: txn}, s.key)
