@@ -7,6 +7,7 @@ GO       ?= go
 REQUESTS ?= 4000
 FUZZTIME ?= 1m
 ROUNDS   ?= 1000
+GRANTS   ?= 100000
 node_modules := e2e/node/node_modules/.package-lock.json
 client_libraries := e2e/clients/node/node_modules/.package-lock.json
 client_programs := e2e/clients/node/node_modules/.programs
@@ -90,6 +91,11 @@ load: ## Measure the authorization server under load: refreshes, a flood of regi
 .PHONY: crash
 crash: ## Kill the program in the middle of its clients' work, ROUNDS times in two ways, and add to docs/crash.md
 	$(GO) test -count=1 -timeout 120m -run OP01 -v ./e2e/crash -rounds $(ROUNDS) -table $(CURDIR)/docs/crash.md
+
+.PHONY: bench-store
+bench-store: ## Measure the store's transitions beside one sync of the disk, with 1,000 and with GRANTS grants, and its size after churn
+	$(GO) test -count=1 -timeout 60m -run TestBenchStore -v ./bridge/store/badger -bench-grants $(GRANTS)
+	$(GO) test -count=1 -timeout 60m -run TestSweep_churn -v ./bridge/store/badger -churned $(GRANTS)
 
 .PHONY: corruption
 corruption: ## Damage every file of a store in 20 places and every way, and look whether it is noticed

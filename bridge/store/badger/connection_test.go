@@ -13,12 +13,13 @@ import (
 type connection struct {
 	store   *Store
 	grantID string
+	subject string
 	code    string // in clear
 	token   string // the newest refresh token, in clear
 }
 
 func newConnection(s *Store) *connection {
-	return &connection{store: s, grantID: randomID(), code: randomID()}
+	return &connection{store: s, grantID: randomID(), code: randomID(), subject: "alice"}
 }
 
 func randomID() string {
@@ -40,7 +41,7 @@ func (c *connection) issue(ctx context.Context) error {
 	if err := c.store.CreateFlow(ctx, flow); err != nil {
 		return err
 	}
-	person := bridge.Person{Source: bridge.SourceTrinity, Subject: "alice"}
+	person := bridge.Person{Source: bridge.SourceTrinity, Subject: c.subject}
 	outcome, err := c.store.IssueCode(ctx, bridge.Issue{
 		FlowID:  flow.ID,
 		Consent: bridge.Consent{PersonID: person.ID(), ClientID: "client", GivenAt: now},
@@ -49,7 +50,7 @@ func (c *connection) issue(ctx context.Context) error {
 			Account:    bridge.Account{Username: "alice", Email: "alice@example.com", Role: bridge.RoleUser},
 			Resource:   "https://bridge.example.com/mcp",
 			Scopes:     bridge.BaselineScopes(),
-			Credential: bridge.Credential{KeyID: c.grantID, KeyName: "bridge: Example client", Sealed: make([]byte, 100)},
+			Credential: bridge.Credential{KeyID: c.grantID, KeyName: "bridge: Example client", Sealed: []byte(rand.Text() + rand.Text() + rand.Text() + rand.Text())},
 			Refresh:    true,
 			CreatedAt:  now, Lapses: now.Add(time.Hour),
 		},

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	engine "github.com/dgraph-io/badger/v4"
 
@@ -34,6 +35,9 @@ type Store struct {
 
 	watermark *watermark // nil while a loss is being accepted
 	seen      position   // what the watermark said when the store was opened
+
+	swept      atomic.Uint64 // the engine's version at the last sweep
+	compacting chan struct{} // holds a token while all tables are merged, and for good once the store is closed
 
 	mu     sync.RWMutex // held for reading by every read, so that Close can wait for them
 	closed bool
@@ -80,7 +84,7 @@ func open(opts Options, accepting bool) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, opts: opts, room: room}
+	s := &Store{db: db, opts: opts, room: room, compacting: make(chan struct{}, 1)}
 	if err := s.accept(before, accepting); err != nil {
 		return nil, fmt.Errorf("opening the store in %s: %w", opts.Dir, errors.Join(err, db.Close()))
 	}
@@ -206,8 +210,8 @@ func (s *Store) Ping(ctx context.Context) error {
 }
 
 // Close finishes the writes that wait, then the reads, and closes the engine. Closing again does
-// nothing. On a disk that is full to the last the engine is left as a crash would leave it, and an
-// error says so: what it would still write out is in its log, and writing would end in a bus error.
+// nothing. On a disk that is full to the last, and while a long merge goes on, the engine is left as a
+// crash would leave it, and an error says so: what it would still write out is in its log.
 func (s *Store) Close() error {
 	s.writer.close()
 	s.mu.Lock()
@@ -216,16 +220,26 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
-	err := checkSpace(s.opts, closingBytes)
-	if err != nil {
-		err = fmt.Errorf("closing the store without writing it out (nothing is lost, the next start reads the log): %w", err)
-	} else if err = s.db.Close(); err != nil {
-		err = fmt.Errorf("closing the store: %w", err)
-	}
+	err := s.closeEngine()
 	if s.watermark == nil {
 		return err
 	}
 	return errors.Join(err, s.watermark.close(s.writer.at))
+}
+
+// closeEngine closes the engine unless that would end in a bus error or take longer than anybody waits.
+func (s *Store) closeEngine() error {
+	err := checkSpace(s.opts, closingBytes)
+	if err == nil && !s.endCompacting() {
+		err = errors.New("its tables are being merged")
+	}
+	if err != nil {
+		return fmt.Errorf("closing the store without writing it out (nothing is lost, the next start reads the log): %w", err)
+	}
+	if err := s.db.Close(); err != nil {
+		return fmt.Errorf("closing the store: %w", err)
+	}
+	return nil
 }
 
 // Lead runs work: the one process on a folder leads.
