@@ -238,7 +238,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	timer := time.AfterFunc(callsEnd, b.gateway.Close)
 	defer timer.Stop()
 	err = errors.Join(err, public.Shutdown(drain), operator.Shutdown(drain))
-	b.gateway.Close()
+	b.gateway.Close() //nolint:contextcheck // what it ends it ends by itself
 	b.signIn.Wait()
 	stop()
 	workers.Wait()

@@ -83,7 +83,7 @@ func (b *Bridge) build(ctx context.Context) error {
 		return err
 	}
 	b.clients = registry
-	if err := b.mountGateway(r, credentials, registry); err != nil {
+	if err := b.makeGateway(credentials, registry); err != nil {
 		return err
 	}
 	flows := flow.New(flow.Options{Store: b.store, Ring: b.ring, Issuer: b.config.PublicURL, Now: b.now, Rand: b.rand, First: b.firstStep()})
@@ -111,12 +111,12 @@ func (b *Bridge) build(ctx context.Context) error {
 	}).Mount(r)
 	documents.Mount(r)
 	b.mountPages(r, pages)
-	b.handler = b.shell(b.crossOrigin(r))
+	b.handler = b.shell(b.gateway.Before(b.crossOrigin(r)))
 	return b.mountOperator()
 }
 
-// mountGateway adds the MCP endpoint, first: the router tries routes in order.
-func (b *Bridge) mountGateway(r *mux.Router, credentials *trinity.Credentials, registry *clients.Registry) error {
+// makeGateway makes what serves the MCP endpoints.
+func (b *Bridge) makeGateway(credentials *trinity.Credentials, registry *clients.Registry) error {
 	b.probe = &gateway.Probe{Upstream: b.config.MCPURL, Transport: outbound.Transport(), Trail: b.trail, Log: b.log}
 	var err error
 	b.gateway, err = gateway.New(gateway.Options{
@@ -132,7 +132,6 @@ func (b *Bridge) mountGateway(r *mux.Router, credentials *trinity.Credentials, r
 	}
 	b.store.Watch(b.gateway.GrantChanged)
 	b.metrics.UnknownTools(b.gateway.UnknownTools)
-	b.gateway.Mount(r)
 	return nil
 }
 

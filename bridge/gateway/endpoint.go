@@ -3,8 +3,6 @@ package gateway
 import (
 	"net/http"
 
-	"github.com/gorilla/mux"
-
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/discovery"
@@ -29,18 +27,29 @@ func (g *Gateway) endpoints() []*endpoint {
 	return all
 }
 
-// Mount adds the endpoints, with and without a slash at their ends: a redirect would cost a client its
+// Before puts the endpoints before the rest of the program, so that calls need not be routed among
+// pages. They are served with and without a slash at their ends: a redirect would cost a client its
 // Authorization field or turn its POST into a GET (B72).
-func (g *Gateway) Mount(r *mux.Router) {
+func (g *Gateway) Before(next http.Handler) http.Handler {
+	served := map[string]*endpoint{}
 	for _, e := range g.endpoints() {
-		r.Handle(e.resource.Path, e)
-		r.Handle(e.resource.Path+"/", e)
+		served[e.resource.Path], served[e.resource.Path+"/"] = e, e
 	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if e := served[r.URL.Path]; e != nil {
+			e.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // ServeHTTP serves one request. Host and request id are the business of whoever stands in front.
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{g: e.g, at: e, w: w, r: r, reference: audit.RequestID(r.Context())}
+	if x.reference != "" {
+		x.named = []string{x.reference}
+	}
 	x.run() //nolint:contextcheck // the exchange carries the request and with it the context
 }
 

@@ -21,7 +21,8 @@ type exchange struct {
 	at        *endpoint
 	w         http.ResponseWriter
 	r         *http.Request
-	reference string // of the request; "" when nobody gave it one
+	reference string   // of the request; "" when nobody gave it one
+	named     []string // the same, as the line of a field
 
 	who     caller
 	data    []byte         // the body as it came, and as it is forwarded

@@ -143,8 +143,10 @@ type Gateway struct {
 	keys    *keyCache
 	guesses *guesses
 	drift   *tools.Drift
-	buffers sync.Pool // of *[bufferBytes]byte
-	readers sync.Pool // of *jsonrpc.Reader
+	lines   lines
+	blank   *http.Request // what is the same in each request to the upstream
+	buffers sync.Pool     // of *[bufferBytes]byte
+	readers sync.Pool     // of *jsonrpc.Reader
 	asking  sync.WaitGroup
 	watches *watches
 	carrier *carry.Upstream
@@ -152,6 +154,17 @@ type Gateway struct {
 	// life ends with Close; listening, its child, ends with Drain too.
 	life, listening      context.Context
 	endLife, endListener context.CancelCauseFunc
+}
+
+// lines are the values of fields that are the same in each request or answer. Nobody changes them.
+type lines struct{ agent, accept, json, events, private, vary, noSniff []string }
+
+func newLines() lines {
+	return lines{
+		agent: []string{"trinity-bridge"}, accept: []string{"application/json, text/event-stream"},
+		json: []string{mediaJSON}, events: []string{mediaEvents},
+		private: []string{"no-store, private"}, vary: []string{"Authorization, Origin"}, noSniff: []string{"nosniff"},
+	}
 }
 
 // New makes a gateway.
@@ -166,6 +179,8 @@ func New(o Options) (*Gateway, error) {
 	}
 	g := &Gateway{
 		Options: o,
+		lines:   newLines(),
+		blank:   &http.Request{URL: o.Upstream, Host: o.Upstream.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1},
 		origins: map[string]bool{o.Issuer: true},
 		drift:   tools.NewDrift(o.Log),
 		buffers: sync.Pool{New: func() any { return new([bufferBytes]byte) }},

@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gorilla/mux"
-
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/gateway"
@@ -82,8 +80,7 @@ func start(t testing.TB, edit ...func(*gateway.Options)) *world {
 	if w.gateway, err = gateway.New(options); err != nil {
 		t.Fatal(err)
 	}
-	router := mux.NewRouter().SkipClean(true)
-	w.gateway.Mount(router)
+	router := w.gateway.Before(http.NotFoundHandler())
 	w.handler = router
 	w.server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		router.ServeHTTP(rw, r.WithContext(audit.WithRequestID(r.Context(), "ref-1")))

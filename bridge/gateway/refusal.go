@@ -155,11 +155,11 @@ func (x *exchange) record(ctx context.Context, kind, outcome, detail string) {
 // standardHeaders are on every answer: none is kept by a cache, shared by two callers (RS-57), or
 // read as something else than it says.
 func (x *exchange) standardHeaders(h http.Header) {
-	h["Cache-Control"] = []string{"no-store, private"}
-	h["Vary"] = []string{"Authorization, Origin"}
-	h["X-Content-Type-Options"] = []string{"nosniff"}
-	if x.reference != "" {
-		h["X-Request-Id"] = []string{x.reference}
+	h["Cache-Control"] = x.g.lines.private
+	h["Vary"] = x.g.lines.vary
+	h["X-Content-Type-Options"] = x.g.lines.noSniff
+	if x.named != nil {
+		h["X-Request-Id"] = x.named
 	}
 }
 

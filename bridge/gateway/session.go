@@ -45,9 +45,9 @@ func (x *exchange) openSession() *refusal {
 
 // principal is who a session belongs to. A wider grant of the same person to the same client goes on
 // in the session that the narrower one began (decision 0008).
-func principal(g bridge.Grant) string {
+func principal(g *bridge.Grant, personID string) string {
 	return strings.Join([]string{
-		"grant", g.Person.ID(), g.ClientID, g.Resource, g.Account.Username, string(g.ActingAs.Kind), g.ActingAs.Agent,
+		"grant", personID, g.ClientID, g.Resource, g.Account.Username, string(g.ActingAs.Kind), g.ActingAs.Agent,
 	}, "\x00")
 }
 
@@ -72,7 +72,7 @@ func (x *exchange) unseal(field string) (opener, id string, err error) {
 	if err != nil {
 		return "", "", errNoSession
 	}
-	plain, err := x.g.Ring.Open(sealKind, x.who.binding, sealed)
+	plain, err := x.g.Ring.Open(sealKind, x.who.binding(), sealed)
 	if err != nil {
 		return "", "", errNoSession
 	}
@@ -92,5 +92,5 @@ func (x *exchange) sealSession(id string) (string, error) {
 		return "", errors.New("the upstream's session id is too long or no visible ASCII")
 	}
 	plain := x.who.grant.ID + "\n" + id
-	return base64.RawURLEncoding.EncodeToString(x.g.Ring.Seal(sealKind, x.who.binding, []byte(plain))), nil
+	return base64.RawURLEncoding.EncodeToString(x.g.Ring.Seal(sealKind, x.who.binding(), []byte(plain))), nil
 }

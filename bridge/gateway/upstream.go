@@ -70,9 +70,9 @@ func (x *exchange) endsWithClient() bool { return x.modern() || x.r.Method == ht
 func (x *exchange) request(ctx context.Context) *http.Request {
 	from, to := x.r.Header, make(http.Header, 8)
 	to["Authorization"] = x.who.key.authorization
-	to["User-Agent"] = []string{"trinity-bridge"}
-	if x.reference != "" {
-		to["X-Request-Id"] = []string{x.reference}
+	to["User-Agent"] = x.g.lines.agent
+	if x.named != nil {
+		to["X-Request-Id"] = x.named
 	}
 	method := x.r.Method
 	if x.carried != nil {
@@ -84,28 +84,26 @@ func (x *exchange) request(ctx context.Context) *http.Request {
 	if x.session != "" {
 		to[headerSession] = []string{x.session}
 	}
-	req := &http.Request{
-		Method: method, URL: x.g.Upstream, Host: x.g.Upstream.Host, Header: to,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}
+	req := x.g.blank.WithContext(ctx)
+	req.Method, req.Header = method, to
 	switch method {
 	case http.MethodPost:
 		// Servers of this transport want both types in Accept whatever the client can take (B73).
-		to["Accept"] = []string{"application/json, text/event-stream"}
-		to["Content-Type"] = []string{mediaJSON}
+		to["Accept"] = x.g.lines.accept
+		to["Content-Type"] = x.g.lines.json
 		req.ContentLength = int64(len(x.data))
 		req.Body = newBody(x.data)
 		// A POST is sent once (GW-36). With GetBody the transport may take another connection when
 		// the one it chose had been closed while idle and not one byte was written to it.
 		req.GetBody = func() (io.ReadCloser, error) { return newBody(x.data), nil }
 	case http.MethodGet:
-		to["Accept"] = []string{mediaEvents}
+		to["Accept"] = x.g.lines.events
 		// An event id means something within its session only (GW-38, RS-53).
 		if lines := from[headerLastEvent]; lines != nil && x.session != "" {
 			to[headerLastEvent] = lines
 		}
 	}
-	return req.WithContext(ctx)
+	return req
 }
 
 // sentBody is a body that was read before.

@@ -3,7 +3,6 @@ package gateway
 import (
 	"encoding/base64"
 	"net/http"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -44,7 +43,9 @@ func (x *exchange) readVersion() *refusal {
 		return nil
 	}
 	x.version = lines[0]
-	if supported := supportedVersions(); !slices.Contains(supported, x.version) {
+	switch x.version {
+	case versionModern, versionLegacy, "2025-11-25", "2025-06-18", "2024-11-05": // supportedVersions
+	default:
 		no := malformed(jsonrpc.CodeUnsupportedVersion, "The protocol version is not supported")
 		requested := x.version
 		if len(requested) > 32 || !visible(requested) {
@@ -53,7 +54,7 @@ func (x *exchange) readVersion() *refusal {
 		no.data = struct {
 			Supported []string `json:"supported"`
 			Requested string   `json:"requested"`
-		}{supported, requested}
+		}{supportedVersions(), requested}
 		return no
 	}
 	return nil

@@ -72,6 +72,9 @@ func (e *Error) Error() string { return e.Message }
 
 // AsError returns the *Error in err's chain, or nil.
 func AsError(err error) *Error {
+	if err == nil { // on the path of every call
+		return nil
+	}
 	var e *Error
 	if errors.As(err, &e) {
 		return e
