@@ -210,9 +210,17 @@ func residentMB(t *testing.T) float64 {
 	if err != nil {
 		return 0
 	}
-	for line := range strings.Lines(string(status)) {
+	return resident(string(status))
+}
+
+// resident is the memory of a process in MB, from what /proc says of it.
+func resident(status string) float64 {
+	for line := range strings.Lines(status) {
 		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "VmRSS:" {
-			kb, _ := strconv.Atoi(fields[1])
+			kb, err := strconv.Atoi(fields[1])
+			if err != nil {
+				return 0
+			}
 			return float64(kb) / 1024
 		}
 	}

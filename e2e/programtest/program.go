@@ -156,6 +156,9 @@ func (p *Program) Kill() {
 	<-p.Ended
 }
 
+// PID is the number of the process.
+func (p *Program) PID() int { return p.cmd.Process.Pid }
+
 // signal reaches the whole group, which may outlive its leader.
 func (p *Program) signal(s syscall.Signal) {
 	err := syscall.Kill(-p.cmd.Process.Pid, s)
