@@ -5,6 +5,7 @@ SHELL := /bin/bash -o pipefail
 
 GO       ?= go
 REQUESTS ?= 4000
+DIFFERENTIAL ?= 1m
 FUZZTIME ?= 1m
 ROUNDS   ?= 1000
 GRANTS   ?= 100000
@@ -40,7 +41,7 @@ e2e-replicas: ## Run the protocol's tests against three replicas on one PostgreS
 
 .PHONY: e2e
 e2e: $(node_modules) $(client_libraries) $(client_pythons) $(providers)/zitadel $(providers)/.keycloak ## Run foreign clients, the official suite, a browser and a foreign server against the program
-	$(GO) test -tags e2e -count=1 -timeout 15m -v ./e2e ./e2e/foreign ./e2e/clients
+	$(GO) test -tags e2e -count=1 -timeout 15m -v ./e2e ./e2e/foreign ./e2e/clients ./e2e/parsers
 
 .PHONY: providers
 providers: $(node_modules) $(providers)/zitadel $(providers)/.keycloak ## Run the sign-in through real identity providers alone
@@ -83,6 +84,10 @@ e2e/clients/python/venv-%/.installed: e2e/clients/python/requirements-%.txt
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZTIME (1m), on one CPU
 	.ci/fuzz $(FUZZTIME)
+
+.PHONY: differential
+differential: $(node_modules) ## Read bodies as the gateway and as Node does, for DIFFERENTIAL (1m), and compare
+	DIFFERENTIAL=$(DIFFERENTIAL) $(GO) test -tags e2e -count=1 -timeout 60m -v -run TestReader_long ./e2e/parsers
 
 .PHONY: load
 load: ## Measure the authorization server under load: refreshes, a flood of registrations, documents
