@@ -104,8 +104,9 @@ func (a ActingAs) String() string {
 // Standing is what is known of a grant's credential at the moment.
 type Standing string
 
-// The standings of a credential. Those that Ends names a reason for are Trinity's definite word. A
-// Trinity that cannot be asked throws nobody out, and lets in nobody for long.
+// The standings of a credential and the person behind it. Those that Ends names a reason for are the
+// definite word of Trinity or of an identity provider. One that cannot be asked throws nobody out, and
+// lets in nobody for long.
 const (
 	StandingGood      Standing = "good"
 	StandingDead      Standing = "dead"      // Trinity refuses the key
@@ -114,8 +115,11 @@ const (
 	StandingRescoped  Standing = "rescoped"  // the key is of another scope or agent than the grant's
 	StandingLowered   Standing = "lowered"   // the account's role is lower than when the person agreed
 	StandingWithdrawn Standing = "withdrawn" // the operator no longer lets the person act so
-	StandingUnknown   Standing = "unknown"   // Trinity could not be asked
-	StandingOverdue   Standing = "overdue"   // Trinity could not be asked for longer than the grace
+	StandingSignedOut Standing = "signed_out"
+	// StandingNotAdmitted: the rules of the identity source no longer let the person in.
+	StandingNotAdmitted Standing = "not_admitted"
+	StandingUnknown     Standing = "unknown" // somebody could not be asked
+	StandingOverdue     Standing = "overdue" // somebody could not be asked for longer than the grace
 )
 
 // Ends is why a grant whose credential stands so has to end, or "".
@@ -133,6 +137,10 @@ func (s Standing) Ends() EndReason {
 		return EndRoleLowered
 	case StandingWithdrawn:
 		return EndActingWithdrawn
+	case StandingSignedOut:
+		return EndSignedOut
+	case StandingNotAdmitted:
+		return EndNotAdmitted
 	case StandingGood, StandingUnknown, StandingOverdue:
 	}
 	return ""

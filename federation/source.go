@@ -68,8 +68,13 @@ type Provider interface {
 	Depart(ctx context.Context, trip Trip) (string, error)
 	// Return redeems the answer the browser brought back.
 	Return(ctx context.Context, trip Trip, answer url.Values) (Identity, error)
-	// Renew asks with a refresh token for the claims of a person as they are now.
+	// Renew asks with a refresh token for the claims of a person as they are now. The next refresh token
+	// is there beside an error as well, if the provider gave one.
 	Renew(ctx context.Context, refresh secret.Token, issuer, subject string) (Identity, error)
+	// LoggedOut checks a logout token and says what it is about.
+	LoggedOut(ctx context.Context, token string) (Logout, error)
+	// IsIssuer reports whether a value is the provider's issuer.
+	IsIssuer(value string) bool
 }
 
 // Source is one provider as it is offered.

@@ -21,6 +21,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/outbound"
 	"github.com/abilityai/trinity-bridge/bridge/token"
 	"github.com/abilityai/trinity-bridge/consent"
+	"github.com/abilityai/trinity-bridge/federation"
 	"github.com/abilityai/trinity-bridge/federation/trinity"
 	"github.com/abilityai/trinity-bridge/static"
 	"github.com/abilityai/trinity-bridge/templates"
@@ -83,21 +84,27 @@ func (b *Bridge) build(ctx context.Context) error {
 		return err
 	}
 	b.clients = registry
-	if err := b.makeGateway(credentials, registry); err != nil {
-		return err
-	}
 	flows := flow.New(flow.Options{Store: b.store, Ring: b.ring, Issuer: b.config.PublicURL, Now: b.now, Rand: b.rand, First: b.firstStep()})
 	b.linker = trinity.NewLinker(trinity.LinkerOptions{
 		Credentials: credentials, Store: b.store, Trail: b.trail, Rand: b.rand, Ended: b.custodian.Wake,
 	})
-	if err := b.mountProtocol(r, registry, flows, pages, credentials); err != nil {
-		return err
-	}
 	chooser, err := b.sources(flows, b.linker, registry, pages)
 	if err != nil {
 		return err
 	}
+	presence := federation.NewPresence(federation.PresenceOptions{
+		Sources: chooser.Sources, Store: b.store, Links: b.linker, Ring: b.ring, Trail: b.trail, Log: b.log, Now: b.now,
+		Grace: b.config.OutageGrace, Ended: b.custodian.Wake,
+	})
+	standing := &standings{Credentials: credentials, presence: presence, linker: b.linker}
+	if err := b.makeGateway(standing, registry); err != nil {
+		return err
+	}
+	if err := b.mountProtocol(r, registry, flows, pages, standing); err != nil {
+		return err
+	}
 	chooser.Mount(r)
+	presence.Mount(r)
 	b.signIn = trinity.NewSignIn(trinity.SignInOptions{
 		API: api, Flows: flows, Ring: b.ring, Counters: b.store, Clients: registry, Sources: chooser, Linker: b.linker, Pages: pages,
 		Trail: b.trail, Log: b.log, Now: b.now,
@@ -116,7 +123,7 @@ func (b *Bridge) build(ctx context.Context) error {
 }
 
 // makeGateway makes what serves the MCP endpoints.
-func (b *Bridge) makeGateway(credentials *trinity.Credentials, registry *clients.Registry) error {
+func (b *Bridge) makeGateway(credentials *standings, registry *clients.Registry) error {
 	b.probe = &gateway.Probe{Upstream: b.config.MCPURL, Transport: outbound.Transport(), Trail: b.trail, Log: b.log}
 	var err error
 	b.gateway, err = gateway.New(gateway.Options{
@@ -213,7 +220,7 @@ func (b *Bridge) providerKeys() (*clients.Registry, error) {
 }
 
 // mountProtocol adds authorize, token, register and revoke.
-func (b *Bridge) mountProtocol(r *mux.Router, registry *clients.Registry, flows *flow.Keeper, pages *templates.Set, credentials *trinity.Credentials) error {
+func (b *Bridge) mountProtocol(r *mux.Router, registry *clients.Registry, flows *flow.Keeper, pages *templates.Set, credentials *standings) error {
 	issuer := b.config.PublicURL.String()
 	authenticator, err := oauth.NewAuthenticator(issuer, registry, b.store, b.now)
 	if err != nil {

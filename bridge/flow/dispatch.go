@@ -24,6 +24,9 @@ const (
 // the answer of one is never taken for another's (RFC 9700 §4.4).
 func PathCallback(source string) string { return PathSignIn + "/" + source + "/callback" }
 
+// PathLogout is where an identity source says that somebody has left.
+func PathLogout(source string) string { return PathSignIn + "/" + source + "/logout" }
+
 // LeaveURL is the address that leads to an identity source.
 func LeaveURL(flow bridge.Flow, source string) string {
 	return PathLeave + "?" + url.Values{"flow": {flow.ID}, "source": {source}}.Encode()

@@ -39,15 +39,31 @@ func (w *word) freshFor() time.Duration {
 func (x *exchange) checkStanding() *refusal {
 	last := x.who.key.word.Load()
 	if last == nil {
-		return x.heed(x.g.ask(x.r.Context(), x.who.grant, x.who.key))
+		return x.awaitStanding()
 	}
 	switch age := x.g.Now().Sub(last.at); {
 	case age < 0 || age >= 2*wordGood:
-		return x.heed(x.g.ask(x.r.Context(), x.who.grant, x.who.key))
+		return x.awaitStanding()
 	case age >= last.freshFor():
 		x.g.askBehind(x.r.Context(), x.who.grant, x.who.key)
 	}
 	return x.heed(last.standing)
+}
+
+// awaitStanding asks before the call goes on, and looks at the grant again: it may be narrower now.
+func (x *exchange) awaitStanding() *refusal {
+	if no := x.heed(x.g.ask(x.r.Context(), x.who.grant, x.who.key)); no != nil {
+		return no
+	}
+	grant, err := x.g.Grants.Grant(x.r.Context(), x.who.grant.ID)
+	if err != nil {
+		return unavailable("The bridge cannot read its store at the moment", err)
+	}
+	if why := grant.Mismatch(x.who.access.Use(), x.g.Now()); why != "" {
+		return x.at.invalidToken("invalid_token", why)
+	}
+	x.who.grant, x.who.scopes = grant, x.who.access.Scopes.Intersect(grant.Scopes)
+	return nil
 }
 
 // heed is what a standing means for the call at hand.

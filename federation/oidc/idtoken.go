@@ -124,7 +124,7 @@ func (r *rawClaims) UnmarshalJSON(text []byte) error {
 
 func (p *Provider) checkClaims(c idClaims) error {
 	switch {
-	case !p.isIssuer(c.Issuer):
+	case !p.IsIssuer(c.Issuer):
 		return refusedToken("its issuer is another") // FB-11
 	case p.several() && c.Issuer != strings.ReplaceAll(p.Issuer, TenantMark, c.Tenant):
 		return refusedToken("its issuer and its tenant do not go together")

@@ -76,11 +76,15 @@ func (p *Provider) Renew(ctx context.Context, refresh secret.Token, issuer, subj
 		identity = federation.Identity{Issuer: issuer, Subject: subject, Refresh: secret.New(token.RefreshToken)}
 		identity.Claims, err = p.userinfo(ctx, said, token, subject)
 	}
-	if err != nil {
-		return federation.Identity{}, err
+	if err == nil && (identity.Issuer != issuer || identity.Subject != subject) {
+		err = fmt.Errorf("%w: the refreshed session is another person's", federation.ErrRefused)
 	}
-	if identity.Issuer != issuer || identity.Subject != subject {
-		return federation.Identity{}, fmt.Errorf("%w: the refreshed session is another person's", federation.ErrRefused)
+	if err != nil { // the token that was shown may be spent: the next one has to be kept all the same
+		next := federation.Identity{}
+		if len(token.RefreshToken) <= maxRefreshBytes {
+			next.Refresh = secret.New(token.RefreshToken)
+		}
+		return next, err
 	}
 	return identity, nil
 }
@@ -91,7 +95,7 @@ func (p *Provider) checkAnswer(said *metadata, answer url.Values) error {
 	switch {
 	case len(issuers) > 1 || said.IssAnswer && len(issuers) == 0:
 		return fmt.Errorf("%w: the answer does not say once which provider gives it", federation.ErrRefused)
-	case len(issuers) == 1 && !p.isIssuer(issuers[0]):
+	case len(issuers) == 1 && !p.IsIssuer(issuers[0]):
 		return fmt.Errorf("%w: the answer is another provider's", federation.ErrRefused)
 	case len(answer["error"]) > 0:
 		return &federation.DeniedError{Code: answer.Get("error"), Description: answer.Get("error_description")}
@@ -101,8 +105,8 @@ func (p *Provider) checkAnswer(said *metadata, answer url.Values) error {
 	return nil
 }
 
-// isIssuer reports whether a value is the provider's issuer, of one of its tenants if it has several.
-func (p *Provider) isIssuer(value string) bool {
+// IsIssuer reports whether a value is the provider's issuer, of one of its tenants if it has several.
+func (p *Provider) IsIssuer(value string) bool {
 	if !p.several() {
 		return value == p.Issuer
 	}

@@ -69,7 +69,7 @@ func (l *Linker) Current(ctx context.Context, person bridge.Person) (bridge.Link
 		return bridge.Link{}, standing, fmt.Errorf("the link's key is %s: %w", standing, bridge.ErrNotFound)
 	case bridge.StandingUnknown, bridge.StandingOverdue:
 		l.c.log.WarnContext(ctx, "Trinity did not say whether the key of a link is good", "request_id", audit.RequestID(ctx), "error", err)
-	case bridge.StandingSuspended, bridge.StandingLowered, bridge.StandingWithdrawn:
+	case bridge.StandingSuspended, bridge.StandingLowered, bridge.StandingWithdrawn, bridge.StandingSignedOut, bridge.StandingNotAdmitted:
 	}
 	return link, standing, nil
 }
@@ -157,6 +157,45 @@ func keyError(err error) error {
 		return fmt.Errorf("%w: %w", ErrKeyRefused, err)
 	}
 	return err
+}
+
+// Judge ends the link of a grant whose key turned out to be worth nothing any more, so that the other
+// grants that came through it need not find out one by one. A suspended person's link goes as well, if
+// the bridge made its key: the key would be good again with its owner.
+func (l *Linker) Judge(ctx context.Context, grant bridge.Grant, standing bridge.Standing) {
+	switch standing {
+	case bridge.StandingDead, bridge.StandingChanged, bridge.StandingRescoped, bridge.StandingSuspended:
+	default:
+		return
+	}
+	if grant.ActingAs.Lent() {
+		return // it may be the operator's key that is meant
+	}
+	ctx = context.WithoutCancel(ctx)
+	link, err := l.Store.Link(ctx, grant.Link)
+	if err == nil && (standing != bridge.StandingSuspended || link.Made == bridge.LinkByCode) {
+		_, err = l.End(ctx, link.ID, standing.Ends())
+	}
+	if err != nil {
+		l.c.log.ErrorContext(ctx, "a link whose key is worth nothing could not be ended", "request_id", audit.RequestID(ctx), "grant_id", grant.ID, "error", err)
+	}
+}
+
+// Depart ends a person's link for good when the rules of their identity source no longer let them in:
+// its key is revoked. A link that the operator imported, or a key that the person brought, is not the
+// bridge's to take away; no call is made with it.
+func (l *Linker) Depart(ctx context.Context, person bridge.Person) error {
+	link, err := l.Store.LinkOf(ctx, person.ID())
+	if errors.Is(err, bridge.ErrNotFound) || err == nil && link.Made != bridge.LinkByCode {
+		return nil
+	}
+	if err == nil {
+		_, err = l.End(ctx, link.ID, bridge.EndNotAdmitted)
+	}
+	if err != nil {
+		return fmt.Errorf("ending a link: %w", err)
+	}
+	return nil
 }
 
 // End ends a link with all grants that came through it; its key is revoked behind. It returns what
