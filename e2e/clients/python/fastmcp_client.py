@@ -66,8 +66,7 @@ def new_client(provider):
 
 
 async def hello(client):
-    result = client.initialize_result
-    say("initialized", server=result.server_info.name, protocol_version=result.protocol_version)
+    say("initialized", server=client.server_info.name, protocol_version=client.protocol_version)
 
 
 async def call(client, tool):
