@@ -1,9 +1,12 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 
 	"github.com/abilityai/trinity-bridge/bridge/app"
 	"github.com/abilityai/trinity-bridge/bridge/config"
@@ -11,6 +14,8 @@ import (
 
 type storeCommand struct {
 	AcceptLoss storeAcceptLoss `cmd:"" help:"Make a store usable again that was put back from a copy or has lost writes: every connection ends, people connect anew."`
+	Migrate    storeMigrate    `cmd:"" help:"Bring the tables of the database that --store names to this version's layout. Stop the replicas of an older version first."`
+	Copy       storeCopy       `cmd:"" help:"Copy the whole store from the data folder to the database that --store names, or back. No bridge may be running on either."`
 }
 
 type storeAcceptLoss struct {
@@ -35,5 +40,49 @@ func (s *storeAcceptLoss) Run(c *console) error {
 		return err
 	}
 	_, err = fmt.Fprintf(c.out, "%d connections are ended; start the bridge\n", ended)
+	return err
+}
+
+type storeMigrate struct {
+	config.Flags
+}
+
+// Run migrates.
+func (s *storeMigrate) Run(c *console) error {
+	cfg, err := config.Load(s.Flags, os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	before, after, err := app.MigrateStore(c.ctx, cfg)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.out, "schema %d, was %d\n", after, before)
+	return err
+}
+
+type storeCopy struct {
+	config.Flags
+	Back bool `help:"From the database to the data folder."`
+	printed
+}
+
+// Run copies, and says what was copied.
+func (s *storeCopy) Run(c *console) error {
+	cfg, err := config.Load(s.Flags, os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	held, err := app.CopyStore(c.ctx, cfg, s.Back, newLogger(c.err, cfg.LogLevel))
+	if err != nil {
+		return err
+	}
+	if s.JSON {
+		return json.NewEncoder(c.out).Encode(map[string]any{"rows": held.Rows, "mac": held.MAC})
+	}
+	for _, kind := range slices.Sorted(maps.Keys(held.Rows)) {
+		_, _ = fmt.Fprintf(c.out, "%8d  %s\n", held.Rows[kind], kind)
+	}
+	_, err = fmt.Fprintf(c.out, "%8d  rows copied and compared, %s\n", held.Total(), held.MAC)
 	return err
 }

@@ -29,7 +29,7 @@ func refOf(key string) (rows.Ref, bool) {
 
 // indexPrefix is what the keys of an index begin with.
 func indexPrefix(index rows.Index, whose string) string {
-	if index == rows.IndexAudit {
+	if index.Name == "" {
 		return kindPrefix(index.Kind)
 	}
 	return "index/" + index.Name + "/" + whose

@@ -24,7 +24,9 @@ const (
 type Options struct {
 	Dir    string        // made with mode 0700 when it does not exist
 	Sealer bridge.Sealer // wraps the key that every row is sealed under
-	Logger *slog.Logger  // nil logs nothing
+	// RowKey is the wrapped key that a new store takes over, with its rows, from another; nil makes one.
+	RowKey []byte
+	Logger *slog.Logger // nil logs nothing
 	// Watermark is the file that says how far the store has come; Dir with ".watermark" behind it when
 	// empty. Where it does not share Dir's fate it also tells of a Dir that was put back.
 	Watermark string

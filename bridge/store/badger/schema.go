@@ -1,6 +1,7 @@
 package badger
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -21,7 +22,7 @@ type schema struct {
 
 // unlock accepts this program's layout, gives it to an empty store, and refuses anything else
 // (OP-19). It returns the key of the rows, which another master secret does not open (OP-13).
-func unlock(db *engine.DB, sealer bridge.Sealer, mayBeNew bool) (key bridge.RowKey, err error) {
+func unlock(db *engine.DB, sealer bridge.Sealer, given []byte, mayBeNew bool) (key bridge.RowKey, err error) {
 	err = db.Update(func(txn *engine.Txn) error {
 		t := &tx{txn: txn}
 		value, err := t.Get(schemaRow)
@@ -47,8 +48,13 @@ func unlock(db *engine.DB, sealer bridge.Sealer, mayBeNew bool) (key bridge.RowK
 		if !mayBeNew {
 			return errEmpty
 		}
-		made := schema{Version: schemaVersion}
-		if key, made.RowKey, err = sealer.NewRowKey(); err != nil {
+		made := schema{Version: schemaVersion, RowKey: given}
+		if given != nil {
+			key, err = sealer.OpenRowKey(given)
+		} else {
+			key, made.RowKey, err = sealer.NewRowKey()
+		}
+		if err != nil {
 			return err
 		}
 		if err := made.save(t); err != nil {
@@ -75,4 +81,15 @@ func (s schema) check() error {
 		return fmt.Errorf("its schema %d is not known", s.Version)
 	}
 	return nil
+}
+
+// WrappedKey is the store's row key under the master secret: what a copy takes over.
+func (s *Store) WrappedKey(ctx context.Context) (wrapped []byte, err error) {
+	value, err := transactions{s}.ReadRow(ctx, schemaRow)
+	if err != nil {
+		return nil, err
+	}
+	var stored schema
+	err = rows.Decode(nil, schemaRow, value, &stored)
+	return stored.RowKey, err
 }

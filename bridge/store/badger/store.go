@@ -166,7 +166,7 @@ func (s *Store) accept(before *witness, accepting bool) error {
 		return err
 	}
 	var err error
-	if s.key, err = unlock(s.db, s.opts.Sealer, before.marks == nil || accepting); err != nil {
+	if s.key, err = unlock(s.db, s.opts.Sealer, s.opts.RowKey, before.marks == nil || accepting); err != nil {
 		return err
 	}
 	s.Store = rows.New(transactions{s}, s.key)

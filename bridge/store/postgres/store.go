@@ -44,6 +44,9 @@ type Store struct {
 	due    string
 	log    *slog.Logger
 
+	wrapped []byte   // the row key under the master secret
+	alone   *absence // while the store is open for a copy
+
 	stop    context.CancelFunc // ends what runs beside the calls
 	running sync.WaitGroup
 }
@@ -53,7 +56,9 @@ var _ bridge.Store = (*Store)(nil)
 // Open opens the store in a database. An empty database gets its tables; one with older tables is
 // refused until Migrate has been run, one with newer tables, with a half copy or sealed under another
 // master secret is refused, and so is a server that forgets what it has acknowledged.
-func Open(ctx context.Context, opts Options) (*Store, error) {
+func Open(ctx context.Context, opts Options) (*Store, error) { return openStore(ctx, opts, false) }
+
+func openStore(ctx context.Context, opts Options, alone bool) (*Store, error) {
 	if opts.Sealer == nil {
 		return nil, errors.New("opening the store: nothing seals its rows")
 	}
@@ -66,7 +71,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
-	key, err := unlock(ctx, config.ConnConfig, opts.Sealer)
+	key, wrapped, err := unlock(ctx, config.ConnConfig, opts.Sealer, alone)
 	if err != nil {
 		return nil, fmt.Errorf("opening the store in the database: %w", err)
 	}
@@ -75,11 +80,17 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the store in the database: %w", err)
 	}
-	s := &Store{pool: pool, config: config.ConnConfig, tables: tables(), log: opts.Logger}
+	s := &Store{pool: pool, config: config.ConnConfig, tables: tables(), log: opts.Logger, wrapped: wrapped}
 	s.due = dueStatement(s.tables)
 	s.Store = rows.New(transactions{s}, key)
 	background, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close
 	s.stop = stop
+	if alone {
+		if err := s.beAlone(ctx); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		return s, nil
+	}
 	s.running.Go(func() { s.listen(background) })
 	return s, nil
 }
@@ -132,39 +143,39 @@ func durable(ctx context.Context, conn *pgx.Conn) error {
 
 // unlock accepts the database, gives tables to an empty one, and returns the key of the rows, which
 // another master secret does not open (OP-13).
-func unlock(ctx context.Context, config *pgx.ConnConfig, sealer bridge.Sealer) (key bridge.RowKey, err error) {
+func unlock(ctx context.Context, config *pgx.ConnConfig, sealer bridge.Sealer, alone bool) (key bridge.RowKey, wrapped []byte, err error) {
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errNoConnection, err)
+		return nil, nil, fmt.Errorf("%w: %w", errNoConnection, err)
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
 	if err := durable(ctx, conn); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	stored, err := readSchema(ctx, conn)
 	if err != nil {
-		return nil, explain(err)
+		return nil, nil, explain(err)
 	}
 	if stored.version == 0 {
 		if _, err := migrate(ctx, conn); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if stored, err = readSchema(ctx, conn); err != nil {
-			return nil, explain(err)
+			return nil, nil, explain(err)
 		}
 	}
-	if err := stored.check(); err != nil {
-		return nil, err
+	if err := stored.acceptable(alone); err != nil {
+		return nil, nil, err
 	}
 	if stored.rowKey == nil {
 		if stored.rowKey, err = makeKey(ctx, conn, sealer); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if key, err = sealer.OpenRowKey(stored.rowKey); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrSealed, err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrSealed, err)
 	}
-	return key, nil
+	return key, stored.rowKey, nil
 }
 
 // makeKey stores a new row key unless another replica was faster, and returns the stored one.
@@ -194,6 +205,9 @@ func (s *Store) Close() error {
 	s.stop()
 	s.running.Wait()
 	s.pool.Close()
+	if s.alone != nil {
+		s.alone.close()
+	}
 	return nil
 }
 

@@ -60,8 +60,8 @@ func layouts() map[rows.Kind]layout {
 // each of named.
 type table struct {
 	layout
-	named                                           []string
-	get, lock, insert, update, upsert, remove, dump string
+	named                                     []string
+	get, lock, insert, update, upsert, remove string
 }
 
 func tables() map[rows.Kind]*table {
@@ -100,7 +100,6 @@ func (t *table) write() {
 	t.update = "update " + t.table + " set " + strings.Join(sets, ", ") + " where id = $1"
 	t.upsert = t.insert + " on conflict (id) do update set " + strings.Join(sets, ", ")
 	t.remove = "delete from " + t.table + " where id = $1"
-	t.dump = "select id, record from " + t.table + " where id > $1 order by id limit $2"
 }
 
 // arguments are a row's id, record and values of named.
@@ -143,7 +142,9 @@ func (t *table) scan(s rows.Scan) (string, []any) {
 	} else if c.at != "" {
 		order = c.at + ", id"
 	}
-	if s.After != nil { // of the walks that go on later all are newest first
+	if s.After != nil && c.at == "" {
+		where = append(where, "id > "+arg([]byte(s.After.ID)))
+	} else if s.After != nil { // of the walks by time that go on later all are newest first
 		at, id := arg(nanoseconds(s.After.At)), arg([]byte(s.After.ID))
 		where = append(where, fmt.Sprintf("%[1]s <= %[2]s and (%[1]s < %[2]s or id > %[3]s)", c.at, at, id))
 	}

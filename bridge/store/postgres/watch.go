@@ -75,7 +75,14 @@ func (s *Store) tune(ctx context.Context) (*pgx.Conn, string, error) {
 		return nil, "", fmt.Errorf("%w: %w", errNoConnection, err)
 	}
 	var since string
+	var present bool
 	_, err = conn.Exec(ctx, "listen "+channel)
+	if err == nil {
+		err = conn.QueryRow(ctx, presenceLock).Scan(&present)
+	}
+	if err == nil && !present {
+		err = errors.New("the database is being copied")
+	}
 	if err == nil {
 		err = conn.QueryRow(ctx, "select pg_snapshot_xmin(pg_current_snapshot())::text").Scan(&since)
 	}

@@ -38,7 +38,8 @@ var (
 	IndexRevocations    = Index{Name: "revocations", Kind: KindRevocation, Order: OldestFirst}
 	IndexPersonKeys     = Index{Name: "revocations-of", Kind: KindRevocation, Whose: true}
 	IndexGrantAudit     = Index{Name: "audit-of-grant", Kind: KindAudit, Whose: true}
-	// IndexAudit is the order of the ids themselves; no Place is kept for it.
+	// IndexAudit is the order of the ids themselves, as an index without a name is of any kind; no Place is
+	// kept for it.
 	IndexAudit = Index{Kind: KindAudit}
 )
 

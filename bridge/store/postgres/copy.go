@@ -1,0 +1,96 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Each open store holds the lock of presence shared; a copy needs it alone.
+const (
+	presenceLock = "select pg_try_advisory_lock_shared(hashtextextended(current_schema() || ' trinity-bridge presence', 0))"
+	absenceLock  = "select pg_try_advisory_lock(hashtextextended(current_schema() || ' trinity-bridge presence', 0))"
+)
+
+// ErrInUse says that a bridge has the database open, or that a copy is going on.
+var ErrInUse = errors.New("in use by a running bridge")
+
+// Alone opens a database for a copy from it: no bridge may be running on it, and none starts to serve
+// from it until the store is closed.
+func Alone(ctx context.Context, opts Options) (*Store, error) { return openStore(ctx, opts, true) }
+
+// Fill opens an empty database for a copy to it, under the wrapped row key of the store that is copied.
+// It is marked, and not opened by any bridge, until Filled is called.
+func Fill(ctx context.Context, opts Options, rowKey []byte) (*Store, error) {
+	config, err := connection(opts.URL)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoConnection, err)
+	}
+	defer closeConn(ctx, conn)
+	stored, err := readSchema(ctx, conn)
+	if err != nil {
+		return nil, explain(err)
+	}
+	if stored.rowKey != nil {
+		return nil, errors.New("the database to copy to holds a store, or a part of one: it has to be empty")
+	}
+	if _, err := migrate(ctx, conn); err != nil {
+		return nil, err
+	}
+	marked, err := conn.Exec(ctx, "update schema set copying = true, row_key = $1 where row_key is null", rowKey)
+	if err == nil && marked.RowsAffected() != 1 {
+		err = errors.New("somebody else has begun to use the database to copy to")
+	}
+	if err != nil {
+		return nil, explain(err)
+	}
+	return openStore(ctx, opts, true)
+}
+
+// Filled takes the mark off: the copy is whole.
+func (s *Store) Filled(ctx context.Context) error {
+	_, err := s.pool.Exec(ctx, "update schema set copying = false")
+	return explain(err)
+}
+
+// WrappedKey is the store's row key under the master secret: what a copy takes over.
+func (s *Store) WrappedKey() []byte { return s.wrapped }
+
+// beAlone takes the lock of absence on a connection of its own, which Close gives back.
+func (s *Store) beAlone(ctx context.Context) (err error) {
+	conn, err := pgx.ConnectConfig(ctx, s.config)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNoConnection, err)
+	}
+	s.alone = &absence{conn, context.WithoutCancel(ctx)}
+	var alone bool
+	if err := ask(ctx, conn, absenceLock, &alone); err != nil {
+		return err
+	}
+	if !alone {
+		return fmt.Errorf("the database is %w", ErrInUse)
+	}
+	return nil
+}
+
+// absence is a connection that keeps bridges away.
+type absence struct {
+	conn *pgx.Conn
+	ctx  context.Context //nolint:containedctx // of whoever opened it, for the goodbye
+}
+
+func (a *absence) close() { closeConn(a.ctx, a.conn) }
+
+// acceptable is schema.check for whoever opens it.
+func (s schema) acceptable(alone bool) error {
+	if alone {
+		s.copying = false // by us
+	}
+	return s.check()
+}

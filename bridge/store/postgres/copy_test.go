@@ -1,0 +1,98 @@
+package postgres_test
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
+	"github.com/abilityai/trinity-bridge/bridge/store/badger"
+	"github.com/abilityai/trinity-bridge/bridge/store/postgres"
+	"github.com/abilityai/trinity-bridge/bridge/store/rows"
+)
+
+// TestCopy_thereAndBack: what was in the folder is in the database, and in another folder after that;
+// codes spent, tokens used and counts made stay so.
+func TestCopy_thereAndBack(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	folder, err := badger.Open(badger.Options{Dir: filepath.Join(t.TempDir(), "store"), Sealer: secrettest.Ring()})
+	must(t, err)
+	spent := connect(t, folder)
+	unspent, err := issue(t.Context(), folder)
+	must(t, err)
+	now := time.Now()
+	_, err = folder.Hit(t.Context(), "key", 5, time.Hour, now)
+	must(t, err)
+	_, err = folder.UseOnce(t.Context(), "client", "jti", now.Add(time.Hour), now)
+	must(t, err)
+	must(t, folder.SaveDeployment(t.Context(), bridge.Deployment{ID: "id", CreatedAt: now}))
+	for i := range 450 { // more than one transaction's worth
+		must(t, folder.AppendAudit(t.Context(), []bridge.AuditEvent{{At: now, Kind: "kind", GrantID: spent.grantID, Detail: fmt.Sprint(i)}}))
+	}
+
+	key, err := folder.WrappedKey(t.Context())
+	must(t, err)
+	opts := postgres.Options{URL: url, Sealer: secrettest.Ring()}
+	database, err := postgres.Fill(t.Context(), opts, key)
+	must(t, err)
+	_, err = postgres.Open(t.Context(), opts)
+	wantSaid(t, err, "was not finished")
+	_, err = postgres.Fill(t.Context(), opts, key)
+	wantSaid(t, err, "has to be empty")
+	there, err := rows.Copy(t.Context(), &folder.Store, &database.Store, now)
+	must(t, err)
+	_, err = rows.Copy(t.Context(), &folder.Store, &database.Store, now)
+	wantSaid(t, err, "has to be empty")
+	must(t, database.Filled(t.Context()))
+	must(t, errors.Join(database.Close(), folder.Close()))
+
+	alone, err := postgres.Alone(t.Context(), opts)
+	must(t, err)
+	again, err := badger.Open(badger.Options{Dir: filepath.Join(t.TempDir(), "store"), Sealer: secrettest.Ring(), RowKey: alone.WrappedKey()})
+	must(t, err)
+	defer func() { must(t, again.Close()) }()
+	back, err := rows.Copy(t.Context(), &alone.Store, &again.Store, now)
+	must(t, err)
+	if diff := cmp.Diff(there, back); diff != "" {
+		t.Errorf("there and back (-there +back):\n%s", diff)
+	}
+	must(t, alone.Close())
+
+	for _, s := range []bridge.Store{openClosed(t, url), again} {
+		checkCopied(t, s, spent, unspent, now)
+	}
+	_, err = postgres.Alone(t.Context(), opts)
+	if !errors.Is(err, postgres.ErrInUse) {
+		t.Errorf("a copy beside an open store came to %v, want ErrInUse", err)
+	}
+}
+
+func checkCopied(t *testing.T, s bridge.Store, spent, unspent connection, now time.Time) {
+	t.Helper()
+	grant, err := s.Grant(t.Context(), spent.grantID)
+	must(t, err)
+	_, family, err := s.RefreshGrant(t.Context(), bridge.HashOf(spent.token), now)
+	must(t, err)
+	count, err := s.Peek(t.Context(), "key", 5, now)
+	must(t, err)
+	first, err := s.UseOnce(t.Context(), "client", "jti", now.Add(time.Hour), now)
+	must(t, err)
+	trail, err := s.AuditTrail(t.Context(), spent.grantID, 1000)
+	must(t, err)
+	if !grant.Live() || family.Head != bridge.HashOf(spent.token) || count.N != 1 || first || len(trail) != 450 || trail[0].Detail != "449" {
+		t.Errorf("a copy holds %s, %s, %d hits, first use %t, %d events", grant.Status, family.Head, count.N, first, len(trail))
+	}
+	outcome, err := redeem(t.Context(), s, unspent, unspent.token)
+	must(t, err)
+	replay, err := redeem(t.Context(), s, spent, "again")
+	must(t, err)
+	if outcome != bridge.CodeRedeemed || replay != bridge.CodeReplayed {
+		t.Errorf("an unspent code came to %s, a spent one to %s", outcome, replay)
+	}
+}

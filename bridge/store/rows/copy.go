@@ -1,0 +1,129 @@
+package rows
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+)
+
+// copyAtOnce is how many rows one transaction of a copy holds.
+const copyAtOnce = 200
+
+// Inventory is what a store holds: how many rows of each kind, and a keyed hash over all of them.
+type Inventory struct {
+	Rows map[Kind]int
+	MAC  bridge.Hash
+}
+
+// Total is the number of rows.
+func (i Inventory) Total() int {
+	total := 0
+	for _, n := range i.Rows {
+		total += n
+	}
+	return total
+}
+
+// ErrDiffers says that a copy is not what it was made of.
+var ErrDiffers = errors.New("the copy differs from what it was made of")
+
+// Copy copies the rows of one store to another that is empty and sealed under the same key, and
+// compares both: each row opens under the key, for its place, and there are as many and the same. Nobody
+// else may write to either meanwhile.
+func Copy(ctx context.Context, from, to *Store, now time.Time) (Inventory, error) {
+	held, err := to.Inventory(ctx, now)
+	if err != nil {
+		return Inventory{}, err
+	}
+	if held.Total() > 0 {
+		return Inventory{}, fmt.Errorf("the store to copy to holds %d rows: it has to be empty", held.Total())
+	}
+	err = from.walk(ctx, now, func(some []Row) error {
+		return to.engine.Write(ctx, func(t Tx) error {
+			for _, row := range some {
+				if err := t.Put(row); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return Inventory{}, err
+	}
+	want, err := from.Inventory(ctx, now)
+	if err != nil {
+		return Inventory{}, err
+	}
+	got, err := to.Inventory(ctx, now)
+	if err == nil && got.MAC != want.MAC {
+		err = fmt.Errorf("%w: %v rows of %v", ErrDiffers, got.Rows, want.Rows)
+	}
+	return got, err
+}
+
+// Inventory reads every row, and fails at the first that does not open under the store's key.
+func (s *Store) Inventory(ctx context.Context, now time.Time) (Inventory, error) {
+	held := Inventory{Rows: map[Kind]int{}}
+	sum := sha256.New()
+	err := s.walk(ctx, now, func(some []Row) error {
+		for _, row := range some {
+			held.Rows[row.Kind]++
+			place, record := bridge.HashOf(row.place()), sha256.Sum256(row.Record)
+			_, _ = sum.Write(append(place[:], record[:]...)) // never fails
+		}
+		return nil
+	})
+	held.MAC = s.key.MAC("inventory", string(sum.Sum(nil)))
+	return held, err
+}
+
+// walk goes over all rows that are no engine's own, in the order of kinds and ids.
+func (s *Store) walk(ctx context.Context, now time.Time, visit func([]Row) error) error {
+	for _, kind := range Kinds() {
+		for after := (*Position)(nil); ; {
+			var found []Found
+			err := s.engine.Read(ctx, func(t Tx) (err error) {
+				found, err = t.Scan(Scan{Index: Index{Kind: kind}, After: after, Limit: copyAtOnce})
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			if len(found) == 0 {
+				break
+			}
+			after = &Position{ID: found[len(found)-1].ID}
+			some, err := s.described(kind, found, now)
+			if err != nil {
+				return err
+			}
+			if err := visit(some); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Store) described(kind Kind, found []Found, now time.Time) ([]Row, error) {
+	ours := []Ref{deploymentRow, signingKeysRow, verdictsRow, unusedClientsRow, auditSequenceRow}
+	var some []Row
+	for _, f := range found {
+		ref := Ref{kind, f.ID}
+		if kind == KindMeta && !slices.Contains(ours, ref) {
+			continue
+		}
+		row, err := Describe(s.key, ref, f.Record, now)
+		if err != nil {
+			return nil, fmt.Errorf("a row of kind %s: %w", kind, err)
+		}
+		some = append(some, row)
+	}
+	return some, nil
+}
