@@ -39,6 +39,10 @@ test-postgres: ## Run the tests that need a PostgreSQL server, with the race det
 e2e-replicas: ## Run the protocol's tests against three replicas on one PostgreSQL behind a round-robin proxy
 	E2E_REPLICAS=3 $(GO) run ./e2e/postgrestest/with $(GO) test -count=1 -timeout 15m ./e2e/protocol
 
+.PHONY: replicas
+replicas: ## Kill replicas and their PostgreSQL under load, and measure how soon a revocation is known everywhere
+	$(GO) test -tags replicas -count=1 -timeout 10m -v ./e2e/replicas
+
 .PHONY: e2e
 e2e: $(node_modules) $(client_libraries) $(client_pythons) $(providers)/zitadel $(providers)/.keycloak ## Run foreign clients, the official suite, a browser and a foreign server against the program
 	$(GO) test -tags e2e -count=1 -timeout 15m -v ./e2e ./e2e/foreign ./e2e/clients ./e2e/parsers
@@ -116,6 +120,7 @@ lint: ## Read the code: vet, golangci-lint, format
 	$(GO) vet -tags e2e ./e2e/...
 	$(GO) vet -tags clients ./e2e/clients
 	$(GO) vet -tags load ./e2e/load
+	$(GO) vet -tags replicas ./e2e/replicas
 	@tool=$$(.ci/tool golangci-lint) && "$$tool" config verify && "$$tool" run ./...
 
 .PHONY: fmt

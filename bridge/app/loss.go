@@ -2,11 +2,13 @@ package app
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge/config"
 	"github.com/abilityai/trinity-bridge/bridge/store/badger"
+	"github.com/abilityai/trinity-bridge/bridge/store/postgres"
 )
 
 // AcceptLoss makes a store usable again that lacks writes it had acknowledged: everything that may
@@ -16,7 +18,15 @@ func AcceptLoss(ctx context.Context, cfg *config.Config, log *slog.Logger) (gran
 	if err := b.unlock(nil); err != nil {
 		return 0, err
 	}
-	return badger.AcceptLoss(ctx, b.storeOptions(), time.Now())
+	if cfg.Store == "" {
+		return badger.AcceptLoss(ctx, b.storeOptions(), time.Now())
+	}
+	store, err := postgres.Alone(ctx, postgres.Options{URL: cfg.Store, Sealer: b.ring, Logger: log})
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	return store.StartGeneration(ctx, time.Now())
 }
 
 func (b *Bridge) storeOptions() badger.Options {

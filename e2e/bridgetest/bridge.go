@@ -78,6 +78,17 @@ func WithUpstream(start func(backendURL string) (endpoint string)) Option {
 // Start starts a bridge before a simulated Trinity. Both end with the test.
 func Start(t *testing.T, options ...Option) *Bridge {
 	t.Helper()
+	b := prepare(t, options...)
+	if Replicas() > 0 {
+		b.proxy = StartProxy(t, strings.TrimPrefix(b.URL, "http://"))
+	}
+	b.start(t)
+	return b
+}
+
+// prepare makes all but the running program.
+func prepare(t *testing.T, options ...Option) *Bridge {
+	t.Helper()
 	clock := &Clock{now: time.Now()}
 	s := settings{}
 	address := fmt.Sprintf("127.0.0.1:%d", FreePort(t))
@@ -92,9 +103,9 @@ func Start(t *testing.T, options ...Option) *Bridge {
 	}
 	if Replicas() > 0 {
 		s.flags.Store = NewDatabase(t)
-		if s.flags.Secret == "" {
-			s.flags.Secret = rand.Text() + rand.Text()
-		}
+	}
+	if s.flags.Store != "" && s.flags.Secret == "" {
+		s.flags.Secret = rand.Text() + rand.Text()
 	}
 	simulated, err := trinitytest.Start(trinitytest.Options{Now: clock.Now, Switches: s.switches, People: people()})
 	if err != nil {
@@ -116,10 +127,6 @@ func Start(t *testing.T, options ...Option) *Bridge {
 		b.Stop(t)
 		b.canary.scan(t, "the log", b.logs.String())
 	})
-	if Replicas() > 0 {
-		b.proxy = StartProxy(t, address)
-	}
-	b.start(t)
 	return b
 }
 
