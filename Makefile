@@ -5,6 +5,7 @@ SHELL := /bin/bash -o pipefail
 
 GO       ?= go
 REQUESTS ?= 4000
+PROTOCOL ?= .
 DIFFERENTIAL ?= 1m
 FUZZTIME ?= 1m
 ROUNDS   ?= 1000
@@ -37,7 +38,7 @@ test-postgres: ## Run the tests that need a PostgreSQL server, with the race det
 
 .PHONY: e2e-replicas
 e2e-replicas: ## Run the protocol's tests against three replicas on one PostgreSQL behind a round-robin proxy
-	E2E_REPLICAS=3 $(GO) run ./e2e/postgrestest/with $(GO) test -count=1 -timeout 15m ./e2e/protocol
+	E2E_REPLICAS=3 $(GO) run ./e2e/postgrestest/with $(GO) test -count=1 -timeout 15m -run '$(PROTOCOL)' ./e2e/protocol
 
 .PHONY: replicas
 replicas: ## Kill replicas and their PostgreSQL under load, and measure how soon a revocation is known everywhere

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	verdictsEvery  = 10 * time.Second // how soon a replica learns of another's
+	verdictsEvery  = time.Second // how soon a replica learns of another's
 	verdictsWithin = 5 * time.Second
 	verdictTries   = 16
 )

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -26,6 +27,13 @@ func OneProcess(t *testing.T, why string) {
 	t.Helper()
 	if Replicas() > 0 {
 		t.Skip("with replicas: " + why)
+	}
+}
+
+// Settle waits until the other replicas have heard of keys and verdicts: they look every second.
+func Settle() {
+	if Replicas() > 0 {
+		time.Sleep(2 * time.Second)
 	}
 }
 

@@ -300,6 +300,7 @@ clients:
 
 // AS-106, AS-078: keys behind a jwks_uri, their rotation, and an address that must not be asked.
 func TestAssertion_AS106_keysURI(t *testing.T) {
+	bridgetest.OneProcess(t, "copies of published keys are a process's own")
 	t.Parallel()
 	host, key, next := bridgetest.NewDocumentHost(t), bridgetest.NewKey(t, "RS256"), bridgetest.NewKey(t, "RS256")
 	inner := keyDocument(documentID, bridgetest.Document{"jwks_uri": "https://169.254.169.254/keys"}, key)

@@ -131,7 +131,7 @@ func TestDiscovery_challenge(t *testing.T) {
 			}
 		}
 	}
-	if got := len(b.Trinity.Requests()); got > 10 {
+	if got := len(b.Trinity.Requests()); got > bridgetest.Times(10) {
 		t.Errorf("RS-22: Trinity saw %d requests, more than the probe's", got)
 	}
 	bad := b.Call(t, "not-a-token", bridgetest.Initialize)

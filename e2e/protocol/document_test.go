@@ -245,6 +245,7 @@ func TestDocument_CM25_onePage(t *testing.T) {
 
 // CM-24: a flood of ids gets pages that say to wait, and a client we know is served.
 func TestDocument_CM24_flood(t *testing.T) {
+	bridgetest.OneProcess(t, "each process bounds its own fetches")
 	t.Parallel()
 	host := bridgetest.NewDocumentHost(t)
 	b := bridgetest.Start(t, host.Settings)

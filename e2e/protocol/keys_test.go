@@ -67,6 +67,7 @@ func rotate(t *testing.T, b *bridgetest.Bridge, emergency bool) []app.ListedKey 
 	if err != nil {
 		t.Fatal(err)
 	}
+	bridgetest.Settle()
 	return keys
 }
 

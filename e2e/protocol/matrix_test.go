@@ -343,7 +343,7 @@ func TestMatrix_AS66_throttled(t *testing.T) {
 	form := b.RedeemForm(client, b.Code(t, client, alice))
 	form.Set("client_secret", "wrong")
 	var last bridgetest.Answer
-	for range 40 {
+	for range bridgetest.Times(40) {
 		last = b.PostForm(t, "/oauth/token", form, "X-Forwarded-For", "203.0.113.7")
 	}
 	if last.Status != http.StatusTooManyRequests || last.Header.Get("Retry-After") == "" {

@@ -116,6 +116,7 @@ func TestIntrospection_TK32_absent(t *testing.T) {
 
 // TK-30, OP-10, AS-082: what a bearer could use is on the disk in no file, as it is only in hashes or sealed.
 func TestStore_TK30_OP10_noBearerAtRest(t *testing.T) {
+	bridgetest.OneProcess(t, "there is no data folder to look through")
 	t.Parallel()
 	b := bridgetest.Start(t)
 	client := b.RegisterAs(t, map[string]any{

@@ -125,7 +125,7 @@ func TestRegister_DC06_flood(t *testing.T) {
 	b := bridgetest.Start(t)
 	body := `{"redirect_uris":["https://app.example.com/cb"],"token_endpoint_auth_method":"none"}`
 	statuses := map[int]int{}
-	for range 400 {
+	for range bridgetest.Times(400) {
 		answer := b.PostJSON(t, "/oauth/register", body)
 		statuses[answer.Status]++
 		if answer.Status == http.StatusTooManyRequests && answer.Header.Get("Retry-After") == "" {
@@ -174,7 +174,7 @@ func TestRegister_initialToken(t *testing.T) {
 		}
 		wire{401, "invalid_token"}.check(t, answer)
 	}
-	for range 400 {
+	for range bridgetest.Times(400) {
 		b.PostJSON(t, "/oauth/register", body)
 	}
 	for _, path := range []string{"/oauth/register", "/register"} {

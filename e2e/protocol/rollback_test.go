@@ -17,6 +17,7 @@ import (
 // OP-14: yesterday's data put back, whole or the store alone, is not served from. When the operator
 // accepts it, no token of then opens anything.
 func TestServe_OP14_rollback(t *testing.T) {
+	bridgetest.OneProcess(t, "a watermark is the data folder's")
 	t.Parallel()
 	for name, folder := range map[string]string{"the store": "store", "the whole data folder": "."} {
 		t.Run(name, func(t *testing.T) {

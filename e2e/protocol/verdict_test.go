@@ -16,6 +16,7 @@ import (
 func decide(t *testing.T, b *bridgetest.Bridge, entry string, allowed bool) {
 	t.Helper()
 	client, err := app.DecideClient(t.Context(), b.Data, entry, allowed)
+	bridgetest.Settle()
 	want := map[bool]clients.State{true: clients.StateIn, false: clients.StateBlocked}[allowed]
 	if err != nil || client.ID != entry || client.State != want || client.DecidedAt == nil {
 		t.Fatalf("deciding about %s: %+v, %v", entry, client, err)
