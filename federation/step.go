@@ -117,8 +117,7 @@ func (s *Step) choose(w http.ResponseWriter, r *http.Request) {
 		page.Sources = append(page.Sources, templates.SourceChoice{Label: source.Label, URL: flow.LeaveURL(current, source.Name)})
 	}
 	if s.EmailCode {
-		current.Step = bridge.StepSignIn
-		page.EmailURL = flow.URL(current)
+		page.EmailURL = flow.InsteadURL(current)
 	}
 	s.Pages.Write(w, http.StatusOK, page)
 }

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"net/http"
 	"net/url"
 
 	"github.com/abilityai/trinity-bridge/bridge"
@@ -31,6 +32,14 @@ func PathLogout(source string) string { return PathSignIn + "/" + source + "/log
 func LeaveURL(flow bridge.Flow, source string) string {
 	return PathLeave + "?" + url.Values{"flow": {flow.ID}, "source": {source}}.Encode()
 }
+
+// InsteadURL is the address of the mailbox page for somebody who gives up another way to sign in.
+func InsteadURL(flow bridge.Flow) string {
+	return PathSignIn + "?" + url.Values{"flow": {flow.ID}, "instead": {"code"}}.Encode()
+}
+
+// Instead reports whether a request follows InsteadURL.
+func Instead(r *http.Request) bool { return r.URL.Query().Get("instead") == "code" }
 
 // URL is the dispatcher: the page that serves the flow's step. Nothing else in the program
 // decides what comes next.

@@ -212,16 +212,15 @@ func start(t *testing.T, command *exec.Cmd, issuer string, patience time.Duratio
 	t.Fatalf("the provider at %s does not describe itself", issuer)
 }
 
-// npm's oidc-provider, in its three algorithms: three sources of one bridge, each a client of its own
-// there, so that the chooser has something to choose from.
-func startOIDCProvider(t *testing.T, bridgeURL string) []idp {
+// startOIDCProvider starts npm's oidc-provider, which signs our ID tokens with the algorithm.
+func startOIDCProvider(t *testing.T, bridgeURL, algorithm string) idp {
 	t.Helper()
 	port := bridgetest.FreePort(t)
 	issuer := fmt.Sprintf("http://127.0.0.1:%d", port)
 	argument, err := json.Marshal(map[string]any{
 		"port": port,
 		"clients": []map[string]string{{
-			"id": providerID, "secret": providerWord, "algorithm": "RS256", "redirect": bridgeURL + "/signin/npm/callback",
+			"id": providerID, "secret": providerWord, "algorithm": algorithm, "redirect": bridgeURL + "/signin/npm/callback",
 		}},
 		"people": map[string]any{
 			"alice":   map[string]any{"email": alice, "email_verified": true, "groups": []string{"staff"}, "name": "Alice"},
@@ -234,9 +233,10 @@ func startOIDCProvider(t *testing.T, bridgeURL string) []idp {
 	command := exec.CommandContext(t.Context(), node(t), "oidc-provider.mjs", string(argument))
 	command.Dir = "../node"
 	start(t, command, issuer, 30*time.Second)
-	return []idp{{
+	return idp{
 		name: "npm", issuer: issuer, id: providerID, secret: providerWord,
 		more: `    scopes: [email, profile, groups, offline_access]
+    algorithms: [` + algorithm + `]
     admit:
       - rule: staff
         groups: [staff]
@@ -246,7 +246,7 @@ func startOIDCProvider(t *testing.T, bridgeURL string) []idp {
 			{"fill": map[string]string{"[name=login]": "alice", "[name=password]": "any"}, "press": "button[type=submit]"},
 			{"press": "button[type=submit]", "optional": true},
 		},
-	}}
+	}
 }
 
 func bridgeAddress(t *testing.T) string {
@@ -254,14 +254,19 @@ func bridgeAddress(t *testing.T) string {
 	return fmt.Sprintf("127.0.0.1:%d", bridgetest.FreePort(t))
 }
 
-// FB-27, GW-56, GW-58: a full connection through npm's oidc-provider by go-sdk's client.
+// FB-27, GW-56, GW-58: a full connection through npm's oidc-provider by go-sdk's client, with each
+// algorithm.
 func TestProvider_npm(t *testing.T) {
 	t.Parallel()
-	address := bridgeAddress(t)
-	source := startOIDCProvider(t, "http://"+address)[0]
-	b := startBehind(t, address, []idp{source})
-	c := connectAs(t, b, "none", chromiumPerson(b, source, true, alice))
-	walkLinked(t, b, c)
+	for _, algorithm := range []string{"RS256", "ES256", "EdDSA"} {
+		t.Run(algorithm, func(t *testing.T) {
+			t.Parallel()
+			address := bridgeAddress(t)
+			source := startOIDCProvider(t, "http://"+address, algorithm)
+			b := startBehind(t, address, []idp{source})
+			walkLinked(t, b, connectAs(t, b, "none", chromiumPerson(b, source, true, alice)))
+		})
+	}
 }
 
 // walkLinked is what a client does that came in through a link: calls a tool as alice with the

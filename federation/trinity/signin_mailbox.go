@@ -31,7 +31,7 @@ func (s *SignIn) showMailbox(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil:
 		s.problem(w, r, err)
-	case !slices.Contains(beforeCode(), current.Step):
+	case !slices.Contains(beforeCode(), current.Step), current.SignIn.Linking() && !flow.Instead(r):
 		s.onward(w, r, current)
 	case !s.sources.OffersCode():
 		current.Step = bridge.StepChoose
