@@ -48,6 +48,9 @@ func TestLoad(t *testing.T) {
 		_, _ = fmt.Fprintf(table, "%s\t%d\t%.0f\t%.2f\t%.2f\t%.2f\t%v\t%.0f\t%.1f\t\n", what, len(m.took), float64(len(m.took))/m.lasted.Seconds(),
 			m.at(0.5), m.at(0.99), m.at(1), m.others, m.resident, m.heap)
 	}
+	for _, families := range []int{1, 16} {
+		row(fmt.Sprintf("refresh, %d at once", families), refreshOnEnd(t, b, connections[:families], quiet()))
+	}
 	calm := refreshFor(t, b, connections, quiet())
 	row("refresh at 100/s, quiet", calm)
 
@@ -135,22 +138,42 @@ func connectAll(t *testing.T, b *bridgetest.Bridge) []*connection {
 func refreshFor(t *testing.T, b *bridgetest.Bridge, connections []*connection, d time.Duration) *measure {
 	t.Helper()
 	m := &measure{lasted: d}
-	pace(d, refreshRate, func(i int) {
-		c := connections[i%len(connections)]
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		began := time.Now()
-		answer := b.PostForm(t, "/oauth/token", b.RefreshForm(c.client, c.refresh))
-		m.add(time.Since(began), answer.Status, http.StatusOK)
-		if answer.Status != http.StatusOK {
-			t.Errorf("refresh: %d %s", answer.Status, answer.Body)
-			return
-		}
-		var tokens bridgetest.Tokens
-		answer.JSON(t, &tokens)
-		c.refresh = tokens.Refresh
-	})
+	pace(d, refreshRate, func(i int) { connections[i%len(connections)].renew(t, b, m) })
 	return m
+}
+
+// refreshOnEnd refreshes each connection as soon as it was refreshed.
+func refreshOnEnd(t *testing.T, b *bridgetest.Bridge, connections []*connection, d time.Duration) *measure {
+	t.Helper()
+	m := &measure{lasted: d}
+	var all sync.WaitGroup
+	end := time.Now().Add(d)
+	for _, c := range connections {
+		all.Go(func() {
+			for time.Now().Before(end) && c.renew(t, b, m) {
+			}
+		})
+	}
+	all.Wait()
+	return m
+}
+
+// renew refreshes the connection and notes how long that took.
+func (c *connection) renew(t *testing.T, b *bridgetest.Bridge, m *measure) bool {
+	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	began := time.Now()
+	answer := b.PostForm(t, "/oauth/token", b.RefreshForm(c.client, c.refresh))
+	m.add(time.Since(began), answer.Status, http.StatusOK)
+	if answer.Status != http.StatusOK {
+		t.Errorf("refresh: %d %s", answer.Status, answer.Body)
+		return false
+	}
+	var tokens bridgetest.Tokens
+	answer.JSON(t, &tokens)
+	c.refresh = tokens.Refresh
+	return true
 }
 
 func registerFor(t *testing.T, b *bridgetest.Bridge, d time.Duration) *measure {
