@@ -203,3 +203,35 @@ func TestProof_EX26_crossOrigin(t *testing.T) {
 		}
 	}
 }
+
+// EX-21, EX-23: each resource announces DPoP, and a proof is for the one it names.
+func TestProof_EX23_resources(t *testing.T) {
+	t.Parallel()
+	b := bridgetest.Start(t, withDPoP("on"))
+	client, key := b.Register(t), b.NewProver(t, "ES256")
+	if !b.Get(t, "/.well-known/oauth-protected-resource/mcp/listed").Contains(`"dpop_signing_alg_values_supported"`) {
+		t.Error("EX-21: the metadata of /mcp/listed do not announce it")
+	}
+	query := b.Query(client)
+	query.Set("resource", b.MCP+"/listed")
+	form := b.RedeemForm(client, b.CodeFor(t, query, alice))
+	form.Set("resource", b.MCP+"/listed")
+	access := key.Token(t, form).Access
+	call := func(path, proofFor string) int {
+		return b.PostJSON(t, path, bridgetest.Initialize, "Accept", "application/json, text/event-stream", "Authorization", "DPoP "+access,
+			"DPoP", key.Proof(t, http.MethodPost, proofFor, access, nil)).Status
+	}
+	for _, tt := range []struct {
+		path, proofFor string
+		want           int
+	}{
+		{"/mcp/listed", "/mcp/listed", http.StatusOK},
+		{"/mcp/listed", "/mcp", http.StatusUnauthorized},
+		{"/mcp", "/mcp", http.StatusUnauthorized}, // another audience
+		{"/mcp", "/mcp/listed", http.StatusUnauthorized},
+	} {
+		if got := call(tt.path, tt.proofFor); got != tt.want {
+			t.Errorf("%s with a proof for %s: %d, want %d", tt.path, tt.proofFor, got, tt.want)
+		}
+	}
+}
