@@ -27,7 +27,11 @@ func TestGoSDK_fastMCP(t *testing.T) {
 	b := bridgetest.Start(t, bridgetest.WithUpstream(func(backend string) string {
 		return upstream.startBefore(t, startFastMCP(t, backend))
 	}))
-	walk(t, connect(t, b, "none"), upstream.arrived)
+	c := connect(t, b, "none")
+	if got := c.InitializeResult(); got.ProtocolVersion != "2026-07-28" || c.ID() != "" {
+		t.Errorf("connected with %s and session %q: FastMCP has sessions alone, the client should not know", got.ProtocolVersion, c.ID())
+	}
+	walk(t, c, upstream.arrived)
 }
 
 // startBefore listens in front of another server and records what passes.
