@@ -190,6 +190,8 @@ func failureOf(source Source, err error) failure {
 		if denied.Code == "temporarily_unavailable" || denied.Code == "server_error" {
 			f.key, f.status, f.code = "source-down", http.StatusServiceUnavailable, denied.Code
 		}
+	case errors.Is(err, ErrWeak):
+		f.outcome, f.key, f.status, f.code = "source_weak", "source-weak", http.StatusForbidden, "access_denied"
 	case errors.Is(err, ErrRefused), errors.Is(err, ErrOver):
 		f.outcome, f.key, f.status, f.code = "source_refused", "source-refused", http.StatusBadGateway, "server_error"
 	default:

@@ -17,6 +17,8 @@ var (
 	ErrUnavailable = errors.New("the identity provider does not answer")
 	// ErrRefused: what it answered must not be believed.
 	ErrRefused = errors.New("the identity provider's answer is not good")
+	// ErrWeak: the person has to sign in there in another way, or again.
+	ErrWeak = errors.New("the sign-in at the identity provider was not strong enough")
 	// ErrOver: the provider no longer takes the code or refresh token.
 	ErrOver = errors.New("the identity provider says that it is over")
 )

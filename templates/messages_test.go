@@ -30,7 +30,7 @@ var families = map[string]struct{ keys, suffixes []string }{
 		"bad-request", "profile-closed", "not-found", "method", "too-large", "store-down", "internal", "too-many",
 	}},
 	"source.": {suffixes: []string{".title", ".text"}, keys: []string{
-		"source-down", "source-denied", "source-refused", "source-again", "not-admitted", "account-refused", "not-linked",
+		"source-down", "source-denied", "source-refused", "source-weak", "source-again", "not-admitted", "account-refused", "not-linked",
 	}},
 	// RFC 6749 §4.1.2.1, RFC 8707 §2, OpenID Connect Core §3.1.2.6.
 	"error.": {suffixes: []string{""}, keys: []string{

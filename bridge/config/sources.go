@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/admission"
@@ -35,6 +36,8 @@ type Source struct {
 	Audiences   []string
 	Userinfo    bool
 	Parameters  url.Values
+	ACR, AMR    []string      // how people have to have signed in there: one of each
+	MaxAge      time.Duration // and so long ago at most; 0 is any time
 	Domains     []string
 	ByCode      bool // a person may prove their Trinity account by its e-mail code
 	ByKey       bool // or with a key of theirs
@@ -59,6 +62,9 @@ type SourceDeclaration struct {
 	EndpointOrigins    words             `yaml:"endpoint_origins"`
 	Parameters         map[string]string `yaml:"parameters"`
 	Userinfo           *bool             `yaml:"userinfo"`
+	ACR                words             `yaml:"acr"`
+	AMR                words             `yaml:"amr"`
+	MaxAge             string            `yaml:"max_age"`
 	VerifiedClaim      string            `yaml:"verified_claim"` // email_verified when left out
 	GroupsClaim        string            `yaml:"groups_claim"`   // groups when left out
 	Domains            words             `yaml:"domains"`
@@ -129,6 +135,7 @@ func checkSource(d SourceDeclaration, m *Mistakes) Source {
 	proof(&s, d, whose, m)
 	for name, value := range d.Parameters {
 		if slices.Contains([]string{
+			"acr_values", "max_age",
 			"client_id", "redirect_uri", "response_type", "response_mode", "state", "nonce", "scope", "code_challenge", "code_challenge_method", "login_hint",
 		}, name) {
 			m.add("%s: parameters: %s is the bridge's own", whose, name)
@@ -146,6 +153,10 @@ func checkSource(d SourceDeclaration, m *Mistakes) Source {
 			m.add("%s: endpoint_origins: %q is not an origin such as https://keys.example.com", whose, text)
 		}
 		s.Origins = append(s.Origins, text)
+	}
+	s.ACR, s.AMR = d.ACR, d.AMR
+	if d.MaxAge != "" {
+		s.MaxAge = duration(whose+": max_age", d.MaxAge, 0, time.Minute, 30*24*time.Hour, m)
 	}
 	s.Domains = domains(d.Domains, whose+": domains", m)
 	if d.Link != nil {

@@ -434,3 +434,21 @@ func TestLeaving_frontChannel(t *testing.T) {
 	c.works(t, tokens.Access, 401)
 	c.ended(t, "signed_out", 1)
 }
+
+// A sign-in that is weaker than the operator demands leads to a page that says so, and to no connection.
+func TestSource_strength(t *testing.T) {
+	t.Parallel()
+	c := startCompany(t, "amr: [mfa]\n    max_age: 1h"+admitStaff)
+	c.idp.Now = c.Clock.Now
+	client := c.Register(t)
+	weak := person("u1", alice, "staff")
+	c.idp.Add(weak)
+	w := c.NewBrowser(t)
+	c.arrive(t, w, c.Query(client), "u1")
+	if w.Page.Status != http.StatusForbidden || !w.Page.Contains("sign in again, more strongly") || c.Audited("sign_in_failed", "source_weak") != 1 {
+		t.Fatalf("%d %s", w.Page.Status, w.Page.Body)
+	}
+	weak.Claims["amr"], weak.Claims["auth_time"] = []string{"mfa"}, c.Clock.Now().Unix()
+	c.idp.Add(weak)
+	c.works(t, c.enter(t, client, "u1", alice).Access, 200)
+}

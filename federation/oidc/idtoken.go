@@ -56,6 +56,11 @@ func (p *Provider) identity(ctx context.Context, said *metadata, answer *oauth2.
 	if nonce != "" && subtle.ConstantTimeCompare([]byte(read.Nonce), []byte(nonce)) != 1 {
 		return federation.Identity{}, refusedToken("its nonce is not this sign-in's") // FB-13
 	}
+	if nonce != "" { // a refreshed one tells of the sign-in of before, or leaves that out
+		if err := p.checkStrength(all); err != nil {
+			return federation.Identity{}, err
+		}
+	}
 	more, err := p.userinfo(ctx, said, answer, read.Subject)
 	if err != nil {
 		return federation.Identity{}, err

@@ -54,8 +54,16 @@ type Options struct {
 	Audiences  []string // that may stand in an ID token beside our client id
 	NoUserinfo bool
 	Parameters url.Values // added to the authorization request
+	Strength   Strength   // how people have to have signed in there
 	Log        *slog.Logger
 	Now        func() time.Time
+}
+
+// Strength is how a person has to have signed in at the provider. Zero fields ask for nothing.
+type Strength struct {
+	ACR    []string      // one of these, best first (OIDC Core §3.1.2.1, acr_values)
+	AMR    []string      // with one of these methods (RFC 8176)
+	MaxAge time.Duration // so long ago at most
 }
 
 // Provider is a relying party of one provider. Use New.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	gooidc "github.com/coreos/go-oidc/v3/oidc"
@@ -26,6 +27,12 @@ func (p *Provider) Depart(ctx context.Context, trip federation.Trip) (string, er
 	}
 	if trip.Hint != "" {
 		options = append(options, oauth2.SetAuthURLParam("login_hint", trip.Hint))
+	}
+	if len(p.Strength.ACR) > 0 {
+		options = append(options, oauth2.SetAuthURLParam("acr_values", strings.Join(p.Strength.ACR, " ")))
+	}
+	if p.Strength.MaxAge > 0 {
+		options = append(options, oauth2.SetAuthURLParam("max_age", strconv.Itoa(int(p.Strength.MaxAge.Seconds()))))
 	}
 	for name, values := range p.Parameters {
 		options = append(options, oauth2.SetAuthURLParam(name, strings.Join(values, " ")))
