@@ -301,7 +301,7 @@ func TestPrivacy_points(t *testing.T) {
 		"How you see and take back what you allowed", "within a minute", // 6
 		"Copies and deletion", "for 90 days at most", // 7
 		"__Host-trinity-flow-… Ties a sign-in to the browser it was begun in. ten minutes", "no analytics", // 8
-		"Version 1 of", "If you find a weakness", "If your data was exposed", // 9
+		"Version 2 of", "If you find a weakness", "If your data was exposed", // 9
 		"always stands at this address: https://bridge.example.com/privacy", // 10
 	)
 }
