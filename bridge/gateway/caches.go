@@ -13,14 +13,25 @@ import (
 )
 
 const (
-	maxTokens = 16384 // verified tokens kept, about 400 bytes each
-	maxKeys   = 8192  // opened keys kept
+	maxTokens  = 16384 // verified tokens kept, about 400 bytes each
+	maxRefused = 4096  // refused ones
+	maxKeys    = 8192  // opened keys kept
 )
 
-// tokenCache keeps what verified tokens say, by the token's hash: a signature costs a hundred times
-// as much as looking here. Failures are never kept, and whether the grant lives is not its business.
+// tokenCache keeps what verified tokens say, and which were refused, by the token's hash: a signature
+// costs a hundred times as much as looking here. Whether the grant lives is not its business.
 type tokenCache struct {
-	known *lru.Cache[bridge.Hash, verified]
+	known   *lru.Cache[bridge.Hash, verified]
+	refused *lru.Cache[bridge.Hash, refusedToken]
+}
+
+// refusedToken is a token that meant nothing at a resource. It goes on to mean nothing while the keys
+// are the same, but for one that begins later, which waits as long as a verified one is believed.
+type refusedToken struct {
+	resource string
+	revision int
+	again    time.Time
+	why      error
 }
 
 // verified is what a token said when it was last checked. It is checked again when the signing keys
@@ -35,7 +46,11 @@ const verifiedFor = time.Minute
 
 func newTokenCache() (*tokenCache, error) {
 	known, err := lru.New[bridge.Hash, verified](maxTokens)
-	return &tokenCache{known: known}, err
+	if err != nil {
+		return nil, err
+	}
+	refused, err := lru.New[bridge.Hash, refusedToken](maxRefused)
+	return &tokenCache{known: known, refused: refused}, err
 }
 
 // check is tokens.Check with a memory. A token that has expired since is checked again, and that says so.
@@ -45,9 +60,15 @@ func (c *tokenCache) check(tokens Tokens, presented secret.Token, resource strin
 	if ok && v.revision == revision && now.Before(v.again) && now.Before(v.access.ExpiresAt) && v.access.Resource == resource {
 		return v.access, nil
 	}
+	if r, ok := c.refused.Get(hash); ok && r.revision == revision && r.resource == resource && now.Before(r.again) {
+		return token.Access{}, r.why
+	}
 	access, err := tokens.Check(presented, resource)
 	if err != nil {
 		c.known.Remove(hash)
+		if bridge.AsError(err) != nil { // not for trouble of the program's own
+			c.refused.Add(hash, refusedToken{resource: resource, revision: revision, again: now.Add(verifiedFor), why: err})
+		}
 		return token.Access{}, err
 	}
 	c.known.Add(hash, verified{access: access, revision: revision, again: now.Add(verifiedFor)})
