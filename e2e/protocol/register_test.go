@@ -121,11 +121,12 @@ func TestRegister_realClients(t *testing.T) {
 
 // DC-06: a flood is refused with 429 and a time, and a legitimate burst is not (client behaviours §5.18).
 func TestRegister_DC06_flood(t *testing.T) {
+	bridgetest.OneProcess(t, "each process limits its own registrations")
 	t.Parallel()
 	b := bridgetest.Start(t)
 	body := `{"redirect_uris":["https://app.example.com/cb"],"token_endpoint_auth_method":"none"}`
 	statuses := map[int]int{}
-	for range bridgetest.Times(400) {
+	for range 400 {
 		answer := b.PostJSON(t, "/oauth/register", body)
 		statuses[answer.Status]++
 		if answer.Status == http.StatusTooManyRequests && answer.Header.Get("Retry-After") == "" {
@@ -174,7 +175,7 @@ func TestRegister_initialToken(t *testing.T) {
 		}
 		wire{401, "invalid_token"}.check(t, answer)
 	}
-	for range bridgetest.Times(400) {
+	for range 400 {
 		b.PostJSON(t, "/oauth/register", body)
 	}
 	for _, path := range []string{"/oauth/register", "/register"} {
