@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -45,16 +44,8 @@ func (g *goServer) startBefore(t *testing.T, server *url.URL) string {
 
 func startFastMCP(t *testing.T, backend string, environment ...string) *url.URL {
 	t.Helper()
-	nodes, err := filepath.Glob("../node/node_modules/node-*/bin/node")
-	if err != nil || len(nodes) == 0 {
-		t.Fatalf("no Node in e2e/node: make e2e installs it (%v)", err)
-	}
-	node, err := filepath.Abs(nodes[0])
-	if err != nil {
-		t.Fatal(err)
-	}
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(bridgetest.FreePort(t)))
-	server := exec.CommandContext(t.Context(), node, "fastmcp-server.mjs")
+	server := exec.CommandContext(t.Context(), node(t), "fastmcp-server.mjs")
 	server.Dir = "../node"
 	server.Env = append(os.Environ(), "PORT="+strings.TrimPrefix(address, "127.0.0.1:"), "TRINITY_API_URL="+backend)
 	server.Env = append(server.Env, environment...)
