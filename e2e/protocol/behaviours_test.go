@@ -274,15 +274,25 @@ func TestBehaviour_B78_query(t *testing.T) {
 	}
 }
 
-// B76: a server that does not know server/discover says so at once, and what the client falls back to works.
+// B76: a client that asks before it initializes is told at once, without a credential that it has to sign in, with one
+// what there is, also where the upstream does not know the question; and initialize works all the same.
 func TestBehaviour_B76_discover(t *testing.T) {
 	t.Parallel()
 	b := bridgetest.Start(t)
 	tokens := b.Connect(t, b.Register(t), b.Someone())
 	const discover = `{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",` +
 		`"io.modelcontextprotocol/clientInfo":{"name":"c","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}`
-	answer := b.Call(t, tokens.Access, discover, "MCP-Protocol-Version", "2026-07-28", "Mcp-Method", "server/discover")
-	if answer.Status < 400 || answer.Status >= 500 || answer.Status == http.StatusUnauthorized || answer.Status == http.StatusForbidden || !answer.Contains(`"error"`) {
+	modern := []string{"MCP-Protocol-Version", "2026-07-28", "Mcp-Method", "server/discover"}
+	if answer := b.Call(t, "", discover, modern...); answer.Status != http.StatusUnauthorized || answer.Header.Get("WWW-Authenticate") == "" {
+		t.Errorf("without a token: %d %s", answer.Status, answer.Body)
+	}
+	unknown := b.Call(t, tokens.Access, strings.Replace(discover, "server/discover", "server/unheard", 1),
+		"MCP-Protocol-Version", "2026-07-28", "Mcp-Method", "server/unheard")
+	if unknown.Status != http.StatusNotFound || !unknown.Contains(`-32601`) {
+		t.Errorf("an unknown method: %d %s", unknown.Status, unknown.Body)
+	}
+	answer := b.Call(t, tokens.Access, discover, modern...)
+	if answer.Status != http.StatusOK || !answer.Contains(`"supportedVersions":["2026-07-28",`) || !answer.Contains(`"capabilities":{"tools":`) {
 		t.Errorf("%d %s", answer.Status, answer.Body)
 	}
 	if session := b.Session(t, tokens.Access); session == "" {

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/outbound"
-	"github.com/abilityai/trinity-bridge/bridge/secret"
 	"github.com/abilityai/trinity-bridge/federation"
 )
 
@@ -117,25 +115,4 @@ func (p *Provider) checkLogout(c logoutClaims) error {
 
 func refusedLogout(why string) error {
 	return fmt.Errorf("%w: the logout token: %s", federation.ErrRefused, why)
-}
-
-// SignOutURL is where the provider ends its own session of a person (OIDC RP-Initiated Logout §2), or
-// "" when it has no such place.
-func (p *Provider) SignOutURL(ctx context.Context, idToken secret.Token, back string) string {
-	said, err := p.discover(ctx)
-	if err != nil || said.EndSession == "" {
-		return ""
-	}
-	address, err := url.Parse(said.EndSession)
-	if err != nil {
-		return ""
-	}
-	query := address.Query()
-	query.Set("client_id", p.ClientID)
-	query.Set("post_logout_redirect_uri", back)
-	if !idToken.IsZero() {
-		query.Set("id_token_hint", idToken.Reveal())
-	}
-	address.RawQuery = query.Encode()
-	return address.String()
 }

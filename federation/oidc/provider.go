@@ -82,7 +82,6 @@ type metadata struct {
 	Token      string   `json:"token_endpoint"`
 	Userinfo   string   `json:"userinfo_endpoint"`
 	Keys       string   `json:"jwks_uri"`
-	EndSession string   `json:"end_session_endpoint"`
 	IssAnswer  bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207 §3
 	Algorithms []string `json:"id_token_signing_alg_values_supported"`
 
@@ -185,9 +184,6 @@ func (p *Provider) ask(ctx context.Context) (*metadata, error) {
 		if err := p.allowed(said.Userinfo); err != nil {
 			return nil, fmt.Errorf("userinfo_endpoint of the identity provider: %w", err)
 		}
-	}
-	if said.EndSession != "" && p.allowed(said.EndSession) != nil {
-		said.EndSession = ""
 	}
 	said.verifier = provider.VerifierContext(ctx, &gooidc.Config{
 		ClientID: p.ClientID, SupportedSigningAlgs: p.Algorithms, Now: p.Now,

@@ -40,7 +40,7 @@ func TestStore_everyMethodIsJudged(t *testing.T) {
 		"DropFlow", "DueKeyRevocations", "ExpiredFlows", "FinishKeyRevocation", "Flow", "Grant", "Grants", "Hit", "Identity",
 		"IssueCode", "KeyRevocationsOf", "LapsedGrants", "Lead", "Link", "LinkOf", "Links", "OpenIdentities", "Peek", "Ping",
 		"PutClient", "QueueKeyRevocation", "RefreshGrant", "ResetCount", "SaveDeployment", "SigningKeys", "SwapSigningKeys",
-		"Sweep", "UpdateFlow", "UseOnce", "WatchGrants",
+		"SwapVerdicts", "Sweep", "UpdateFlow", "UseOnce", "Verdicts", "WatchGrants",
 	}
 	forgets := []string{
 		"EndGrant", "EndIdentity", "EndLink", "RedeemCode", "RevokeToken", "RotateRefresh", "StartGeneration", "StartGrant", "TouchGrant", "UpdateIdentity",
