@@ -194,7 +194,8 @@ type Count struct {
 	ResetAt time.Time // when the window ends
 }
 
-// CounterStore counts exactly, across replicas.
+// CounterStore counts exactly, across replicas. It keeps a counter under a keyed hash of its key, which
+// may hold an address.
 type CounterStore interface {
 	// Hit counts one event under key unless limit is reached in the current fixed window.
 	Hit(ctx context.Context, key string, limit int, window time.Duration, now time.Time) (Count, error)

@@ -144,7 +144,7 @@ func TestDocs_exampleLoads(t *testing.T) {
 		t.Fatal(err)
 	}
 	names, _ := flagNames()
-	shownElsewhere := []string{"config", "secret", "registration-token", "tls-cert", "tls-key", "allowed-hosts", "pinned-documents", "document-ca", "tools-overlay"}
+	shownElsewhere := []string{"config", "secret", "secret-command", "secret-previous", "registration-token", "tls-cert", "tls-key", "allowed-hosts", "pinned-documents", "document-ca", "tools-overlay"}
 	for _, name := range names {
 		if _, shown := keys[strings.ReplaceAll(name, "-", "_")]; !shown && !slices.Contains(shownElsewhere, name) {
 			t.Errorf("%s does not show %s", path, name)

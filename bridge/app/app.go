@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -89,7 +90,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (*Bridge, error) {
 	b.hosts = hosts(cfg)
 	b.resources = discovery.Resources(cfg.PublicURL.String(), cfg.Tools.Profiles())
 	for _, step := range []func() error{
-		func() error { return b.unlock(o.MadeSecret) },
+		func() error { return b.unlock(ctx, o.MadeSecret) },
 		func() error { return b.openStore(ctx) },
 		func() error { return b.build(ctx) },
 		func() error { return b.bind(ctx) },
@@ -103,32 +104,45 @@ func New(ctx context.Context, cfg *config.Config, o Options) (*Bridge, error) {
 
 // unlock makes the keyring from the configured secret, or from the data folder's secret file,
 // which is made on the first start only: beside a store it would be a wrong one (OP-13).
-func (b *Bridge) unlock(made func(string)) error {
+func (b *Bridge) unlock(ctx context.Context, made func(string)) error {
 	if err := os.MkdirAll(b.config.Data, 0o700); err != nil {
 		return fmt.Errorf("making the data folder: %w", err)
 	}
-	masters := b.config.Masters
-	if len(masters) == 0 {
-		path := b.config.SecretFile()
-		_, noSecret := os.Stat(path)
-		if b.config.Store != "" && errors.Is(noSecret, os.ErrNotExist) {
-			return fmt.Errorf("there is no secret: with --store every replica needs the same one, given by --secret or as the file %s", path)
-		}
-		if _, err := os.Stat(b.storeFolder()); err == nil && errors.Is(noSecret, os.ErrNotExist) {
-			return fmt.Errorf("the secret file %s is gone but the store beside it is not: put the file back", path)
-		}
-		master, isNew, err := secret.ReadOrMakeMaster(path)
-		if err != nil {
-			return err
-		}
-		if isNew && made != nil {
-			made(path)
-		}
-		masters = [][]byte{master}
+	master, err := b.master(ctx, made)
+	if err != nil {
+		return err
 	}
-	var err error
+	masters := [][]byte{master}
+	if previous := b.config.PreviousMaster; previous != nil {
+		if bytes.Equal(previous, master) {
+			return errors.New("the previous secret is the same as the secret: nothing was exchanged")
+		}
+		masters = append(masters, previous)
+	}
 	b.ring, err = secret.NewKeyring(masters...)
 	return err
+}
+
+func (b *Bridge) master(ctx context.Context, made func(string)) ([]byte, error) {
+	switch {
+	case b.config.Master != nil:
+		return b.config.Master, nil
+	case len(b.config.MasterCommand) > 0:
+		return secret.RunMasterCommand(ctx, b.config.MasterCommand)
+	}
+	path := b.config.SecretFile()
+	_, noSecret := os.Stat(path)
+	if b.config.Store != "" && errors.Is(noSecret, os.ErrNotExist) {
+		return nil, fmt.Errorf("there is no secret: with --store every replica needs the same one, given by --secret or as the file %s", path)
+	}
+	if _, err := os.Stat(b.storeFolder()); err == nil && errors.Is(noSecret, os.ErrNotExist) {
+		return nil, fmt.Errorf("the secret file %s is gone but the store beside it is not: put the file back", path)
+	}
+	master, isNew, err := secret.ReadOrMakeMaster(path)
+	if err == nil && isNew && made != nil {
+		made(path)
+	}
+	return master, err
 }
 
 func (b *Bridge) storeFolder() string { return filepath.Join(b.config.Data, "store") }

@@ -30,7 +30,7 @@ func CopyStore(ctx context.Context, cfg *config.Config, back bool, log *slog.Log
 		return rows.Inventory{}, errors.New("--store names no database to copy to, or from")
 	}
 	b := &Bridge{config: cfg, log: log}
-	if err := b.unlock(nil); err != nil {
+	if err := b.unlock(ctx, nil); err != nil {
 		return rows.Inventory{}, err
 	}
 	database := postgres.Options{URL: cfg.Store, Sealer: b.ring, Logger: log}

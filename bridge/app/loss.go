@@ -15,7 +15,7 @@ import (
 // have been ended in them ends. It returns how many grants it ended. No bridge may be running on it.
 func AcceptLoss(ctx context.Context, cfg *config.Config, log *slog.Logger) (grants int, err error) {
 	b := &Bridge{config: cfg, log: log}
-	if err := b.unlock(nil); err != nil {
+	if err := b.unlock(ctx, nil); err != nil {
 		return 0, err
 	}
 	if cfg.Store == "" {

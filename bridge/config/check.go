@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -25,7 +26,9 @@ type Config struct {
 	Data             string
 	Store            string   // URL of a PostgreSQL database, with its password; empty: the data folder
 	Watermark        string   // empty: beside the store in the data folder
-	Masters          [][]byte // empty: the data folder's secret file is used, and made if there is none
+	Master           []byte   // nil: MasterCommand prints it, else the data folder's secret file is used, and made if there is none
+	MasterCommand    []string // a program and its arguments
+	PreviousMaster   []byte   // sealed what has not been sealed anew yet; nil: there is none
 	Listen           string
 	OperatorListen   string
 	TLSCert, TLSKey  string
@@ -75,12 +78,13 @@ func check(f Flags, declared declarations, m *Mistakes) *Config {
 	if f.Store != "" && f.Watermark != "" {
 		m.add("--watermark is for the store in the data folder, and --store names a database")
 	}
-	if f.Secret != "" {
-		master, err := secret.ParseMaster(f.Secret)
-		if err != nil {
-			m.add("--secret: %v", err)
-		}
-		c.Masters = [][]byte{master}
+	c.Master, c.PreviousMaster = master("--secret", f.Secret, m), master("--secret-previous", f.SecretPrevious, m)
+	c.MasterCommand = strings.Fields(f.SecretCommand)
+	if f.Secret != "" && f.SecretCommand != "" {
+		m.add("--secret and --secret-command both say what the secret is: keep one")
+	}
+	if c.Master != nil && bytes.Equal(c.Master, c.PreviousMaster) {
+		m.add("--secret-previous is the same as --secret: leave it out")
 	}
 	checkAddress("--listen", c.Listen, m)
 	checkAddress("--operator-listen", c.OperatorListen, m)
@@ -282,6 +286,18 @@ func list(text string) []string {
 		}
 	}
 	return words
+}
+
+// master is a master secret that was given as text, nil when none was.
+func master(name, text string, m *Mistakes) []byte {
+	if text == "" {
+		return nil
+	}
+	master, err := secret.ParseMaster(text)
+	if err != nil {
+		m.add("%s: %v", name, err)
+	}
+	return master
 }
 
 func or(text, fallback string) string {

@@ -49,6 +49,9 @@ func TestLoad_mistakes(t *testing.T) {
 		{"OP-34/backend with password", func(f *config.Flags) { f.TrinityURL = "http://a:b@backend" }, "--trinity-url"},
 		{"OP-34/no MCP server", func(f *config.Flags) { f.MCPURL = "" }, "--mcp-url is missing"},
 		{"OP-34/weak secret", func(f *config.Flags) { f.Secret = strings.Repeat("secret", 10) }, "--secret"},
+		{"OP-34/two secrets", func(f *config.Flags) { f.SecretCommand = "/usr/bin/fetch-secret" }, "keep one"},
+		{"OP-34/weak previous secret", func(f *config.Flags) { f.SecretPrevious = "let-me-in" }, "--secret-previous"},
+		{"OP-34/an exchange for the same", func(f *config.Flags) { f.SecretPrevious = goodSecret }, "the same as --secret"},
 		{"OP-34/short secret", func(f *config.Flags) { f.Secret = "abcdefghijklmnop" }, "--secret"},
 		{"OP-34/everybody is a proxy", func(f *config.Flags) { f.TrustedProxies = "0.0.0.0/0" }, "--trusted-proxies: \"0.0.0.0/0\" is everybody"},
 		{"OP-34/origin with path", func(f *config.Flags) { f.AllowedOrigins = "https://a.example.com/x" }, "--allowed-origins"},
@@ -132,7 +135,7 @@ func TestLoad_precedence(t *testing.T) {
 	if diff := cmp.Diff(want, []string{got.PublicURL.String(), got.TrinityURL.String(), got.MCPURL.String()}); diff != "" {
 		t.Errorf("file, environment, flag (-want +got):\n%s", diff)
 	}
-	if got.AccessLifetime != 5*time.Minute || got.Registration || len(got.AllowedOrigins) != 2 || len(got.Masters) != 1 {
+	if got.AccessLifetime != 5*time.Minute || got.Registration || len(got.AllowedOrigins) != 2 || len(got.Master) != 32 {
 		t.Errorf("file values are not taken: %+v", got)
 	}
 }

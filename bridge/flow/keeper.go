@@ -22,8 +22,9 @@ import (
 const Life = 10 * time.Minute
 
 const (
-	maxFormBytes = 16 << 10
-	browserValue = "browser"
+	maxFormBytes  = 16 << 10
+	browserValue  = "browser"
+	ticketPurpose = "form ticket"
 )
 
 // Errors of a step's request. Each is a page.
@@ -161,7 +162,7 @@ func (k *Keeper) Posted(w http.ResponseWriter, r *http.Request) (bridge.Flow, er
 	if err != nil {
 		return bridge.Flow{}, err
 	}
-	if !hmac.Equal([]byte(r.PostForm.Get("ticket")), []byte(k.Ticket(flow))) {
+	if !k.gave(r.PostForm.Get("ticket"), flow) {
 		return bridge.Flow{}, ErrForged
 	}
 	return flow, nil
@@ -169,8 +170,20 @@ func (k *Keeper) Posted(w http.ResponseWriter, r *http.Request) (bridge.Flow, er
 
 // Ticket is the anti-forgery value of the flow's page: bound to the flow, its browser, the person
 // signed in and the step, so that a page shown to one person cannot be sent by another (CO-02, CO-21).
-func (k *Keeper) Ticket(flow bridge.Flow) string {
-	mac := hmac.New(sha256.New, k.ring.Derive("form ticket"))
+func (k *Keeper) Ticket(flow bridge.Flow) string { return ticket(k.ring.Derive(ticketPurpose), flow) }
+
+// gave reports whether a ticket is the flow's, by any secret that is live: a page may have been shown
+// before the secret was exchanged, or by a replica that does not know of it yet.
+func (k *Keeper) gave(given string, flow bridge.Flow) bool {
+	found := false
+	for _, key := range k.ring.DeriveAll(ticketPurpose) {
+		found = hmac.Equal([]byte(given), []byte(ticket(key, flow))) || found
+	}
+	return found
+}
+
+func ticket(key []byte, flow bridge.Flow) string {
+	mac := hmac.New(sha256.New, key)
 	_, _ = fmt.Fprintf(mac, "%s\x00%s\x00%s\x00%s", flow.ID, flow.Browser, flow.SignIn.Person.ID(), flow.Step)
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }

@@ -117,6 +117,36 @@ func TestKeeper_Current(t *testing.T) {
 	}
 }
 
+// A form that was shown under one secret is taken under the next, while both are live, and after that
+// not any more.
+func TestKeeper_Posted_whileTheSecretIsReplaced(t *testing.T) {
+	t.Parallel()
+	k, rotated := newKeeper(t, issuer)
+	newer := []byte(strings.Repeat("a-newer-master-secret", 2))
+	both := rotated(newer)
+	begun, cookie := begin(t, k)
+	post := func(k *flow.Keeper, ticket string) error {
+		form := url.Values{"flow": {begun.ID}, "ticket": {ticket}}
+		r := httptest.NewRequest(http.MethodPost, issuer+"/consent", strings.NewReader(form.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+		r.Header.Set("Origin", issuer)
+		r.AddCookie(cookie)
+		_, err := k.Posted(httptest.NewRecorder(), r)
+		return err
+	}
+	for _, ticket := range []string{k.Ticket(begun), both.Ticket(begun)} {
+		if err := post(both, ticket); err != nil {
+			t.Errorf("a ticket of a live secret: %v", err)
+		}
+	}
+	for name, ticket := range map[string]string{"a secret that is not live": both.Ticket(begun), "nothing": ""} {
+		if err := post(k, ticket); !errors.Is(err, flow.ErrForged) {
+			t.Errorf("a ticket of %s: %v", name, err)
+		}
+	}
+}
+
 // CO-02, CO-21: a ticket is of one flow, person and step.
 func TestKeeper_Ticket(t *testing.T) {
 	t.Parallel()

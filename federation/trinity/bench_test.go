@@ -69,9 +69,6 @@ func (c *counters) Hit(ctx context.Context, key string, limit int, window time.D
 	if c.hit.Load() {
 		return bridge.Count{}, errDisk
 	}
-	if strings.Contains(key, "@") {
-		return bridge.Count{}, errors.New("a counter's key holds an address")
-	}
 	return c.CounterStore.Hit(ctx, key, limit, window, now)
 }
 

@@ -2,9 +2,6 @@ package trinity
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,7 +9,6 @@ import (
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
-	"github.com/abilityai/trinity-bridge/bridge/secret"
 )
 
 // The limits of the e-mail code path. Trinity counts wrong codes of the whole bridge in one bucket
@@ -36,10 +32,10 @@ const (
 	checksAtOnce = 4
 )
 
-// limits counts what one deployment asks of Trinity. Keys of counters hold no address in clear.
+// limits counts what one deployment asks of Trinity. A store keeps counters under keyed hashes of their
+// keys, which outlive the master secret: nobody gets more codes because it was exchanged.
 type limits struct {
 	counters bridge.CounterStore
-	ring     *secret.Keyring
 	now      func() time.Time
 	checks   chan struct{} // holds a token for each check under way
 }
@@ -56,7 +52,7 @@ const (
 // sendCode counts a code that is about to be asked for. The network goes first, so that somebody
 // who is over it cannot use up a stranger's mailbox as well.
 func (l *limits) sendCode(ctx context.Context, mailbox string, from netip.Addr) (refused, error) {
-	box := l.mailboxKey(mailbox)
+	box := countedMailbox(mailbox)
 	for _, limit := range []struct {
 		key    string
 		n      int
@@ -128,12 +124,6 @@ func (l *limits) begin(ctx context.Context) (func(), error) {
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%w: too many checks at once: %w", ErrUnavailable, ctx.Err())
 	}
-}
-
-func (l *limits) mailboxKey(mailbox string) string {
-	mac := hmac.New(sha256.New, l.ring.Derive("mailbox counters"))
-	mac.Write([]byte(countedMailbox(mailbox)))
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
 // network is the /24 or /64 an address belongs to: one household or office, many addresses.

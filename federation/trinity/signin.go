@@ -79,7 +79,7 @@ func NewSignIn(o SignInOptions) *SignIn {
 	s := &SignIn{
 		api: o.API, flows: o.Flows, ring: o.Ring, clients: o.Clients, sources: o.Sources, linker: o.Linker, pages: o.Pages, trail: o.Trail,
 		log: o.Log, now: o.Now, pause: o.Pause,
-		limits: &limits{counters: o.Counters, ring: o.Ring, now: o.Now, checks: make(chan struct{}, checksAtOnce)},
+		limits: &limits{counters: o.Counters, now: o.Now, checks: make(chan struct{}, checksAtOnce)},
 	}
 	if s.pause == nil {
 		s.pause = pauseAnswer
