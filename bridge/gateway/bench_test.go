@@ -50,6 +50,39 @@ type side struct {
 
 func compare(b *testing.B, kind string, size, conns int) {
 	b.Helper()
+	sides := threeWays(b, kind, size)
+	for _, s := range sides {
+		s.run(b, conns, 20*conns) // warm
+		s.took, s.wall, s.cpu = nil, 0, 0
+	}
+	const block = 100
+	for done := 0; done < b.N; done += block {
+		for _, s := range sides {
+			s.run(b, conns, block)
+		}
+	}
+	direct, proxy, ours := sides[0], sides[1], sides[2]
+	b.ReportMetric(0, "ns/op")
+	for _, m := range []struct {
+		name  string
+		value float64
+	}{
+		{"bare-p50-µs", proxy.quantile(0.5)},
+		{"p50-µs", ours.quantile(0.5)},
+		{"p50-ratio", ours.quantile(0.5) / proxy.quantile(0.5)},
+		{"bare-p99-µs", proxy.quantile(0.99)},
+		{"p99-µs", ours.quantile(0.99)},
+		{"p99-ratio", ours.quantile(0.99) / proxy.quantile(0.99)},
+		{"rate-ratio", proxy.wall.Seconds() / ours.wall.Seconds()},
+		{"cpu-ratio", float64(ours.cpu-direct.cpu) / float64(proxy.cpu-direct.cpu)},
+	} {
+		b.ReportMetric(m.value, m.name)
+	}
+}
+
+// threeWays are the upstream itself, a bare reverse proxy before it, and the gateway.
+func threeWays(b *testing.B, kind string, size int) []*side {
+	b.Helper()
 	store, err := badger.Open(badger.Options{Dir: b.TempDir(), Sealer: secrettest.Ring()})
 	if err != nil {
 		b.Fatal(err)
@@ -85,32 +118,8 @@ func compare(b *testing.B, kind string, size, conns int) {
 	for _, s := range sides {
 		s.client = outbound.Transport()
 		b.Cleanup(s.client.CloseIdleConnections)
-		s.run(b, conns, 20*conns) // warm
-		s.took, s.wall, s.cpu = nil, 0, 0
 	}
-	const block = 100
-	for done := 0; done < b.N; done += block {
-		for _, s := range sides {
-			s.run(b, conns, block)
-		}
-	}
-	direct, proxy, ours := sides[0], sides[1], sides[2]
-	b.ReportMetric(0, "ns/op")
-	for _, m := range []struct {
-		name  string
-		value float64
-	}{
-		{"bare-p50-µs", proxy.quantile(0.5)},
-		{"p50-µs", ours.quantile(0.5)},
-		{"p50-ratio", ours.quantile(0.5) / proxy.quantile(0.5)},
-		{"bare-p99-µs", proxy.quantile(0.99)},
-		{"p99-µs", ours.quantile(0.99)},
-		{"p99-ratio", ours.quantile(0.99) / proxy.quantile(0.99)},
-		{"rate-ratio", proxy.wall.Seconds() / ours.wall.Seconds()},
-		{"cpu-ratio", float64(ours.cpu-direct.cpu) / float64(proxy.cpu-direct.cpu)},
-	} {
-		b.ReportMetric(m.value, m.name)
-	}
+	return sides
 }
 
 // run makes n requests over conns connections.
