@@ -52,6 +52,9 @@ func (x *exchange) carry() *refusal {
 		return nil
 	}
 	plain, err := jsonrpc.Unwrap(x.data)
+	if no := jsonrpc.AsError(err); no != nil {
+		return malformed(no.Code, no.Message)
+	}
 	if err != nil {
 		return x.internal(err)
 	}

@@ -378,6 +378,26 @@ func TestCarry_GW37_listen(t *testing.T) {
 	}
 }
 
+// TestCarry_refuses: what a server of 2026-07-28 has to refuse, and one before would not, goes nowhere.
+func TestCarry_refuses(t *testing.T) {
+	t.Parallel()
+	w, s := startSessions(t)
+	c := w.connect("alice")
+	body, headers := modern("tools/call", `"name":"list_agents"`)
+	for what, wrong := range map[string]string{
+		"no capabilities": strings.Replace(body, `,"io.modelcontextprotocol/clientCapabilities":{}`, "", 1),
+		"no results":      strings.Replace(body, `"params":{`, `"params":{"inputResponses":{"a":7},`, 1),
+	} {
+		got := w.call(c, wrong, headers, header{"Mcp-Name": {"list_agents"}}).want(t, http.StatusBadRequest)
+		if code, id := got.rpcError(t); code != jsonrpc.CodeInvalidParams || id != "9" || wrong == body {
+			t.Errorf("%s: code %d id %s", what, code, id)
+		}
+	}
+	if _, calls, _, _ := s.seen(); len(calls) != 0 {
+		t.Errorf("the upstream was called %d times", len(calls))
+	}
+}
+
 // TestCarry_upstreamTrouble: an upstream that opens no session gives a client an error it understands.
 func TestCarry_upstreamTrouble(t *testing.T) {
 	t.Parallel()

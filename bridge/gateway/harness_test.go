@@ -231,7 +231,8 @@ func modern(method, params string) (string, header) {
 	if params != "" {
 		params += ","
 	}
-	body := `{"jsonrpc":"2.0","id":9,"method":"` + method + `","params":{` + params + `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}`
+	body := `{"jsonrpc":"2.0","id":9,"method":"` + method + `","params":{` + params + `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",` +
+		`"io.modelcontextprotocol/clientCapabilities":{}}}}`
 	return body, header{"Mcp-Protocol-Version": {"2026-07-28"}, "Mcp-Method": {method}}
 }
 

@@ -60,16 +60,38 @@ func TestReadAnswer(t *testing.T) {
 func TestUnwrap(t *testing.T) {
 	t.Parallel()
 	const p = "io.modelcontextprotocol/"
+	const can = `"` + p + `clientCapabilities":{}`
 	for data, want := range map[string]string{
-		`{"jsonrpc":"2.0", "id":1,"method":"m","params":{"a":[1.0],"_meta":{"` + p + `protocolVersion":"2026-07-28","progressToken":7,"` + p + `clientInfo":{"name":"x"},"x/y":{ "z":1}},"b":"\u00e9"}}`: `{"jsonrpc":"2.0", "id":1,"method":"m","params":{"a":[1.0],"_meta":{"progressToken":7,"x/y":{ "z":1}},"b":"\u00e9"}}`,
-		`{"params": {"_meta" : {"` + p + `protocolVersion":"2026-07-28"}},"id":1,"method":"m"}`:                                                                                                          `{"params": {"_meta" : {}},"id":1,"method":"m"}`,
-		`{"params":{"arguments":{"_meta":{"` + p + `x":1}}},"_meta":{"` + p + `x":1}}`:                                                                                                                   `{"params":{"arguments":{"_meta":{"` + p + `x":1}}},"_meta":{"` + p + `x":1}}`,
-		`{"id":1,"method":"m"}`: `{"id":1,"method":"m"}`,
-		`{"id":1,"method":"m","params":{"_meta":{"\u0069o.modelcontextprotocol/x":1,"y\"":2}}}`: `{"id":1,"method":"m","params":{"_meta":{"y\"":2}}}`,
+		`{"jsonrpc":"2.0", "id":1,"method":"m","params":{"a":[1.0],"_meta":{"` + p + `protocolVersion":"2026-07-28","progressToken":7,` + can + `,"x/y":{ "z":1}},"b":"\u00e9"}}`: `{"jsonrpc":"2.0", "id":1,"method":"m","params":{"a":[1.0],"_meta":{"progressToken":7,"x/y":{ "z":1}},"b":"\u00e9"}}`,
+		`{"params": {"_meta" : {"` + p + `protocolVersion":"2026-07-28", ` + can + `}},"id":1,"method":"m"}`:                                                                      `{"params": {"_meta" : {}},"id":1,"method":"m"}`,
+		`{"params":{"arguments":{"_meta":{"` + p + `x":1}},"_meta":{` + can + `}},"_meta":{"` + p + `x":1}}`:                                                                      `{"params":{"arguments":{"_meta":{"` + p + `x":1}},"_meta":{}},"_meta":{"` + p + `x":1}}`,
+		`{"id":1,"method":"m","params":{"_meta":{"\u0069o.modelcontextprotocol/x":1,` + can + `,"y\"":2},"inputResponses":{"a":{},"b":{"c":1}}}}`:                                 `{"id":1,"method":"m","params":{"_meta":{"y\"":2},"inputResponses":{"a":{},"b":{"c":1}}}}`,
 	} {
 		got, err := jsonrpc.Unwrap([]byte(data))
 		if err != nil || string(got) != want {
 			t.Errorf("%s\n got %s (%v)\nwant %s", data, got, err, want)
+		}
+	}
+}
+
+// What a server of 2026-07-28 has to refuse.
+func TestUnwrap_refuses(t *testing.T) {
+	t.Parallel()
+	const can = `"io.modelcontextprotocol/clientCapabilities":`
+	for params, want := range map[string]string{
+		``:                             "params._meta has no client capabilities",
+		`"_meta":{}`:                   "params._meta has no client capabilities",
+		`"_meta":{` + can + `null}`:    "params._meta has no client capabilities",
+		`"_meta":{` + can + `[]}`:      "params._meta has no client capabilities",
+		`"_meta":{"x":{` + can + `1}}`: "params._meta has no client capabilities",
+		`"inputResponses":5,"_meta":{` + can + `{}}`:              "params.inputResponses has something else than results",
+		`"inputResponses":{"a":{},"b":5},"_meta":{` + can + `{}}`: "params.inputResponses has something else than results",
+		`"_meta":{` + can + `{}},"inputResponses":null`:           "params.inputResponses has something else than results",
+	} {
+		got, err := jsonrpc.Unwrap([]byte(`{"jsonrpc":"2.0","id":1,"method":"m","params":{` + params + `}}`))
+		no := jsonrpc.AsError(err)
+		if got != nil || no == nil || no.Code != jsonrpc.CodeInvalidParams || no.Message != want {
+			t.Errorf("%s: %s, %v", params, got, err)
 		}
 	}
 }

@@ -11,53 +11,87 @@ import (
 const metaProtocol = "io.modelcontextprotocol/"
 
 // Unwrap returns a request as the revisions before 2026-07-28 have it: without what that one says of
-// version and client in params._meta. All other bytes stay. data is one that Reader.Read took.
+// version and client in params._meta. All other bytes stay. data is one that Reader.Read took. A
+// request that a server of 2026-07-28 has to refuse, and one before would not, is an *Error.
 func Unwrap(data []byte) ([]byte, error) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(data))
-	from, to := 0, 0
-	var rest []byte
+	var meta wrapping
+	responses := true
 	err := eachMember(dec, func(name string) error {
 		if name != "params" || dec.PeekKind() != '{' {
 			return dec.SkipValue()
 		}
 		return eachMember(dec, func(name string) error {
-			if name != "_meta" || dec.PeekKind() != '{' {
-				return dec.SkipValue()
+			switch {
+			case name == "_meta" && dec.PeekKind() == '{':
+				return meta.read(dec)
+			case name == "inputResponses":
+				var err error
+				responses, err = mapOfObjects(dec)
+				return err
 			}
-			var err error
-			from, to, rest, err = unwrapMeta(dec)
-			return err
+			return dec.SkipValue()
 		})
 	})
-	if err != nil || rest == nil {
-		return data, err
+	switch {
+	case err != nil:
+		return nil, err
+	case !meta.capabilities:
+		return nil, &Error{Code: CodeInvalidParams, Message: "params._meta has no client capabilities"}
+	case !responses:
+		return nil, &Error{Code: CodeInvalidParams, Message: "params.inputResponses has something else than results"}
 	}
 	out := make([]byte, 0, len(data))
-	return append(append(append(out, data[:from]...), rest...), data[to:]...), nil
+	return append(append(append(out, data[:meta.from]...), meta.rest...), data[meta.to:]...), nil
 }
 
-// unwrapMeta reads params._meta and returns where it is and what is left of it.
-func unwrapMeta(dec *jsontext.Decoder) (from, to int, rest []byte, err error) {
-	rest = []byte{'{'}
+// mapOfObjects reads a value and reports whether it is one.
+func mapOfObjects(dec *jsontext.Decoder) (is bool, err error) {
+	if dec.PeekKind() != '{' {
+		return false, dec.SkipValue()
+	}
+	is = true
+	err = eachMember(dec, func(string) error {
+		is = is && dec.PeekKind() == '{'
+		return dec.SkipValue()
+	})
+	return is, err
+}
+
+// wrapping is params._meta of 2026-07-28.
+type wrapping struct {
+	from, to     int    // where it is
+	rest         []byte // what is left of it for the revisions before
+	capabilities bool   // it says what the client can do
+}
+
+func (w *wrapping) read(dec *jsontext.Decoder) error {
 	raw, err := dec.ReadValue()
 	if err != nil {
-		return 0, 0, nil, err
+		return err
 	}
-	to = int(dec.InputOffset())
+	w.to = int(dec.InputOffset())
+	w.from = w.to - len(raw)
+	w.rest = []byte{'{'}
 	inner := jsontext.NewDecoder(bytes.NewBuffer(bytes.Clone(raw)))
 	err = eachMember(inner, func(name string) error {
 		value, err := inner.ReadValue()
-		if err != nil || strings.HasPrefix(name, metaProtocol) {
+		if err != nil {
 			return err
 		}
-		if len(rest) > 1 {
-			rest = append(rest, ',')
+		if strings.HasPrefix(name, metaProtocol) {
+			w.capabilities = w.capabilities || name == metaProtocol+"clientCapabilities" && value.Kind() == '{'
+			return nil
 		}
-		if rest, err = jsontext.AppendQuote(rest, name); err != nil {
+		if len(w.rest) > 1 {
+			w.rest = append(w.rest, ',')
+		}
+		if w.rest, err = jsontext.AppendQuote(w.rest, name); err != nil {
 			return err
 		}
-		rest = append(append(rest, ':'), value...)
+		w.rest = append(append(w.rest, ':'), value...)
 		return nil
 	})
-	return to - len(raw), to, append(rest, '}'), err
+	w.rest = append(w.rest, '}')
+	return err
 }

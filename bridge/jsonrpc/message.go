@@ -62,7 +62,7 @@ func (b Body) ID() ID {
 
 // Error says why a body is refused. Its text is a constant and holds nothing of the body.
 type Error struct {
-	Code    int // CodeParse or CodeInvalidRequest
+	Code    int // CodeParse or CodeInvalidRequest; of Unwrap, CodeInvalidParams
 	Message string
 	ID      ID // of the request, when it could still be read
 }

@@ -2,7 +2,7 @@
 //
 //	Python SDK, TypeScript SDK, FastMCP, AI SDK  →  trinity-bridge  →  simulated Trinity
 //	Inspector, Claude Code, Codex, Gemini CLI  →  trinity-bridge  →  simulated Trinity
-//	official conformance suite  →  trinity-bridge  →  go-sdk's everything-server
+//	official conformance suite  →  trinity-bridge  →  go-sdk's everything-server, FastMCP, server-everything
 //
 // Each finds its own way: discovery, registration or its metadata document, sign-in and consent (the test is the
 // person at the browser), tokens, tools/list, a tool call, a refresh and a call after it. The last three call the tool

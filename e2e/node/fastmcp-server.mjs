@@ -3,18 +3,21 @@
 // Like Trinity it reads the Authorization header alone, wants the exact prefix "Bearer " and has every
 // request's key checked by the backend. Each tool answers who it ran as.
 //
-// Environment: PORT, TRINITY_API_URL, TOOL_NAMES (a file of names to offer in the place of the few below). Standard output carries JSON lines: one {"event":"listening"}, then
-// one {"event":"request"} per HTTP request with the headers that arrived and whose key it was, null for nobody's,
-// so that a test can tell what reached the upstream and what did not.
+// Environment: PORT, TRINITY_API_URL, TOOL_NAMES (a file of names to offer in the place of the few below), EVERYTHING
+// (offer also what the official suite asks for). Without TRINITY_API_URL everybody is let in. Standard output carries
+// JSON lines: one {"event":"listening"}, then one {"event":"request"} per HTTP request with the headers that arrived and
+// whose key it was, null for nobody's, so that a test can tell what reached the upstream and what did not.
 import { readFileSync } from 'node:fs';
 
 import { FastMCP } from 'fastmcp';
 import { z } from 'zod';
 
+import { addEverything } from './fastmcp-everything.mjs';
+
 const port = Number(process.env.PORT);
 const backend = process.env.TRINITY_API_URL;
-if (!Number.isInteger(port) || port < 1 || !backend) {
-  console.error('fastmcp-server: PORT and TRINITY_API_URL are needed');
+if (!Number.isInteger(port) || port < 1) {
+  console.error('fastmcp-server: PORT is needed');
   process.exit(2);
 }
 
@@ -73,7 +76,7 @@ async function accountOf(header) {
 const server = new FastMCP({
   name: 'trinity-orchestrator',
   version: '1.0.0',
-  authenticate,
+  authenticate: backend ? authenticate : undefined,
   logger: { debug: () => {}, error: log, info: log, log, warn: log },
   ping: { enabled: false },
 });
@@ -87,13 +90,15 @@ for (const [name, description] of Object.entries(tools)) {
       JSON.stringify({
         tool: name,
         arguments: args,
-        username: session.username,
-        key_name: session.keyName,
-        scope: session.scope,
-        agent_name: session.agentName,
+        username: session?.username,
+        key_name: session?.keyName,
+        scope: session?.scope,
+        agent_name: session?.agentName,
       }),
   });
 }
+
+if (process.env.EVERYTHING) addEverything(server);
 
 await server.start({ transportType: 'httpStream', httpStream: { host: '127.0.0.1', port, endpoint: '/mcp' } });
 say({ event: 'listening', url: `http://127.0.0.1:${port}/mcp` });
