@@ -52,6 +52,10 @@ e2e: $(node_modules) $(client_libraries) $(client_pythons) $(providers)/zitadel 
 providers: $(node_modules) $(providers)/zitadel $(providers)/.keycloak ## Run the sign-in through real identity providers alone
 	$(GO) test -tags e2e -run Provider -count=1 -timeout 15m -v ./e2e/foreign
 
+.PHONY: leaving
+leaving: $(node_modules) ## Have people lose a group and a role, and wait in real time (five minutes) until they are out
+	$(GO) test -tags e2e -run realTime -count=1 -timeout 15m -v ./e2e/foreign -real-time
+
 .PHONY: official
 official: $(node_modules) $(client_libraries) ## Run the official conformance suite alone
 	$(GO) test -tags e2e -run Conformance -count=1 -timeout 15m -v ./e2e/clients

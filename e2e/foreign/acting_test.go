@@ -28,7 +28,6 @@ type authContext struct {
 // key the operator might have handed over for it, calls pass exactly where the server builds that principal.
 func TestGoSDK_fastMCP_authContextMatrix(t *testing.T) {
 	t.Parallel()
-	const admin = "admin@example.com"
 	b := bridgetest.Start(t, bridgetest.WithUpstream(func(backend string) string {
 		return startFastMCP(t, backend).String() + "/mcp"
 	}))

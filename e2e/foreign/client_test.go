@@ -24,6 +24,7 @@ import (
 
 const (
 	alice = "alice@example.com"
+	admin = "admin@example.com"
 	// redirect is where the client would listen. Nothing does: the browser stops before it.
 	redirect = "http://127.0.0.1:33418/callback"
 	patience = time.Minute // bounds every wait; nothing is asserted about time

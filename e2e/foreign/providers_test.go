@@ -35,6 +35,8 @@ type idp struct {
 	secret string
 	more   string // of the source in the configuration file
 	steps  []map[string]any
+	// cookies is the file that the person's browser keeps its cookies in, "" for another browser each time.
+	cookies string
 }
 
 // yaml declares the provider as an identity source.
@@ -89,7 +91,7 @@ func chromiumWalk(t *testing.T, b *bridgetest.Bridge, p idp, choose bool, author
 	}
 	argument, err := json.Marshal(map[string]any{
 		"executable": chromium(t), "url": authorizeURL, "source": source, "steps": p.steps, "redirectUrl": redirect,
-		"screenshots": artifacts, "prefix": "source-" + p.name, "stopAt": stopAt,
+		"screenshots": artifacts, "prefix": "source-" + p.name, "stopAt": stopAt, "cookies": p.cookies,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -222,10 +224,10 @@ func startOIDCProvider(t *testing.T, bridgeURL, algorithm string) idp {
 		"port": port,
 		"clients": []map[string]string{{
 			"id": providerID, "secret": providerWord, "algorithm": algorithm, "redirect": bridgeURL + "/signin/npm/callback",
+			"logout": bridgeURL + "/signin/npm/logout",
 		}},
 		"people": map[string]any{
-			"alice":   map[string]any{"email": alice, "email_verified": true, "groups": []string{"staff"}, "name": "Alice"},
-			"mallory": map[string]any{"email": "mallory@example.com", "email_verified": true, "groups": []string{"visitors"}},
+			"alice": claims(alice, "staff"), "mallory": claims("mallory@example.com", "visitors"), "admin": claims(admin, "staff"),
 		},
 	})
 	if err != nil {
@@ -243,10 +245,20 @@ func startOIDCProvider(t *testing.T, bridgeURL, algorithm string) idp {
         groups: [staff]
         scope: trinity:write
 `,
-		steps: []map[string]any{
-			{"fill": map[string]string{"[name=login]": "alice", "[name=password]": "any"}, "press": "button[type=submit]"},
-			{"press": "button[type=submit]", "optional": true},
-		},
+		steps: asLogin("alice"),
+	}
+}
+
+// claims are what npm's oidc-provider says of somebody.
+func claims(email string, groups ...string) map[string]any {
+	return map[string]any{"email": email, "email_verified": true, "groups": groups}
+}
+
+// asLogin is somebody at its pages.
+func asLogin(login string) []map[string]any {
+	return []map[string]any{
+		{"fill": map[string]string{"[name=login]": login, "[name=password]": "any"}, "press": "button[type=submit]"},
+		{"press": "button[type=submit]", "optional": true},
 	}
 }
 

@@ -2,11 +2,14 @@
 //
 // Argument: one JSON object
 //   port       on 127.0.0.1
-//   clients    [{id, secret, algorithm, redirect}]
+//   clients    [{id, secret, algorithm, redirect, logout}]
 //   people     {login: claims}, any password is good
 //
-// Standard output carries {"event":"listening"} once it does.
+// Standard output carries {"event":"listening"} once it does. PUT /people/LOGIN with claims in JSON is the
+// administrator who changes somebody.
 import { generateKeyPairSync } from 'node:crypto';
+import { createServer } from 'node:http';
+import { json } from 'node:stream/consumers';
 import Provider from 'oidc-provider';
 
 const { port, clients, people } = JSON.parse(process.argv[2]);
@@ -19,7 +22,8 @@ const jwk = (kind, options, kid, alg) => ({
 const provider = new Provider(issuer, {
   clients: clients.map(({ id, secret, algorithm, redirect, logout }) => ({
     client_id: id, client_secret: secret, redirect_uris: [redirect], grant_types: ['authorization_code', 'refresh_token'],
-    id_token_signed_response_alg: algorithm, ...(logout ? { backchannel_logout_uri: logout } : {}),
+    id_token_signed_response_alg: algorithm,
+    ...(logout ? { backchannel_logout_uri: logout, backchannel_logout_session_required: true } : {}),
   })),
   jwks: {
     keys: [
@@ -34,10 +38,23 @@ const provider = new Provider(issuer, {
   conformIdTokenClaims: false,
   features: { devInteractions: { enabled: true }, backchannelLogout: { enabled: true }, rpInitiatedLogout: { enabled: true } },
   cookies: { keys: ['for a test'] },
+  fetch: (url, { dispatcher, ...options }) => fetch(url, options), // theirs would not speak to this machine
   pkce: { required: () => true },
   findAccount: (_, id) => people[id] && { accountId: id, claims: () => ({ sub: id, ...people[id] }) },
   issueRefreshToken: () => true,
   rotateRefreshToken: true,
 });
-provider.on('server_error', (_, error) => process.stderr.write(`${error.stack}\n`));
-provider.listen(port, '127.0.0.1', () => process.stdout.write(`${JSON.stringify({ event: 'listening' })}\n`));
+for (const trouble of ['server_error', 'backchannel.error']) {
+  provider.on(trouble, (_, error) => process.stderr.write(`${error.stack} ${error.cause?.stack ?? ''}\n`));
+}
+const answer = provider.callback();
+const server = createServer(async (req, res) => {
+  const [, room, login] = req.url.split('/');
+  if (req.method !== 'PUT' || room !== 'people') {
+    answer(req, res);
+    return;
+  }
+  people[login] = await json(req);
+  res.writeHead(204).end();
+});
+server.listen(port, '127.0.0.1', () => process.stdout.write(`${JSON.stringify({ event: 'listening' })}\n`));

@@ -9,15 +9,17 @@
 //   redirectUrl  where the client waits; nothing listens there
 //   screenshots  folder for the pictures; prefix is the start of their names
 //   stopAt       text of the page the walk ends at, in the place of the client; "" for none
+//   cookies      file that the browser's cookies are in between walks, "" for a browser without a past
 //
 // Standard output carries JSON lines. After {"event":"code_wanted","mailbox"} the code is read from standard input;
 // the last line is {"event":"arrived","url"}, {"event":"stopped","text"} or {"event":"failed"}.
+import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { chromium } from 'playwright-core';
 
-const { executable, url, source, steps, redirectUrl, screenshots, prefix, stopAt } = JSON.parse(process.argv[2]);
+const { executable, url, source, steps, redirectUrl, screenshots, prefix, stopAt, cookies } = JSON.parse(process.argv[2]);
 const say = (event, more = {}) => process.stdout.write(`${JSON.stringify({ event, ...more })}\n`);
 const input = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const own = new URL(url).origin;
@@ -61,7 +63,7 @@ async function main() {
     executablePath: executable, headless: true, timeout: 30_000,
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-sync'],
   });
-  const context = await browser.newContext({ locale: 'en-US' });
+  const context = await browser.newContext({ locale: 'en-US', ...(cookies && existsSync(cookies) ? { storageState: cookies } : {}) });
   context.setDefaultTimeout(30_000);
   page = await context.newPage();
   page.on('console', (message) => {
@@ -106,6 +108,7 @@ async function main() {
   await portray('consent');
   await allow.click();
   const at = await done;
+  if (cookies) await context.storageState({ path: cookies });
   await browser.close();
   say('arrived', { url: at });
 }
