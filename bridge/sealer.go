@@ -2,13 +2,17 @@ package bridge
 
 // Sealer is what a store is given to keep its rows from whoever reads its disk: secret.Keyring.
 // A store makes its row key once, when it is new, keeps it wrapped beside the rows, and unwraps it
-// at every start. So a new master secret means one row written anew, and a copy of the store
-// without the master secret shows random bytes.
+// at every start. So a new master secret means few values written anew (SealedValue), and a copy of
+// the store without the master secret shows random bytes.
 type Sealer interface {
 	// NewRowKey makes the key of a new store.
 	NewRowKey() (key RowKey, wrapped []byte, err error)
 	// OpenRowKey unwraps the key of a store. It fails when the master secret is another one.
 	OpenRowKey(wrapped []byte) (RowKey, error)
+	// Current reports whether a value is sealed under the current master secret, by what it says itself.
+	Current(sealed []byte) bool
+	// Reseal seals a value anew, for the same kind and row, that any live secret opens.
+	Reseal(kind, row string, sealed []byte) ([]byte, error)
 }
 
 // RowKey seals the rows of one store.

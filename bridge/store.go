@@ -243,6 +243,14 @@ type Deployment struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
+// Resealed is what a part of Reseal came to.
+type Resealed struct {
+	Next   string `json:"next"`   // where to go on; "" at the end
+	Values int    `json:"values"` // sealed values looked at
+	Anew   int    `json:"anew"`   // of them sealed anew
+	Lost   int    `json:"lost"`   // of them opened by no secret, and left alone
+}
+
 // Store is a whole engine.
 type Store interface {
 	ClientStore
@@ -276,6 +284,11 @@ type Store interface {
 	// EndStoreLost, its key queued for revocation, and the list of signing keys is emptied. It reports how
 	// many grants it ended. It is many transactions: after an error, call it again.
 	StartGeneration(ctx context.Context, now time.Time) (int, error)
+	// Reseal seals anew, under the current master secret, what is sealed under another one that is live, in
+	// up to limit rows behind after; "" is the beginning. Callers go on with what it returns as Next until
+	// that is "" again, and begin anew while a walk has found something: what was written meanwhile by a
+	// replica with the other secret may lie behind it. Doing it again does no harm.
+	Reseal(ctx context.Context, after string, limit int, now time.Time) (Resealed, error)
 	// Ping reports whether the store takes writes.
 	Ping(ctx context.Context) error
 	Close() error

@@ -165,8 +165,8 @@ func (s *Step) session(source Source, identity Identity, admitted bridge.Admissi
 
 // What the tokens of a provider are sealed as; the row is the identity session's id.
 const (
-	SealRefresh = "identity refresh"
-	SealIDToken = "identity token"
+	SealRefresh = bridge.SealedIdentity
+	SealIDToken = bridge.SealedIdentityToken
 )
 
 // failure is why a source led to nothing.

@@ -167,13 +167,13 @@ func (b *Bridge) openStore(ctx context.Context) error {
 			return err
 		}
 		return store.SaveDeployment(ctx, bridge.Deployment{
-			ID: id, Issuer: issuer, SealCheck: b.ring.Seal("deployment", id, []byte(id)), CreatedAt: b.now(),
+			ID: id, Issuer: issuer, SealCheck: b.ring.Seal(bridge.SealedDeployment, id, []byte(id)), CreatedAt: b.now(),
 		})
 	}
 	if err != nil {
 		return fmt.Errorf("reading the store: %w", err)
 	}
-	if _, err := b.ring.Open("deployment", deployment.ID, deployment.SealCheck); err != nil {
+	if _, err := b.ring.Open(bridge.SealedDeployment, deployment.ID, deployment.SealCheck); err != nil {
 		return errors.New("the configured secret is not the one this store was made with: nothing in it can be opened, and nothing was changed")
 	}
 	if deployment.Issuer != issuer {

@@ -85,7 +85,9 @@ func (b *Bridge) copyBack(ctx context.Context, database postgres.Options) (held 
 	if err := os.RemoveAll(options.Dir); err != nil { // what an attempt before has left
 		return rows.Inventory{}, err
 	}
-	options.RowKey = from.WrappedKey()
+	if options.RowKey, err = from.WrappedKey(ctx); err != nil {
+		return rows.Inventory{}, err
+	}
 	to, err := badger.Open(options)
 	if err != nil {
 		return rows.Inventory{}, err

@@ -93,6 +93,7 @@ func (o *operator) mount() error {
 	r.HandleFunc("/links/import", o.own(o.importLinks)).Methods(http.MethodPost)
 	r.HandleFunc("/keys", o.own(o.listKeys)).Methods(http.MethodGet)
 	r.HandleFunc("/keys/rotate", o.own(o.rotateKeys)).Methods(http.MethodPost)
+	r.HandleFunc("/keys/reseal", o.own(o.reseal)).Methods(http.MethodPost)
 	r.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		refuse(w, http.StatusNotFound, "There is nothing at this path")
 	})

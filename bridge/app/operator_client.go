@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/outbound"
 )
 
@@ -46,6 +47,33 @@ func RotateKeys(ctx context.Context, data string, emergency bool) ([]ListedKey, 
 	}
 	var keys []ListedKey
 	return keys, callOperator(ctx, data, http.MethodPost, "/keys/rotate", query, &keys)
+}
+
+// resealWalks is how often everything is looked at, at most: each walk after the first finds only what was
+// written meanwhile by a replica that seals under another secret.
+const resealWalks = 5
+
+// Reseal has the running bridge of a data folder seal anew, under its secret, what the previous one has
+// sealed, until a walk finds nothing more. It returns the last walk and how many values were sealed anew
+// in all.
+func Reseal(ctx context.Context, data string) (last bridge.Resealed, anew int, err error) {
+	for range resealWalks {
+		last = bridge.Resealed{}
+		for {
+			var part bridge.Resealed
+			if err := callOperator(ctx, data, http.MethodPost, "/keys/reseal", url.Values{"after": {last.Next}}, &part); err != nil {
+				return last, anew, err
+			}
+			last.Values, last.Anew, last.Lost = last.Values+part.Values, last.Anew+part.Anew, last.Lost+part.Lost
+			if last.Next = part.Next; last.Next == "" {
+				break
+			}
+		}
+		if anew += last.Anew; last.Anew == 0 {
+			return last, anew, nil
+		}
+	}
+	return last, anew, errors.New("values go on being sealed under the previous secret: a replica uses it still")
 }
 
 // Health asks the running bridge of a data folder whether it can do its whole job. An error says

@@ -199,12 +199,12 @@ func (k *Keeper) Update(ctx context.Context, id string, change func(*bridge.Flow
 
 // SealTrip seals what the way to an identity provider and back needs.
 func (k *Keeper) SealTrip(flowID string, trip []byte) []byte {
-	return k.ring.Seal("flow trip", flowID, trip)
+	return k.ring.Seal(bridge.SealedTrip, flowID, trip)
 }
 
 // OpenTrip opens what SealTrip sealed.
 func (k *Keeper) OpenTrip(flow bridge.Flow) ([]byte, error) {
-	trip, err := k.ring.Open("flow trip", flow.ID, flow.SignIn.Trip)
+	trip, err := k.ring.Open(bridge.SealedTrip, flow.ID, flow.SignIn.Trip)
 	if err != nil {
 		return nil, fmt.Errorf("opening a flow's trip: %w", err)
 	}
@@ -214,7 +214,7 @@ func (k *Keeper) OpenTrip(flow bridge.Flow) ([]byte, error) {
 // SealExit seals the URL a decided flow sends its browser to. It holds the code, so it is stored
 // in no other form.
 func (k *Keeper) SealExit(flowID, exit string) []byte {
-	return k.ring.Seal("flow exit", flowID, []byte(exit))
+	return k.ring.Seal(bridge.SealedExit, flowID, []byte(exit))
 }
 
 // TakeExit returns the exit of a decided flow, once: the flow is finished by it (AZ-44).
@@ -230,7 +230,7 @@ func (k *Keeper) TakeExit(ctx context.Context, flow bridge.Flow) (string, error)
 	if err != nil {
 		return "", err
 	}
-	exit, err := k.ring.Open("flow exit", flow.ID, sealed)
+	exit, err := k.ring.Open(bridge.SealedExit, flow.ID, sealed)
 	if err != nil {
 		return "", fmt.Errorf("opening a flow's exit: %w", err)
 	}

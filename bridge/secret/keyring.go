@@ -97,6 +97,23 @@ func (k *Keyring) Open(kind, id string, sealed []byte) ([]byte, error) {
 	return nil, ErrOpen
 }
 
+// Current reports whether a value says that it was sealed under the first secret.
+func (k *Keyring) Current(sealed []byte) bool {
+	return len(sealed) >= 1+keyIDBytes && sealed[0] == sealVersion && bytes.Equal(sealed[1:1+keyIDBytes], k.keys[0].id[:])
+}
+
+// Reseal seals a value anew under the first secret, or returns ErrOpen.
+func (k *Keyring) Reseal(kind, id string, sealed []byte) ([]byte, error) {
+	plain, err := k.Open(kind, id, sealed)
+	if err != nil {
+		return nil, err
+	}
+	return k.Seal(kind, id, plain), nil
+}
+
+// Exchanging reports whether a secret is live besides the first one.
+func (k *Keyring) Exchanging() bool { return len(k.keys) > 1 }
+
 // SealToken is Seal for a bearer value.
 func (k *Keyring) SealToken(kind, id string, token Token) []byte {
 	return k.Seal(kind, id, []byte(token.value))

@@ -15,7 +15,6 @@ import (
 var _ bridge.Sealer = (*Keyring)(nil)
 
 const (
-	rowKeyKind  = "row key"
 	rowKeyBytes = 32
 	rowNonce    = 24
 )
@@ -37,12 +36,12 @@ func (k *Keyring) NewRowKey() (bridge.RowKey, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return key, k.Seal(rowKeyKind, "", raw), nil
+	return key, k.Seal(bridge.SealedRowKey, "", raw), nil
 }
 
 // OpenRowKey unwraps a row key, or returns ErrOpen.
 func (k *Keyring) OpenRowKey(wrapped []byte) (bridge.RowKey, error) {
-	raw, err := k.Open(rowKeyKind, "", wrapped)
+	raw, err := k.Open(bridge.SealedRowKey, "", wrapped)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"testing"
+
+	"github.com/abilityai/trinity-bridge/bridge"
 )
 
 // TestRowKey_vectors are the two examples of C2SP's XAES-256-GCM.
@@ -73,7 +75,7 @@ func TestRowKey_OP10_opensInItsPlaceOnly(t *testing.T) {
 	if _, err := other.OpenRowKey(wrapped); !errors.Is(err, ErrOpen) {
 		t.Errorf("another master secret: %v", err)
 	}
-	if _, err := ring.OpenRowKey(ring.Seal(rowKeyKind, "", []byte("short"))); !errors.Is(err, ErrOpen) {
+	if _, err := ring.OpenRowKey(ring.Seal(bridge.SealedRowKey, "", []byte("short"))); !errors.Is(err, ErrOpen) {
 		t.Errorf("a key of another length: %v", err)
 	}
 }

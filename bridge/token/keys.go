@@ -54,7 +54,7 @@ func newKey(ring *secret.Keyring, algorithm string, now time.Time) (bridge.Signi
 		return fail(err)
 	}
 	return bridge.SigningKey{
-		ID: id, Algorithm: algorithm, Private: ring.Seal("signing key", id, der), Public: public, CreatedAt: now,
+		ID: id, Algorithm: algorithm, Private: ring.Seal(bridge.SealedSigningKey, id, der), Public: public, CreatedAt: now,
 	}, nil
 }
 
@@ -91,7 +91,7 @@ func publicKey(private crypto.Signer, id, algorithm string) jose.JSONWebKey {
 
 func openKey(stored bridge.SigningKey, ring *secret.Keyring) (*key, error) {
 	fail := func(err error) (*key, error) { return nil, fmt.Errorf("signing key %s: %w", stored.ID, err) }
-	der, err := ring.Open("signing key", stored.ID, stored.Private)
+	der, err := ring.Open(bridge.SealedSigningKey, stored.ID, stored.Private)
 	if err != nil {
 		return fail(err)
 	}

@@ -13,6 +13,7 @@ import (
 type keysCommand struct {
 	List   keysList   `cmd:"" help:"List the keys that access tokens are signed with."`
 	Rotate keysRotate `cmd:"" help:"Let the next key take over. Tokens signed before stay good until they expire."`
+	Reseal keysReseal `cmd:"" help:"Seal anew under the secret what --secret-previous has sealed, so that it is needed no more."`
 }
 
 type keysList struct {
@@ -49,6 +50,28 @@ func (k *keysRotate) Run(c *console) error {
 		return err
 	}
 	return printKeys(c, keys, k.JSON)
+}
+
+type keysReseal struct {
+	running
+	printed
+}
+
+// Run seals anew and looks once more whether anything is left.
+func (k *keysReseal) Run(c *console) error {
+	last, anew, err := app.Reseal(c.ctx, k.Data)
+	if err != nil {
+		return fmt.Errorf("%d values are sealed anew; run it again to go on: %w", anew, err)
+	}
+	if k.JSON {
+		err = json.NewEncoder(c.out).Encode(map[string]int{"values": last.Values, "anew": anew, "lost": last.Lost})
+	} else {
+		_, err = fmt.Fprintf(c.out, "%d values are sealed anew; all %d that can be opened are under the secret, and the previous one is needed no more\n", anew, last.Values-last.Lost)
+	}
+	if err == nil && last.Lost > 0 {
+		err = fmt.Errorf("%d values are opened by neither secret: they were lost before", last.Lost)
+	}
+	return err
 }
 
 func printKeys(c *console, keys []app.ListedKey, asJSON bool) error {

@@ -36,7 +36,7 @@ type cli struct {
 	Clients clientsCommand `cmd:"" help:"List clients, let them in and shut them out, through the running bridge."`
 	Links   linksCommand   `cmd:"" help:"List, import and end the links between people of identity sources and Trinity accounts, through the running bridge."`
 	Access  accessCommand  `cmd:"" help:"Try the rules of who may come in."`
-	Keys    keysCommand    `cmd:"" help:"List and rotate the keys that access tokens are signed with, through the running bridge."`
+	Keys    keysCommand    `cmd:"" help:"Look after the keys that access tokens are signed with, and after what the secret seals, through the running bridge."`
 	Store   storeCommand   `cmd:"" help:"Look after the store of a bridge that is not running."`
 	Tools   toolsCommand   `cmd:"" help:"Show which tools are offered, and audit a server's against what directories of connectors want."`
 	Health  healthCommand  `cmd:"" help:"Ask the running bridge whether it can do its whole job; for health checks of containers."`

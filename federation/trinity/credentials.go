@@ -20,7 +20,7 @@ const (
 	maxSlugBytes  = 32
 
 	// sealKey is what a grant's key is sealed as; the row is the grant's id.
-	sealKey = "grant key"
+	sealKey = bridge.SealedKey
 
 	// signOutTimeout is the time for each half of SignOut.
 	signOutTimeout = 5 * time.Second

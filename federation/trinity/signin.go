@@ -25,8 +25,8 @@ const answerPause = 250 * time.Millisecond
 
 // What a flow's secrets are sealed as; the row is the flow's id.
 const (
-	sealSession   = "flow session"
-	sealChallenge = "flow challenge"
+	sealSession   = bridge.SealedSession
+	sealChallenge = bridge.SealedChallenge
 )
 
 // errMoved: the flow is no longer at the step the request was made for.

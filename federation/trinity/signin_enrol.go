@@ -19,8 +19,8 @@ const noticeEnrolWrong = "enrol.wrong"
 
 // What a flow's secrets of a new second factor are sealed as; the row is the flow's id.
 const (
-	sealEnrolment = "flow enrolment"
-	sealRecovery  = "flow recovery codes"
+	sealEnrolment = bridge.SealedEnrolment
+	sealRecovery  = bridge.SealedRecovery
 )
 
 // showEnrol shows the secret of the new second factor: the same however often the page is loaded,

@@ -27,9 +27,9 @@ func TestMain(m *testing.M) {
 
 func TestStore(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T) func() bridge.Store {
+	storetest.Run(t, func(t *testing.T) func(bridge.Sealer) (bridge.Store, error) {
 		dir := t.TempDir()
-		return func() bridge.Store { return openStore(t, Options{Dir: dir}) }
+		return func(sealer bridge.Sealer) (bridge.Store, error) { return tryStore(Options{Dir: dir, Sealer: sealer}) }
 	})
 }
 
@@ -47,6 +47,12 @@ func openStore(t testing.TB, opts Options) *Store {
 	if opts.Sealer == nil {
 		opts.Sealer = secrettest.Ring()
 	}
+	s, err := tryStore(opts)
+	must(t, err)
+	return s
+}
+
+func tryStore(opts Options) (*Store, error) {
 	s, err := Open(opts)
 	// Between fork and exec a child of another test holds this process's locks, too.
 	for range 100 {
@@ -56,8 +62,7 @@ func openStore(t testing.TB, opts Options) *Store {
 		time.Sleep(10 * time.Millisecond)
 		s, err = Open(opts)
 	}
-	must(t, err)
-	return s
+	return s, err
 }
 
 // openClosed opens a store that is closed when the test ends.

@@ -1,6 +1,7 @@
 package badger
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -83,13 +84,32 @@ func (s schema) check() error {
 	return nil
 }
 
-// WrappedKey is the store's row key under the master secret: what a copy takes over.
-func (s *Store) WrappedKey(ctx context.Context) (wrapped []byte, err error) {
-	value, err := transactions{s}.ReadRow(ctx, schemaRow)
+// WrappedKey reads the key of the rows from the one row that is stored in clear.
+func (e transactions) WrappedKey(ctx context.Context) ([]byte, error) {
+	value, err := e.ReadRow(ctx, schemaRow)
 	if err != nil {
 		return nil, err
 	}
 	var stored schema
 	err = rows.Decode(nil, schemaRow, value, &stored)
 	return stored.RowKey, err
+}
+
+// Rewrap replaces it.
+func (e transactions) Rewrap(ctx context.Context, from, to []byte) error {
+	return e.s.writer.do(ctx, func(t *tx) error {
+		value, err := t.Get(schemaRow)
+		if err != nil {
+			return err
+		}
+		var stored schema
+		if err := rows.Decode(nil, schemaRow, value, &stored); err != nil {
+			return err
+		}
+		if !bytes.Equal(stored.RowKey, from) {
+			return bridge.ErrConflict
+		}
+		stored.RowKey = to
+		return stored.save(t)
+	})
 }

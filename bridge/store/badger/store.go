@@ -169,7 +169,7 @@ func (s *Store) accept(before *witness, accepting bool) error {
 	if s.key, err = unlock(s.db, s.opts.Sealer, s.opts.RowKey, before.marks == nil || accepting); err != nil {
 		return err
 	}
-	s.Store = rows.New(transactions{s}, s.key)
+	s.Store = rows.New(transactions{s}, s.key, s.opts.Sealer)
 	s.writer = &writer{
 		db: s.db, log: s.opts.Logger, tell: s.Tell,
 		space: s.room.check,

@@ -6,6 +6,9 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/abilityai/trinity-bridge/bridge"
 )
 
 // Each open store holds the lock of presence shared; a copy needs it alone.
@@ -59,8 +62,24 @@ func (s *Store) Filled(ctx context.Context) error {
 	return explain(err)
 }
 
-// WrappedKey is the store's row key under the master secret: what a copy takes over.
-func (s *Store) WrappedKey() []byte { return s.wrapped }
+// WrappedKey reads the key of the rows.
+func (e transactions) WrappedKey(ctx context.Context) (wrapped []byte, err error) {
+	err = e.s.retry(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		return conn.QueryRow(ctx, "select row_key from schema").Scan(&wrapped)
+	})
+	return wrapped, err
+}
+
+// Rewrap replaces it.
+func (e transactions) Rewrap(ctx context.Context, from, to []byte) error {
+	return e.s.retry(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		done, err := conn.Exec(ctx, "update schema set row_key = $2 where row_key = $1", from, to)
+		if err == nil && done.RowsAffected() != 1 {
+			err = bridge.ErrConflict
+		}
+		return err
+	})
+}
 
 // beAlone takes the lock of absence on a connection of its own, which Close gives back.
 func (s *Store) beAlone(ctx context.Context) (err error) {

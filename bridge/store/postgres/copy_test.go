@@ -54,7 +54,7 @@ func TestCopy_thereAndBack(t *testing.T) {
 
 	alone, err := postgres.Alone(t.Context(), opts)
 	must(t, err)
-	again, err := badger.Open(badger.Options{Dir: filepath.Join(t.TempDir(), "store"), Sealer: secrettest.Ring(), RowKey: alone.WrappedKey()})
+	again, err := badger.Open(badger.Options{Dir: filepath.Join(t.TempDir(), "store"), Sealer: secrettest.Ring(), RowKey: key})
 	must(t, err)
 	defer func() { must(t, again.Close()) }()
 	back, err := rows.Copy(t.Context(), &alone.Store, &again.Store, now)

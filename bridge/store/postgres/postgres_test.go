@@ -19,9 +19,11 @@ func TestMain(m *testing.M) {
 
 func TestStore(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T) func() bridge.Store {
+	storetest.Run(t, func(t *testing.T) func(bridge.Sealer) (bridge.Store, error) {
 		url := server.Database(t)
-		return func() bridge.Store { return open(t, url) }
+		return func(sealer bridge.Sealer) (bridge.Store, error) {
+			return postgres.Open(t.Context(), postgres.Options{URL: url, Sealer: sealer})
+		}
 	})
 }
 

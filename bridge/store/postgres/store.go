@@ -44,8 +44,7 @@ type Store struct {
 	due    string
 	log    *slog.Logger
 
-	wrapped []byte   // the row key under the master secret
-	alone   *absence // while the store is open for a copy
+	alone *absence // while the store is open for a copy
 
 	stop    context.CancelFunc // ends what runs beside the calls
 	running sync.WaitGroup
@@ -71,7 +70,7 @@ func openStore(ctx context.Context, opts Options, alone bool) (*Store, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
-	key, wrapped, err := unlock(ctx, config.ConnConfig, opts.Sealer, alone)
+	key, err := unlock(ctx, config.ConnConfig, opts.Sealer, alone)
 	if err != nil {
 		return nil, fmt.Errorf("opening the store in the database: %w", err)
 	}
@@ -80,9 +79,9 @@ func openStore(ctx context.Context, opts Options, alone bool) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the store in the database: %w", err)
 	}
-	s := &Store{pool: pool, config: config.ConnConfig, tables: tables(), log: opts.Logger, wrapped: wrapped}
+	s := &Store{pool: pool, config: config.ConnConfig, tables: tables(), log: opts.Logger}
 	s.due = dueStatement(s.tables)
-	s.Store = rows.New(transactions{s}, key)
+	s.Store = rows.New(transactions{s}, key, opts.Sealer)
 	background, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close
 	s.stop = stop
 	if alone {
@@ -143,39 +142,39 @@ func durable(ctx context.Context, conn *pgx.Conn) error {
 
 // unlock accepts the database, gives tables to an empty one, and returns the key of the rows, which
 // another master secret does not open (OP-13).
-func unlock(ctx context.Context, config *pgx.ConnConfig, sealer bridge.Sealer, alone bool) (key bridge.RowKey, wrapped []byte, err error) {
+func unlock(ctx context.Context, config *pgx.ConnConfig, sealer bridge.Sealer, alone bool) (key bridge.RowKey, err error) {
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", errNoConnection, err)
+		return nil, fmt.Errorf("%w: %w", errNoConnection, err)
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
 	if err := durable(ctx, conn); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	stored, err := readSchema(ctx, conn)
 	if err != nil {
-		return nil, nil, explain(err)
+		return nil, explain(err)
 	}
 	if stored.version == 0 {
 		if _, err := migrate(ctx, conn); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if stored, err = readSchema(ctx, conn); err != nil {
-			return nil, nil, explain(err)
+			return nil, explain(err)
 		}
 	}
 	if err := stored.acceptable(alone); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if stored.rowKey == nil {
 		if stored.rowKey, err = makeKey(ctx, conn, sealer); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
 	if key, err = sealer.OpenRowKey(stored.rowKey); err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrSealed, err)
+		return nil, fmt.Errorf("%w: %w", ErrSealed, err)
 	}
-	return key, stored.rowKey, nil
+	return key, nil
 }
 
 // makeKey stores a new row key unless another replica was faster, and returns the stored one.

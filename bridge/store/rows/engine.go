@@ -95,4 +95,8 @@ type Engine interface {
 	// afterwards its result is waited for, since a write that may have happened must not be reported as
 	// one that did not.
 	Write(ctx context.Context, run func(Tx) error) error
+	// WrappedKey is the store's row key under a master secret.
+	WrappedKey(ctx context.Context) ([]byte, error)
+	// Rewrap puts the same key under another one in its place. It fails when from is not there any more.
+	Rewrap(ctx context.Context, from, to []byte) error
 }

@@ -12,10 +12,16 @@ import (
 type Store struct {
 	engine Engine
 	key    bridge.RowKey
+	sealer bridge.Sealer
 }
 
-// New makes a store of an engine whose rows are sealed under key.
-func New(engine Engine, key bridge.RowKey) Store { return Store{engine, key} }
+// New makes a store of an engine whose rows are sealed under key, which sealer has unwrapped.
+func New(engine Engine, key bridge.RowKey, sealer bridge.Sealer) Store {
+	return Store{engine, key, sealer}
+}
+
+// WrappedKey is the store's row key under the master secret: what a copy takes over.
+func (s *Store) WrappedKey(ctx context.Context) ([]byte, error) { return s.engine.WrappedKey(ctx) }
 
 // The rows of KindMeta.
 var (

@@ -10,11 +10,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
 )
 
 // Fresh makes an empty place for the data of one test and returns what opens a store there. The
 // suite closes a store before it opens the next on the same data.
-type Fresh func(t *testing.T) (open func() bridge.Store)
+type Fresh func(t *testing.T) (open func(bridge.Sealer) (bridge.Store, error))
 
 // Run runs the suite against an engine.
 func Run(t *testing.T, fresh Fresh) {
@@ -42,6 +43,7 @@ func Run(t *testing.T, fresh Fresh) {
 		{"Sweep", sweepTests},
 		{"Watch", watchTests},
 		{"Generations", generationTests},
+		{"Reseal", resealTests},
 		{"Whole", wholeTests},
 	}
 	for _, group := range groups {
@@ -70,7 +72,7 @@ type test struct {
 // fixture is an open store, a clock and names that are not used twice.
 type fixture struct {
 	bridge.Store
-	open func() bridge.Store
+	open func(bridge.Sealer) (bridge.Store, error)
 	now  time.Time
 
 	mu   sync.Mutex
@@ -80,7 +82,10 @@ type fixture struct {
 func newFixture(t *testing.T, fresh Fresh) *fixture {
 	t.Helper()
 	open := fresh(t)
-	f := &fixture{Store: open(), open: open, now: time.Date(2026, 11, 2, 9, 30, 0, 123456789, time.UTC)}
+	f := &fixture{open: open, now: time.Date(2026, 11, 2, 9, 30, 0, 123456789, time.UTC)}
+	var err error
+	f.Store, err = open(secrettest.Ring())
+	must(t, err)
 	t.Cleanup(func() {
 		if err := f.Close(); err != nil {
 			t.Errorf("closing the store: %v", err)
@@ -92,8 +97,16 @@ func newFixture(t *testing.T, fresh Fresh) *fixture {
 // reopen closes the store and opens the same data again.
 func (f *fixture) reopen(t *testing.T) {
 	t.Helper()
+	f.reopenWith(t, secrettest.Ring())
+}
+
+// reopenWith is reopen under other master secrets.
+func (f *fixture) reopenWith(t *testing.T, sealer bridge.Sealer) {
+	t.Helper()
 	must(t, f.Close())
-	f.Store = f.open()
+	s, err := f.open(sealer)
+	must(t, err)
+	f.Store = s
 }
 
 // name returns a new name with a prefix.
