@@ -16,6 +16,7 @@ const (
 	StepEnrol        Step = "enrol"         // Trinity wants one and the person has none yet
 	StepRecovery     Step = "recovery"      // the recovery codes of a new one are shown
 	StepConsent      Step = "consent"       // signed in, not yet decided
+	StepVisit        Step = "visit"         // signed in, with nothing to decide: at the person's own connections
 	StepDecided      Step = "decided"       // Exit waits to be taken once
 	StepFinished     Step = "finished"      // nothing more will come of it
 )
@@ -66,8 +67,12 @@ func (s *SignIn) Linking() bool { return s.Identity != nil && s.Link == "" }
 
 // Flow is one authorization request on its way from /oauth/authorize to its code. It belongs to
 // one browser: whoever acts on it must show the cookie whose hash is Browser.
+//
+// A visit is a flow that nobody asked for: the person signs in to see their own connections. It has
+// no request and never comes to StepConsent, so no code can come of it.
 type Flow struct {
 	ID        string               `json:"id"`
+	Visit     bool                 `json:"visit,omitzero"`
 	Browser   Hash                 `json:"browser"`
 	Step      Step                 `json:"step"`
 	Request   AuthorizationRequest `json:"request"`
@@ -80,4 +85,12 @@ type Flow struct {
 // Open reports whether the flow may still be acted on.
 func (f *Flow) Open(now time.Time) bool {
 	return f.Step != StepFinished && now.Before(f.ExpiresAt)
+}
+
+// SignedIn is the step after the sign-in.
+func (f *Flow) SignedIn() Step {
+	if f.Visit {
+		return StepVisit
+	}
+	return StepConsent
 }

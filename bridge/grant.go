@@ -19,6 +19,7 @@ type EndReason string
 const (
 	EndRevokedByClient   EndReason = "revoked_by_client"   // RFC 7009
 	EndRevokedByOperator EndReason = "revoked_by_operator" // trinity-bridge grants revoke
+	EndRevokedByPerson   EndReason = "revoked_by_person"   // on their own page
 	EndCodeReplayed      EndReason = "code_replayed"       // RFC 6749 §4.1.2
 	EndCodeUnredeemed    EndReason = "code_unredeemed"
 	EndRefreshReused     EndReason = "refresh_token_reused" // RFC 9700 §4.14.2
@@ -36,6 +37,9 @@ const (
 	EndActingWithdrawn   EndReason = "acting_withdrawn" // the operator no longer lets the person act as that
 )
 
+// Forgets reports whether the person's yes is forgotten with the grant: they took it back.
+func (r EndReason) Forgets() bool { return r == EndRevokedByPerson || r == EndUnlinked }
+
 // Credential is the trinity_mcp_ key of a grant or link. Sealed is bound to its id.
 type Credential struct {
 	KeyID   string `json:"key_id"`   // Trinity's id of the key; "" where the key is not this row's to revoke
@@ -52,6 +56,7 @@ type Grant struct {
 	ActingAs   ActingAs    `json:"acting_as"`
 	ClientID   string      `json:"client_id"`
 	ClientName string      `json:"client_name,omitzero"` // as it was shown when the person agreed
+	Redirect   string      `json:"redirect,omitzero"`    // where the answer went; "" for grants that no answer was given for
 	Resource   string      `json:"resource"`
 	Scopes     Scopes      `json:"scopes"`
 	Asked      Scopes      `json:"asked"`            // what the client asked for; the person may have allowed less

@@ -104,8 +104,8 @@ type GrantStore interface {
 	Grant(ctx context.Context, id string) (Grant, error)
 	// TouchGrant notes that the grant was used, to the minute.
 	TouchGrant(ctx context.Context, id string, now time.Time) error
-	// EndGrant ends a grant and queues its key for revocation, in one transaction. It reports
-	// whether this call ended it; ending an ended grant changes nothing.
+	// EndGrant ends a grant and queues its key for revocation, in one transaction. A reason that Forgets
+	// takes the consent with it. It reports whether this call ended it; ending an ended grant changes nothing.
 	EndGrant(ctx context.Context, id string, reason EndReason, now time.Time) (Grant, bool, error)
 	// RevokeToken marks one access token of a live grant as revoked until it expires. It does nothing
 	// when the grant is not live.

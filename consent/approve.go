@@ -116,7 +116,8 @@ func (s *Step) issue(current bridge.Flow, client bridge.Client, resource bridge.
 		},
 		Grant: bridge.Grant{
 			ID: grantID, Status: bridge.GrantPending, Person: current.SignIn.Person, Account: current.SignIn.Account,
-			ActingAs: yes.acting, ClientID: client.ID, ClientName: client.Name, Resource: request.Resource, Profile: resource.Profile,
+			ActingAs: yes.acting, ClientID: client.ID, ClientName: client.Name,
+			Redirect: request.RedirectURI, Resource: request.Resource, Profile: resource.Profile,
 			Scopes: yes.scopes, Asked: request.Scopes, Refresh: request.Refresh, Credential: yes.credential,
 			Link: current.SignIn.Link, CreatedAt: now, Lapses: expires,
 		},

@@ -10,5 +10,10 @@
 // policy can stay form-action 'self' (B49). The credential of the new grant is minted by
 // federation/trinity behind the Credentials interface; this package never talks to Trinity.
 //
+// Connections is where a person comes back to, without a client: they sign in to see what they have
+// allowed, and end it. Its flow is a visit, which has no decision and makes no code.
+//
+//	dispatcher → GET /connections/arrive → GET /connections → POST /connections/end → EndGrant
+//
 // Neighbours: flow (state and browser binding), clients (what is shown about who asks), the store.
 package consent

@@ -111,7 +111,8 @@ func (s *Step) arrive(w http.ResponseWriter, r *http.Request, current bridge.Flo
 		return
 	}
 	mailbox := identity.Claims.Email(source.Policy.Verified)
-	if link.ID == "" && !source.ByKey && (!source.ByCode || mailbox == "") {
+	settled := link.ID != "" || current.Visit // who comes to see their connections needs no account
+	if !settled && !source.ByKey && (!source.ByCode || mailbox == "") {
 		s.failed(w, r, current, failure{
 			source: source, outcome: "not_linked", key: "not-linked", status: http.StatusForbidden, code: "access_denied",
 			cause: errors.New("the person is linked to no Trinity account and may not link one here"), subject: person.Subject,
@@ -123,8 +124,8 @@ func (s *Step) arrive(w http.ResponseWriter, r *http.Request, current bridge.Flo
 			return flow.ErrGone
 		}
 		f.SignIn = bridge.SignIn{Source: source.Name, Person: person, Identity: &session, At: s.Now()}
-		if link.ID != "" {
-			f.Step, f.SignIn.Link, f.SignIn.Account = bridge.StepConsent, link.ID, link.Account
+		if settled {
+			f.Step, f.SignIn.Link, f.SignIn.Account = f.SignedIn(), link.ID, link.Account
 			return nil
 		}
 		f.Step = bridge.StepLink
@@ -200,8 +201,12 @@ func failureOf(source Source, err error) failure {
 	return f
 }
 
-// answer is the client's redirect URI with an error.
+// answer is where the person may go back to: the client's redirect URI with an error, or where a visit
+// began.
 func (s *Step) answer(current bridge.Flow, code string) string {
+	if current.Visit {
+		return s.Issuer + flow.PathConnections
+	}
 	return flow.AnswerURL(current.Request.RedirectURI, s.Issuer, current.Request.State, url.Values{
 		"error": {code}, "error_description": {fmt.Sprintf("Signing in did not work (%s)", code)},
 	})

@@ -18,7 +18,7 @@ var (
 	tagForm  = regexp.MustCompile(`^<(/?)([a-z][a-z0-9]*)((?: [a-zA-Z-]+(?:="[^"<>]*")?)*)>`)
 	attrForm = regexp.MustCompile(` ([a-zA-Z-]+)(?:="([^"]*)")?`)
 	// ourElements are all a page is ever made of. An element that a client smuggled in is not among them.
-	ourElements = strings.Fields(`html head meta title link body header main footer img p a h1 h2 bdi div form
+	ourElements = strings.Fields(`html head meta title link body header main footer img p a h1 h2 h3 bdi time details summary div form
 		input label button fieldset legend ul ol li span strong dl dt dd code table caption thead tbody tr th td svg path`)
 )
 

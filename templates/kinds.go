@@ -17,6 +17,7 @@ func pageNames() []string {
 	return []string{
 		"choose", "bound", "link", "source-problem",
 		"signin", "code", "second-factor", "enrol", "recovery", "consent", "onward", "return", "problem", "home", "help", "privacy",
+		"door", "connections", "signed-out",
 	}
 }
 
@@ -49,6 +50,15 @@ func kindOf(page any) (kind, error) {
 		return kind{"return", false}, checkExit(p.URL)
 	case ProblemPage:
 		return kind{"problem", false}, checkOwn(p.RetryURL)
+	case DoorPage:
+		return kind{"door", false}, nil
+	case ConnectionsPage:
+		return kind{"connections", true}, checkOwns(p.Later, p.Earlier)
+	case SignedOutPage:
+		if p.URL == "" {
+			return kind{"signed-out", false}, nil
+		}
+		return kind{"signed-out", false}, checkExit(p.URL)
 	case HomePage:
 		return kind{"home", false}, nil
 	case HelpPage:

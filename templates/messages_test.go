@@ -27,7 +27,7 @@ var families = map[string]struct{ keys, suffixes []string }{
 	"problem.": {suffixes: []string{".title", ".text"}, keys: []string{
 		"flow-gone", "other-browser", "forged", "not-a-form", "already-used", "trinity-down", "trinity-setup", "email-off", "email-disabled",
 		"second-factor-missing", "account-mismatch", "unknown-client", "client-blocked", "client-ask", "client-document", "bad-redirect",
-		"bad-request", "profile-closed", "not-found", "method", "too-large", "store-down", "internal", "too-many",
+		"bad-request", "profile-closed", "visit-over", "no-connection", "not-found", "method", "too-large", "store-down", "internal", "too-many",
 	}},
 	"source.": {suffixes: []string{".title", ".text"}, keys: []string{
 		"source-down", "source-denied", "source-refused", "source-weak", "source-again", "not-admitted", "account-refused", "not-linked",
@@ -38,8 +38,9 @@ var families = map[string]struct{ keys, suffixes []string }{
 		"temporarily_unavailable", "invalid_target", "request_not_supported", "request_uri_not_supported", "login_required",
 		"consent_required", "interaction_required",
 	}},
-	"acting.": {suffixes: []string{".title", ".text"}, keys: []string{"user", "agent", "system"}},
-	"scope.":  {suffixes: []string{".title", ".text"}, keys: strings.Fields(bridge.AllScopes().String())},
+	"connections.done.": {suffixes: []string{""}, keys: []string{"ended", "all", "unlinked"}},
+	"acting.":           {suffixes: []string{".title", ".text"}, keys: []string{"user", "agent", "system"}},
+	"scope.":            {suffixes: []string{".title", ".text"}, keys: strings.Fields(bridge.AllScopes().String())},
 }
 
 // fromGo are the keys asked for by Go and not by a template.

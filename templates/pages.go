@@ -1,7 +1,10 @@
 package templates
 
+import "time"
+
 // Client is what a page says about the software that asks.
 type Client struct {
+	Visit        bool   // nobody asks: the person comes to see their own connections
 	Name         string // cleaned, cut; "" when it gave none
 	Verified     bool   // named by the operator, not by itself
 	RedirectHost string // host[:port] the answer goes to; shown in ASCII form
@@ -164,6 +167,50 @@ type ProblemPage struct {
 	Host      string // host[:port] it is about, or ""
 	Reference string // request id
 	RetryURL  string // same-origin, or ""
+}
+
+// DoorPage is the page of connections for whoever has not signed in to it.
+type DoorPage struct {
+	Over bool // the time of a visit is up
+}
+
+// ConnectionsPage is where people see what they have connected and end it.
+type ConnectionsPage struct {
+	Ticket  string
+	Account string // Trinity username, or "" where none is known
+	Email   string
+	Source  string // the label of the identity source, or "" for Trinity's e-mail code
+	Linked  bool   // the source's person is linked to the Trinity account
+	Apps    []Connection
+	Later   string // same-origin: back to the newest, or ""
+	Earlier string // same-origin: the page after this, or ""
+	Done    string // what was just done, or "": message connections.done.<Done>
+	There   bool   // signing out goes on to the source
+	Minutes int    // that a visit lasts
+}
+
+// Connection is one live connection of the person.
+type Connection struct {
+	ID           string
+	Client       Client
+	Resource     string
+	Profile      string // the tool set; "" for all
+	ProfileTitle string // the operator's words for it, which come first; ""
+	Scopes       []string
+	Acting       string // "user", "agent" or "system"
+	Agent        string
+	Account      string    // Trinity username
+	Since        time.Time // UTC
+	Used         time.Time // zero: not yet
+}
+
+// SignedOutPage says that a visit is over. With a URL it sends the browser on to sign out at the source,
+// too.
+type SignedOutPage struct {
+	Source string // its label, or ""
+	URL    string // the provider's, or ""
+	Failed bool   // the provider could not be asked where that is
+	Both   bool   // the browser comes back from there
 }
 
 // HomePage is served at / of the public URL.

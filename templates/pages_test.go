@@ -120,7 +120,7 @@ func TestConsent_CO22_facts(t *testing.T) {
 		"What it may do See your Trinity Look at your agents", // scopes in words
 		"Connects to https://bridge.example.com/mcp",          // resource
 		"How long Until it has been unused for 30 days, and 180 days at most.",
-		"Disconnect in the app, or delete the key “bridge Claude 7f3a91” under MCP keys in Trinity’s settings.",
+		"To end it Any time at https://bridge.example.com/connections. Or disconnect in the app, or delete the key “bridge Claude 7f3a91” under MCP keys in Trinity’s settings.",
 	)
 	bare := write(t, samples()["consent, bare"])
 	wantWords(t, bare, "Let an app use Trinity as you?", "It gives no name.", "For about an hour")
@@ -211,6 +211,9 @@ func nameOf(t *testing.T, page any) string {
 	return kind.name
 }
 
+// choosing are the fields that choose one of our own sentences.
+var choosing = []string{"Notice", "Key", "Reason", "Done", "Scope", "Kind", "Acting"}
+
 // poison puts text into every string field but those that choose one of our own sentences.
 func poison(value reflect.Value, text string) {
 	for i := range value.NumField() {
@@ -218,7 +221,14 @@ func poison(value reflect.Value, text string) {
 		switch {
 		case field.Kind() == reflect.Struct:
 			poison(field, text)
-		case field.Kind() == reflect.String && !slices.Contains([]string{"Notice", "Key", "Reason"}, value.Type().Field(i).Name):
+		case field.Kind() == reflect.Slice && field.Type().Elem().Kind() == reflect.Struct:
+			own := reflect.MakeSlice(field.Type(), field.Len(), field.Len()) // the sample's is everybody's
+			reflect.Copy(own, field)
+			field.Set(own)
+			for n := range own.Len() {
+				poison(own.Index(n), text)
+			}
+		case field.Kind() == reflect.String && !slices.Contains(choosing, value.Type().Field(i).Name):
 			field.SetString(text)
 		}
 	}
@@ -301,7 +311,7 @@ func TestPrivacy_points(t *testing.T) {
 		"How you see and take back what you allowed", "within a minute", // 6
 		"Copies and deletion", "for 90 days at most", // 7
 		"__Host-trinity-flow-… Ties a sign-in to the browser it was begun in. ten minutes", "no analytics", // 8
-		"Version 2 of", "If you find a weakness", "If your data was exposed", // 9
+		"Version 3 of", "If you find a weakness", "If your data was exposed", // 9
 		"always stands at this address: https://bridge.example.com/privacy", // 10
 	)
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http/httptest"
 	"testing"
+	"time"
 )
 
 const issuer = "https://bridge.example.com"
@@ -35,6 +36,29 @@ func enrolPage(notice string) EnrolPage {
 	}
 }
 
+// connectionsPage has a connection of each kind.
+func connectionsPage() ConnectionsPage {
+	since := time.Date(2026, 11, 2, 9, 5, 0, 0, time.UTC)
+	return ConnectionsPage{
+		Ticket: "ticket-1", Account: "alice", Email: "alice@example.com", Source: "Example SSO", Linked: true, Done: "ended",
+		Later: "/connections", Earlier: "/connections?after=grant-2", Minutes: 15,
+		Apps: []Connection{
+			{
+				ID: "grant-1", Client: webClient, Resource: issuer + "/mcp", Scopes: []string{"trinity:read", "trinity:write"}, Acting: "user",
+				Account: "alice", Since: since, Used: since.Add(time.Hour),
+			},
+			{
+				ID: "grant-2", Client: describedClient, Resource: issuer + "/mcp/read", Profile: "read", Scopes: []string{"trinity:read"},
+				Acting: "agent", Agent: "researcher", Account: "alice", Since: since,
+			},
+			{
+				ID: "grant-3", Client: Client{}, Resource: issuer + "/mcp/own", Profile: "own", ProfileTitle: "Our own tools",
+				Scopes: []string{"trinity:read"}, Acting: "system", Account: "alice", Since: since,
+			},
+		},
+	}
+}
+
 // samples are every page there is, and the variants that differ in markup.
 func samples() map[string]any {
 	again := consentPage(localClient)
@@ -52,10 +76,19 @@ func samples() map[string]any {
 		{Value: "system", Kind: "system", Warning: true},
 	}
 	return map[string]any{
-		"consent, acting":  acting,
-		"consent, linked":  linked,
-		"consent, changed": changed,
-		"problem, host":    ProblemPage{Status: 400, Key: "client-ask", Host: "app.example.com", Reference: "7f3a91"},
+		"door": DoorPage{}, "door, over": DoorPage{Over: true},
+		"connections":               connectionsPage(),
+		"connections, none":         ConnectionsPage{Ticket: "ticket-1", Source: "Example SSO", There: true, Done: "unlinked", Minutes: 15},
+		"signed out":                SignedOutPage{},
+		"signed out, at the source": SignedOutPage{Source: "Example SSO", URL: "https://sso.example.com/logout?state=s"},
+		"signed out, both":          SignedOutPage{Source: "Example SSO", Both: true},
+		"signed out, source down":   SignedOutPage{Source: "Example SSO", Failed: true},
+		"sign in, visit":            SignInPage{Flow: "flow-1", Ticket: "ticket-1", Client: Client{Visit: true}},
+		"choose, visit":             ChoosePage{Flow: "flow-1", Client: Client{Visit: true}, EmailURL: "/signin?flow=flow-1"},
+		"consent, acting":           acting,
+		"consent, linked":           linked,
+		"consent, changed":          changed,
+		"problem, host":             ProblemPage{Status: 400, Key: "client-ask", Host: "app.example.com", Reference: "7f3a91"},
 		"choose": ChoosePage{
 			Flow: "flow-1", Client: webClient, EmailURL: "/signin?flow=flow-1",
 			Sources: []SourceChoice{{Label: "Example SSO", URL: "/signin/leave?flow=flow-1&source=example"}, {Label: "Partners", URL: "/signin/leave?flow=flow-1&source=partners"}},

@@ -7,6 +7,8 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/abilityai/trinity-bridge/static"
 )
@@ -119,6 +121,10 @@ func functions(words messages, site siteView) template.FuncMap {
 		"qr":            drawQR,
 		"authenticator": authenticator,
 		"who":           func(c Client) (string, error) { return who(words, c) },
+		"day":           func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
+		"minute":        func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") },
+		"stamp":         func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"number":        strconv.Itoa,
 		"days":          func(n int) (string, error) { return days(words, n) },
 		"site":          func() siteView { return site },
 		"stylesheet":    static.StyleSheet,

@@ -23,7 +23,9 @@ type siteView struct {
 	Operator            string
 	Contact, ContactURL string
 	CookieName          string // of a flow's cookie, without its own ending
+	VisitCookie         string // of a visit to the connections
 	PrivacyURL          string
+	ConnectionsURL      string
 	https               bool
 }
 
@@ -36,10 +38,11 @@ func (s Site) view() (siteView, error) {
 	}
 	view := siteView{
 		Issuer: s.Issuer, Host: asciiHost(issuer.Host), Operator: clean(s.Operator), Contact: clean(s.Contact),
-		CookieName: "trinity-flow-", PrivacyURL: s.Issuer + "/privacy", https: issuer.Scheme == "https",
+		CookieName: "trinity-flow-", VisitCookie: "trinity-visit", PrivacyURL: s.Issuer + "/privacy", ConnectionsURL: s.Issuer + "/connections",
+		https: issuer.Scheme == "https",
 	}
 	if view.https {
-		view.CookieName = "__Host-" + view.CookieName
+		view.CookieName, view.VisitCookie = "__Host-"+view.CookieName, "__Host-"+view.VisitCookie
 	}
 	view.ContactURL = contactURL(view.Contact)
 	return view, nil

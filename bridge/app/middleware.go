@@ -90,6 +90,8 @@ func routeWord(path string) string {
 		return "sign-in"
 	case strings.HasPrefix(path, flow.PathConsent):
 		return "consent"
+	case strings.HasPrefix(path, flow.PathConnections):
+		return "connections"
 	}
 	return "other"
 }

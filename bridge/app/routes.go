@@ -116,6 +116,10 @@ func (b *Bridge) build(ctx context.Context) error {
 		Life:  consent.Lifetimes{Code: codeLife, RefreshIdle: b.config.RefreshIdle, RefreshMax: b.config.RefreshMax},
 		Trail: b.trail, Log: b.log, Now: b.now, Rand: b.rand,
 	}).Mount(r)
+	(&consent.Connections{
+		Resources: b.resources, Flows: flows, Grants: b.store, Links: b.linker, Clients: registry, Sessions: credentials, Label: b.label,
+		Pages: pages, Trail: b.trail, Log: b.log, Now: b.now, Ended: b.custodian.Wake,
+	}).Mount(r)
 	documents.Mount(r)
 	b.mountPages(r, pages)
 	b.handler = b.shell(b.gateway.Before(b.crossOrigin(r)))

@@ -24,6 +24,9 @@ const (
 	ConsentGiven      = "consent_given"
 	ConsentDenied     = "consent_denied"
 	ConsentRefused    = "consent_refused"
+	VisitBegun        = "visit_begun" // a person looks at their own connections
+	VisitEnded        = "visit_ended"
+	VisitRefused      = "visit_refused"
 	TokenIssued       = "token_issued"
 	TokenRefreshed    = "token_refreshed"
 	TokenRefused      = "token_refused"

@@ -167,13 +167,29 @@ func (r *Registry) Obtainable(ctx context.Context, grant bridge.Grant) bridge.Sc
 }
 
 // Describe says what a page may say about the client of a request. A client that has vanished
-// since is described by its redirect alone.
+// since is described by its redirect alone. Without a request nobody asks: the person visits.
 func (r *Registry) Describe(ctx context.Context, request bridge.AuthorizationRequest) templates.Client {
+	if request.ClientID == "" {
+		return templates.Client{Visit: true}
+	}
 	client, err := r.Of(ctx, request)
 	if err != nil {
 		client = bridge.Client{}
 	}
 	return Describe(client, request.RedirectURI)
+}
+
+// DescribeGrant is Describe for a connection there is: by the name the person agreed to, unless the
+// operator gives it one.
+func (r *Registry) DescribeGrant(ctx context.Context, grant bridge.Grant) templates.Client {
+	client, err := r.Client(ctx, grant.ClientID)
+	if err != nil {
+		client = bridge.Client{}
+	}
+	if !client.Verified() {
+		client.Name = grant.ClientName
+	}
+	return Describe(client, grant.Redirect)
 }
 
 // Describe says what a page may say about client when the answer goes to redirectURI.

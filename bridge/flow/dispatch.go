@@ -19,6 +19,8 @@ const (
 	PathRecovery     = "/signin/second-factor/kept"
 	PathConsent      = "/consent"
 	PathOnward       = "/consent/done"
+	PathConnections  = "/connections"
+	PathArrive       = "/connections/arrive"
 )
 
 // PathCallback is where the browser comes back to from an identity source: each has its own, so that
@@ -61,6 +63,8 @@ func URL(flow bridge.Flow) string {
 		path = PathRecovery
 	case bridge.StepConsent:
 		path = PathConsent
+	case bridge.StepVisit:
+		path = PathArrive
 	case bridge.StepDecided, bridge.StepFinished:
 		path = PathOnward
 	}

@@ -7,5 +7,10 @@
 //
 //	oauth.authorize → Begin → URL → federation steps → URL → consent → TakeExit → client
 //
+// A visit is a flow that no client asked for: it ends at the person's own connections, whose page knows
+// it by a cookie of its own.
+//
+//	/connections/sign-in → BeginVisit → URL → federation steps → URL → Arrive → Visit
+//
 // Neighbours: oauth begins flows, federation and consent move them, the store keeps them.
 package flow

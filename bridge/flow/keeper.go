@@ -56,6 +56,7 @@ type Keeper struct {
 	ring    *secret.Keyring
 	cookies *sessions.CookieStore
 	prefix  string
+	visit   string // the name of a visit's cookie
 	issuer  string
 	now     func() time.Time
 	rand    io.Reader
@@ -71,24 +72,28 @@ func New(o Options) *Keeper {
 	}
 	k := &Keeper{
 		store: o.Store, ring: o.Ring, cookies: sessions.NewCookieStore(pairs...),
-		prefix: "trinity-flow-", issuer: o.Issuer.String(), now: o.Now, rand: o.Rand, first: o.First,
+		prefix: "trinity-flow-", visit: "trinity-visit", issuer: o.Issuer.String(), now: o.Now, rand: o.Rand, first: o.First,
 	}
 	if k.first == "" {
 		k.first = bridge.StepSignIn
 	}
 	https := o.Issuer.Scheme == "https"
 	if https {
-		k.prefix = "__Host-" + k.prefix
+		k.prefix, k.visit = "__Host-"+k.prefix, "__Host-"+k.visit
 	}
 	k.cookies.Options = &sessions.Options{
 		Path: "/", Secure: https, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}
-	k.cookies.MaxAge(int(Life.Seconds()))
+	k.cookies.MaxAge(int(VisitLife.Seconds())) // the most any cookie is good for; the stored flow may be over before
 	return k
 }
 
 // Begin stores a checked request as a new flow and sets the cookie that binds it to this browser.
 func (k *Keeper) Begin(w http.ResponseWriter, r *http.Request, request bridge.AuthorizationRequest) (bridge.Flow, error) {
+	return k.begin(w, r, bridge.Flow{Request: request})
+}
+
+func (k *Keeper) begin(w http.ResponseWriter, r *http.Request, flow bridge.Flow) (bridge.Flow, error) {
 	id, err := bridge.NewID(k.rand)
 	if err != nil {
 		return bridge.Flow{}, err
@@ -98,22 +103,29 @@ func (k *Keeper) Begin(w http.ResponseWriter, r *http.Request, request bridge.Au
 		return bridge.Flow{}, err
 	}
 	now := k.now()
-	flow := bridge.Flow{
-		ID: id, Browser: browser.Hash(), Step: k.first, Request: request,
-		CreatedAt: now, ExpiresAt: now.Add(Life),
-	}
+	flow.ID, flow.Browser, flow.Step, flow.CreatedAt, flow.ExpiresAt = id, browser.Hash(), k.first, now, now.Add(Life)
 	if err := k.store.CreateFlow(r.Context(), flow); err != nil {
 		return bridge.Flow{}, fmt.Errorf("storing a flow: %w", err)
 	}
-	return flow, k.bind(w, r, id, browser)
+	return flow, k.bind(w, r, k.tie(id, browser))
 }
 
-// bind sets the cookie that ties a flow to this browser.
-func (k *Keeper) bind(w http.ResponseWriter, r *http.Request, id string, browser secret.Token) error {
-	session := sessions.NewSession(k.cookies, k.cookieName(id))
+// tie is the cookie that ties a flow to a browser.
+type tie struct {
+	name   string
+	values map[any]any
+	life   time.Duration
+}
+
+func (k *Keeper) tie(flowID string, browser secret.Token) tie {
+	return tie{k.cookieName(flowID), map[any]any{browserValue: browser.Reveal()}, Life}
+}
+
+func (k *Keeper) bind(w http.ResponseWriter, r *http.Request, cookie tie) error {
+	session := sessions.NewSession(k.cookies, cookie.name)
 	options := *k.cookies.Options
-	session.Options = &options
-	session.Values[browserValue] = browser.Reveal()
+	options.MaxAge = int(cookie.life.Seconds())
+	session.Options, session.Values = &options, cookie.values
 	if err := k.cookies.Save(r, w, session); err != nil {
 		return fmt.Errorf("setting the flow's cookie: %w", err)
 	}
@@ -134,7 +146,7 @@ func (k *Keeper) Rebind(w http.ResponseWriter, r *http.Request, id string, chang
 	if err != nil {
 		return bridge.Flow{}, err
 	}
-	return flow, k.bind(w, r, id, browser)
+	return flow, k.bind(w, r, k.tie(id, browser))
 }
 
 // Current returns the flow named in the query of a GET, if this is its browser.
@@ -148,6 +160,10 @@ func (k *Keeper) Returned(r *http.Request, id string) (bridge.Flow, error) { ret
 // Posted returns the flow named in a posted form, if this is its browser, the form came from our
 // own page, and its ticket is the one of this flow, person and step. r.PostForm is filled.
 func (k *Keeper) Posted(w http.ResponseWriter, r *http.Request) (bridge.Flow, error) {
+	return k.posted(w, r, func(r *http.Request) (bridge.Flow, error) { return k.own(r, r.PostForm.Get("flow")) })
+}
+
+func (k *Keeper) posted(w http.ResponseWriter, r *http.Request, find func(*http.Request) (bridge.Flow, error)) (bridge.Flow, error) {
 	if !k.sameOrigin(r) {
 		return bridge.Flow{}, ErrForged
 	}
@@ -158,7 +174,7 @@ func (k *Keeper) Posted(w http.ResponseWriter, r *http.Request) (bridge.Flow, er
 	if err := r.ParseForm(); err != nil {
 		return bridge.Flow{}, ErrNotAForm
 	}
-	flow, err := k.own(r, r.PostForm.Get("flow"))
+	flow, err := find(r)
 	if err != nil {
 		return bridge.Flow{}, err
 	}
@@ -238,9 +254,11 @@ func (k *Keeper) TakeExit(ctx context.Context, flow bridge.Flow) (string, error)
 }
 
 // Release drops the flow's cookie from the browser.
-func (k *Keeper) Release(w http.ResponseWriter, flow bridge.Flow) {
+func (k *Keeper) Release(w http.ResponseWriter, flow bridge.Flow) { k.drop(w, k.cookieName(flow.ID)) }
+
+func (k *Keeper) drop(w http.ResponseWriter, name string) {
 	http.SetCookie(w, &http.Cookie{ //nolint:gosec // not Secure on a loopback http issuer only, see New
-		Name: k.cookieName(flow.ID), Path: "/", MaxAge: -1,
+		Name: name, Path: "/", MaxAge: -1,
 		Secure: k.cookies.Options.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 }
@@ -260,6 +278,11 @@ func (k *Keeper) own(r *http.Request, id string) (bridge.Flow, error) {
 	if err != nil {
 		return bridge.Flow{}, ErrOtherBrowser // a tampered cookie is no cookie
 	}
+	return k.opened(flow, session)
+}
+
+// opened is the flow if the cookie is the one it was bound with last, and the flow is open.
+func (k *Keeper) opened(flow bridge.Flow, session *sessions.Session) (bridge.Flow, error) {
 	browser, _ := session.Values[browserValue].(string)
 	if browser == "" || flow.Browser.IsZero() || bridge.HashOf(browser) != flow.Browser {
 		return bridge.Flow{}, ErrOtherBrowser

@@ -95,6 +95,26 @@ func (b *Bridge) SignIn(t *testing.T, w *Browser, query url.Values, email string
 func (b *Bridge) SignInAt(t *testing.T, w *Browser, target, email string) {
 	t.Helper()
 	w.Open(t, target)
+	b.ProveMailbox(t, w, email)
+	if w.URL.Path != "/consent" {
+		t.Fatalf("after signing in the browser is at %s (%d):\n%s", w.URL, w.Page.Status, w.Page.Body)
+	}
+}
+
+// Visit signs a browser in to its person's own connections.
+func (b *Bridge) Visit(t *testing.T, w *Browser, email string) {
+	t.Helper()
+	w.Open(t, "/connections")
+	w.Follow(t, "Sign in")
+	b.ProveMailbox(t, w, email)
+	if w.URL.Path != "/connections" || w.Page.Status != http.StatusOK {
+		t.Fatalf("after signing in the browser is at %s (%d):\n%s", w.URL, w.Page.Status, w.Page.Body)
+	}
+}
+
+// ProveMailbox types the address and the code that comes to it.
+func (b *Bridge) ProveMailbox(t *testing.T, w *Browser, email string) {
+	t.Helper()
 	before := b.Trinity.LastCode(email)
 	w.Submit(t, "/signin", func(form url.Values) { form.Set("email", email) })
 	code := b.Trinity.LastCode(email)
@@ -107,9 +127,6 @@ func (b *Bridge) SignInAt(t *testing.T, w *Browser, target, email string) {
 	}
 	b.Secret(code)
 	w.Submit(t, "/signin/code", func(form url.Values) { form.Set("code", code) })
-	if w.URL.Path != "/consent" {
-		t.Fatalf("after signing in the browser is at %s (%d):\n%s", w.URL, w.Page.Status, w.Page.Body)
-	}
 }
 
 // Decide presses one of the consent page's buttons.

@@ -34,7 +34,7 @@ func (s *SignIn) arrive(w http.ResponseWriter, r *http.Request, c check, verifie
 		if f.SignIn.Mailbox != c.current.SignIn.Mailbox {
 			return errMoved
 		}
-		f.Step = bridge.StepConsent
+		f.Step = f.SignedIn()
 		f.SignIn.Session = s.ring.SealToken(sealSession, f.ID, session)
 		f.SignIn.Challenge, f.SignIn.Enrolment, f.SignIn.Tries = nil, nil, 0
 		if len(verified.Recovery) > 0 {

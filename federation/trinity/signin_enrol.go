@@ -183,7 +183,7 @@ func (s *SignIn) dropRecovery(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	moved, err := s.advance(context.WithoutCancel(r.Context()), current.ID, []bridge.Step{bridge.StepRecovery}, func(f *bridge.Flow) error {
-		f.Step, f.SignIn.Recovery = bridge.StepConsent, nil
+		f.Step, f.SignIn.Recovery = f.SignedIn(), nil
 		return nil
 	})
 	if err != nil {

@@ -143,7 +143,7 @@ func (s *SignIn) linked(w http.ResponseWriter, r *http.Request, current bridge.F
 		if !f.SignIn.Linking() || f.SignIn.Person != link.Person {
 			return errMoved
 		}
-		f.Step = bridge.StepConsent
+		f.Step = f.SignedIn()
 		f.SignIn.Link, f.SignIn.Account = link.ID, link.Account
 		f.SignIn.Challenge, f.SignIn.Enrolment, f.SignIn.Tries = nil, nil, 0
 		if len(recovery) > 0 {

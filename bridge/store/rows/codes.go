@@ -31,7 +31,7 @@ func (s *Store) IssueCode(ctx context.Context, issue bridge.Issue, now time.Time
 			return bridge.FlowExpired, nil
 		case err != nil:
 			return "", err
-		case flow.Step != bridge.StepConsent:
+		case flow.Visit, flow.Step != bridge.StepConsent:
 			return bridge.FlowUsed, nil
 		}
 		if live, err := linkLive(t, &issue.Grant); err != nil || !live {

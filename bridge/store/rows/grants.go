@@ -143,7 +143,22 @@ func endGrant(t *tx, grant bridge.Grant, reason bridge.EndReason, now time.Time)
 	if err := grants.put(t, grant.ID, &grant, &after, now); err != nil {
 		return bridge.Grant{}, err
 	}
+	if reason.Forgets() {
+		if err := forgetConsent(t, grant); err != nil {
+			return bridge.Grant{}, err
+		}
+	}
 	return after, endUnusedIdentity(t, grant.Identity, now)
+}
+
+// forgetConsent forgets the yes that a grant came of.
+func forgetConsent(t *tx, grant bridge.Grant) error {
+	id := t.consentID(grant.Person.ID(), grant.ClientID, grant.Redirect, grant.Resource)
+	consent, found, err := consents.get(t, id)
+	if err != nil || !found {
+		return err
+	}
+	return consents.remove(t, id, &consent)
 }
 
 // RevokeToken marks one access token of a live grant as revoked until it expires. Tokens of a grant

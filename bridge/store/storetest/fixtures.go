@@ -53,7 +53,7 @@ func (f *fixture) newIssue(flow bridge.Flow) bridge.Issue {
 	grant := bridge.Grant{
 		ID: f.name("grant"), Status: bridge.GrantPending, Person: alice,
 		Account: flow.SignIn.Account, ActingAs: bridge.ActingAs{Kind: bridge.ActAsUser},
-		ClientID: flow.Request.ClientID, ClientName: "Example client", Resource: resourceURL, Scopes: bridge.BaselineScopes(),
+		ClientID: flow.Request.ClientID, ClientName: "Example client", Redirect: redirectURL, Resource: resourceURL, Scopes: bridge.BaselineScopes(),
 		Credential: bridge.Credential{KeyID: f.name("key"), KeyName: "bridge: Example client", Sealed: []byte("sealed key")},
 		Asked:      bridge.AllScopes(), Refresh: true,
 		CreatedAt: f.now, Lapses: f.now.Add(codeLife),

@@ -12,11 +12,40 @@ var grantTests = []test{
 	{"an unknown grant", grantUnknown},
 	{"ending queues the key and forgets it", grantEnd},
 	{"a grant without a key queues nothing", grantEndWithoutKey},
+	{"what a person takes back is forgotten with its consent", grantForget},
 	{"I10/64 ends at once end it once, and the next read sees it", grantEndRace},
 	{"a use is noted, at most once a minute", grantTouch},
 	{"TK-31/one access token is revoked until it expires", grantRevokeToken},
 	{"TK-31/a token without an id or of a dead grant", grantRevokeTokenAbsent},
 	{"I10/2,000 grants of one person end", grantBulkEnd},
+}
+
+func grantForget(t *testing.T, f *fixture) {
+	kept := func(c bridge.Consent) bool {
+		t.Helper()
+		_, err := f.Consent(t.Context(), c.PersonID, c.ClientID, c.RedirectURI, c.Resource)
+		if err != nil {
+			wantError(t, err, bridge.ErrNotFound)
+		}
+		return err == nil
+	}
+	elsewhere := f.issued(t, func(i *bridge.Issue) {
+		i.Grant.Redirect, i.Consent.RedirectURI = redirectURL+"/2", redirectURL+"/2"
+	})
+	for reason, want := range map[bridge.EndReason]bool{
+		bridge.EndRevokedByPerson: false, bridge.EndUnlinked: false,
+		bridge.EndRevokedByOperator: true, bridge.EndExpired: true, bridge.EndRefreshReused: true,
+	} {
+		issue := f.issued(t)
+		_, _, err := f.EndGrant(t.Context(), issue.Grant.ID, reason, f.now)
+		must(t, err)
+		f.reopen(t)
+		equal(t, "consent kept by "+string(reason), kept(issue.Consent), want)
+		_, _, err = f.EndGrant(t.Context(), issue.Grant.ID, bridge.EndRevokedByPerson, f.now)
+		must(t, err)
+		equal(t, "consent kept by an end that came too late", kept(issue.Consent), want)
+	}
+	equal(t, "consent of another redirect", kept(elsewhere.Consent), true)
 }
 
 func grantUnknown(t *testing.T, f *fixture) {

@@ -80,9 +80,10 @@ func issueRace(t *testing.T, f *fixture) {
 }
 
 func issueWrongStep(t *testing.T, f *fixture) {
-	for _, step := range []bridge.Step{"", bridge.StepSignIn, bridge.StepCode, bridge.StepSecondFactor, bridge.StepDecided, bridge.StepFinished} {
+	steps := []bridge.Step{"", bridge.StepSignIn, bridge.StepCode, bridge.StepSecondFactor, bridge.StepVisit, bridge.StepDecided, bridge.StepFinished}
+	for i, step := range append(steps, bridge.StepConsent) {
 		flow := f.newFlow()
-		flow.Step = step
+		flow.Step, flow.Visit = step, i == len(steps) // a visit makes none wherever it stands
 		must(t, f.CreateFlow(t.Context(), flow))
 		issue := f.newIssue(flow)
 		outcome, err := f.IssueCode(t.Context(), issue, f.now)
