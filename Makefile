@@ -6,6 +6,7 @@ SHELL := /bin/bash -o pipefail
 GO       ?= go
 REQUESTS ?= 4000
 PROTOCOL ?= .
+REPLICAS ?= 3
 DIFFERENTIAL ?= 1m
 FUZZTIME ?= 1m
 ROUNDS   ?= 1000
@@ -37,8 +38,8 @@ test-postgres: ## Run the tests that need a PostgreSQL server, with the race det
 	TEST_POSTGRES=required $(GO) test -race -count=1 -timeout 15m ./bridge/store/postgres/...
 
 .PHONY: e2e-replicas
-e2e-replicas: ## Run the protocol's tests against three replicas on one PostgreSQL behind a round-robin proxy
-	E2E_REPLICAS=3 $(GO) run ./e2e/postgrestest/with $(GO) test -count=1 -timeout 15m -run '$(PROTOCOL)' ./e2e/protocol
+e2e-replicas: $(node_modules) $(client_libraries) $(client_pythons) $(providers)/zitadel $(providers)/.keycloak ## Run all of it, and the protocol's tests, against REPLICAS (3) replicas on one PostgreSQL behind a round-robin proxy
+	E2E_REPLICAS=$(REPLICAS) $(GO) run ./e2e/postgrestest/with $(GO) test -tags e2e -count=1 -timeout 25m -run '$(PROTOCOL)' ./e2e/protocol ./e2e ./e2e/foreign ./e2e/clients
 
 .PHONY: replicas
 replicas: ## Kill replicas and their PostgreSQL under load, and measure how soon a revocation is known everywhere

@@ -77,7 +77,7 @@ func (b *bridge) wantDiscreet(t *testing.T, secrets canaries, clients ...*progra
 			t.Errorf("%s was shown a Trinity key", client.Name)
 		}
 	}
-	for _, p := range append(b.Past, b.Program) {
+	for _, p := range b.Runs() {
 		var printed strings.Builder
 		for text := range strings.Lines(p.Output()) {
 			if !programtest.CodeLine.MatchString(strings.TrimSuffix(text, "\n")) { // demo mode's mailbox
@@ -86,7 +86,11 @@ func (b *bridge) wantDiscreet(t *testing.T, secrets canaries, clients ...*progra
 		}
 		secrets.wantAbsent(t, "the output of "+p.Name, []byte(printed.String()))
 	}
-	secrets.wantAbsentInFolder(t, "data folder", b.Data)
+	if b.Database == "" {
+		secrets.wantAbsentInFolder(t, "data folder", b.Data)
+	} else {
+		secrets.wantAbsentInDatabase(t, b.Database)
+	}
 	if b.upstream != nil {
 		b.upstream.wantKeysOnly(t, secrets)
 	}

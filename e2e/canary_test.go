@@ -4,12 +4,15 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // emailCode is the one kind of secret that Trinity itself must see.
@@ -79,6 +82,37 @@ func (c canaries) wantAbsentInFolder(t *testing.T, what, dir string) {
 	}
 	if files == 0 {
 		t.Errorf("the %s is empty: nothing was looked at", what)
+	}
+}
+
+// wantAbsentInDatabase reads every field of every table.
+func (c canaries) wantAbsentInDatabase(t *testing.T, at string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	rows, _ := conn.Query(t.Context(), "select tablename from pg_tables where schemaname = 'public'") // CollectRows tells the error
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := 0
+	for _, table := range tables {
+		rows, _ := conn.Query(t.Context(), "select * from "+pgx.Identifier{table}.Sanitize()) // Err tells it
+		for rows.Next() {
+			for _, field := range rows.RawValues() {
+				fields++
+				c.wantAbsent(t, "table "+table, field)
+			}
+		}
+		if err := rows.Err(); err != nil {
+			t.Errorf("reading table %s: %v", table, err)
+		}
+	}
+	if fields == 0 {
+		t.Error("the database is empty: nothing was looked at")
 	}
 }
 

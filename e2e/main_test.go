@@ -4,11 +4,13 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 
+	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
 	"github.com/abilityai/trinity-bridge/e2e/programtest"
 )
 
@@ -47,5 +49,6 @@ func startNode(t *testing.T, script string, env []string, argument any) *program
 		}
 		args = append(args, string(text))
 	}
+	env = append(env, fmt.Sprintf("SETTLE_MS=%d", bridgetest.Settling().Milliseconds())) // how soon all replicas know of a revocation
 	return machine.NewHome(t).Start(t, script, env, machine.Node, args...)
 }

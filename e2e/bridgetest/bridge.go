@@ -80,7 +80,7 @@ func Start(t *testing.T, options ...Option) *Bridge {
 	t.Helper()
 	b := prepare(t, options...)
 	if Replicas() > 0 {
-		b.proxy = StartProxy(t, strings.TrimPrefix(b.URL, "http://"))
+		b.proxy = StartBalancer(t, strings.TrimPrefix(b.URL, "http://"))
 	}
 	b.start(t)
 	return b

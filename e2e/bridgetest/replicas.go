@@ -1,9 +1,14 @@
 package bridgetest
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"io"
+	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httputil"
 	"net/url"
 	"os"
 	"strconv"
@@ -30,12 +35,16 @@ func OneProcess(t *testing.T, why string) {
 	}
 }
 
-// Settle waits until the other replicas have heard of keys and verdicts: they look every second.
-func Settle() {
+// Settling is how long the other replicas take to hear of keys, verdicts and revocations: they look every second.
+func Settling() time.Duration {
 	if Replicas() > 0 {
-		time.Sleep(2 * time.Second)
+		return 2 * time.Second
 	}
+	return 0
 }
+
+// Settle waits until they have heard.
+func Settle() { time.Sleep(Settling()) }
 
 // Times is n for each replica: what a process counts by itself comes so many times.
 func Times(n int) int { return n * max(1, Replicas()) }
@@ -64,11 +73,54 @@ var databases atomic.Int64
 
 // Proxy hands each connection to the next of its targets.
 type Proxy struct {
-	listener net.Listener
-	next     atomic.Int64
-	mu       sync.Mutex
-	targets  []string
-	open     map[net.Conn]bool
+	next    atomic.Int64
+	mu      sync.Mutex
+	targets []string
+	open    map[net.Conn]bool
+}
+
+// StartBalancer is StartProxy for http: it hands each request to the next target, so that nothing is served by the
+// replica that served what came before it.
+func StartBalancer(t *testing.T, address string) *Proxy {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Proxy{open: map[net.Conn]bool{}}
+	quiet := slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug) // clients hang up, and replicas are killed
+	onward := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL.Scheme, r.Out.URL.Host = "http", "replicas"
+			r.Out.Header = r.In.Header.Clone() // with what tests say of where a request comes from
+		},
+		Transport: &http.Transport{
+			DialContext: func(context.Context, string, string) (net.Conn, error) {
+				if conn := p.dial(); conn != nil {
+					return conn, nil
+				}
+				return nil, errors.New("no replica is there")
+			},
+			DisableKeepAlives: true, DisableCompression: true,
+		},
+		FlushInterval: -1, ErrorLog: quiet,
+	}
+	server := &http.Server{
+		ReadHeaderTimeout: time.Minute, ErrorLog: quiet,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			// An answer that comes while the body is still on its way would have net/http close that body, and the
+			// transport the connection of the answer.
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				panic(http.ErrAbortHandler)
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			onward.ServeHTTP(w, r)
+		}),
+	}
+	go func() { _ = server.Serve(listener) }() // ends with Close
+	t.Cleanup(func() { _ = server.Close() })
+	return p
 }
 
 // StartProxy listens on an address until the test ends.
@@ -78,7 +130,7 @@ func StartProxy(t *testing.T, address string) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{listener: listener, open: map[net.Conn]bool{}}
+	p := &Proxy{open: map[net.Conn]bool{}}
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		for {

@@ -126,8 +126,21 @@ var eventCount = regexp.MustCompile(`(?m)^trinity_bridge_events_total\{kind="([a
 // events counts what the program has audited, by kind.
 func (b *bridge) events(t *testing.T) map[string]int {
 	t.Helper()
+	counts := map[string]int{}
+	for _, folder := range b.Folders() {
+		for _, found := range eventCount.FindAllStringSubmatch(metrics(t, folder), -1) {
+			n, _ := strconv.Atoi(found[3])
+			counts[found[1]] += n
+		}
+	}
+	return counts
+}
+
+// metrics is what the one that runs on a folder tells its operator.
+func metrics(t *testing.T, folder string) string {
+	t.Helper()
 	var operator struct{ Address string }
-	told, err := os.ReadFile(filepath.Join(b.Data, "operator.json"))
+	told, err := os.ReadFile(filepath.Join(folder, "operator.json"))
 	if err == nil {
 		err = json.Unmarshal(told, &operator)
 	}
@@ -143,10 +156,5 @@ func (b *bridge) events(t *testing.T) map[string]int {
 	if err != nil {
 		t.Fatalf("metrics: %v", err)
 	}
-	counts := map[string]int{}
-	for _, found := range eventCount.FindAllStringSubmatch(string(text), -1) {
-		n, _ := strconv.Atoi(found[3])
-		counts[found[1]] += n
-	}
-	return counts
+	return string(text)
 }

@@ -154,6 +154,7 @@ func wantRevoked(t *testing.T, c *client, upstream func() []arrived) {
 	if _, err := app.RevokeGrant(t.Context(), c.bridge.Data, grants[0].ID); err != nil {
 		t.Fatal(err)
 	}
+	bridgetest.Settle()
 	c.leave()
 	before := callsIn(upstream())
 	if _, err := c.call(t, "get_agent"); !errors.Is(err, errPersonAway) {

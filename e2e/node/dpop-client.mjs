@@ -17,6 +17,9 @@ const say = (event, more = {}) => process.stdout.write(`${JSON.stringify({ event
 const resource = new URL(serverUrl);
 let nonces = 0;
 
+/** Waits until every replica has heard of a revocation. */
+const settled = () => new Promise((resolve) => setTimeout(resolve, Number(process.env.SETTLE_MS)));
+
 const deadline = setTimeout(() => fail(new Error('the client did not finish within 3 minutes')), 180_000);
 
 function fail(error) {
@@ -140,6 +143,7 @@ async function main() {
   await call(); // the thief has spoiled nothing
 
   await oauth.processRevocationResponse(await oauth.revocationRequest(as, client, none, tokens.refresh_token, insecure));
+  await settled();
   await refused('after the end', () => ask({ id: 3, method: 'tools/list' }));
   say('refusals', { refusals, nonces });
   say('done');

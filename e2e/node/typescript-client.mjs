@@ -22,6 +22,9 @@ const redirectUrl = `http://127.0.0.1:${callbackPort}/callback`;
 const say = (event, more = {}) => process.stdout.write(`${JSON.stringify({ event, ...more })}\n`);
 const input = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
+/** Waits until every replica has heard of a revocation. */
+const settled = () => new Promise((resolve) => setTimeout(resolve, Number(process.env.SETTLE_MS)));
+
 // Nothing here takes long by itself; what waits for a person is bounded by the test.
 const deadline = setTimeout(() => fail(new Error('the client did not finish within 3 minutes')), 180_000);
 
@@ -193,7 +196,7 @@ async function main() {
       provider.spoilAccessToken();
       await call();
     } else if (step === 'revoke' || step === 'refused') {
-      if (step === 'revoke') await revoke(provider);
+      if (step === 'revoke') await revoke(provider).then(settled);
       try {
         await call();
         throw new Error('a call went through after the grant had ended');
