@@ -109,18 +109,20 @@ export function addEverything(server) {
     prompt(`test_added_${added}`, 'Was added.', [], async () => [text('Added.')]);
     return `test_added_${added}`;
   });
+  const held = new Map();
   tool(
-    'test_wait',
-    'Lasts, and tells at each step how far it is.',
-    async ({ steps, milliseconds }, { reportProgress }) => {
-      for (let progress = 1; progress <= steps; progress++) {
-        await pause(milliseconds);
-        await reportProgress({ progress, total: steps, message: `step ${progress}` });
-      }
-      return `Waited ${steps} times.`;
+    'test_hold',
+    'Tells that it has begun and waits for its release.',
+    async ({ name }, { reportProgress }) => {
+      const released = new Promise((resolve) => held.set(name, resolve));
+      await reportProgress({ progress: 1, total: 2 });
+      await released;
+      await reportProgress({ progress: 2, total: 2 });
+      return `released ${name}`;
     },
-    z.object({ steps: z.number().int(), milliseconds: z.number().int() }),
+    z.object({ name: z.string() }),
   );
+  tool('test_release', 'Releases what is held.', async ({ name }) => String(held.get(name)?.(), held.delete(name)), z.object({ name: z.string() }));
 
   server.addResource({
     uri: 'test://static-text', name: 'Words', description: 'Words that stay.', mimeType: 'text/plain', load: async () => ({ text: 'Static.' }),
