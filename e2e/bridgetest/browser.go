@@ -54,13 +54,21 @@ func (w *Browser) Submit(t *testing.T, action string, edit func(url.Values), hea
 // Follow follows the page's link with that text in it.
 func (w *Browser) Follow(t *testing.T, text string) *Browser {
 	t.Helper()
-	for _, link := range linkTag.FindAllStringSubmatch(w.Page.Body, -1) {
+	link := LinkIn(w.Page.Body, text)
+	if link == "" {
+		t.Fatalf("no link %q on %s (%d):\n%s", text, w.URL, w.Page.Status, w.Page.Body)
+	}
+	return w.Open(t, link)
+}
+
+// LinkIn is where the link with that text on a page leads, or "".
+func LinkIn(page, text string) string {
+	for _, link := range linkTag.FindAllStringSubmatch(page, -1) {
 		if strings.Contains(html.UnescapeString(link[2]), text) {
-			return w.Open(t, html.UnescapeString(link[1]))
+			return html.UnescapeString(link[1])
 		}
 	}
-	t.Fatalf("no link %q on %s (%d):\n%s", text, w.URL, w.Page.Status, w.Page.Body)
-	return nil
+	return ""
 }
 
 // Form returns the fields that Submit would send.
@@ -116,16 +124,21 @@ var (
 	refreshTo = regexp.MustCompile(`(?is)<meta\s+http-equiv="refresh"\s+content="0;\s*url=([^"]*)"`)
 )
 
-// refresh is where the page sends the browser by itself.
-func (w *Browser) refresh() string {
-	if found := refreshTo.FindStringSubmatch(w.Page.Body); found != nil {
+func (w *Browser) refresh() string { return SentOn(w.Page.Body) }
+
+func (w *Browser) form(action string) (url.Values, bool) { return FormIn(w.Page.Body, action) }
+
+// SentOn is where a page sends the browser by itself.
+func SentOn(page string) string {
+	if found := refreshTo.FindStringSubmatch(page); found != nil {
 		return html.UnescapeString(found[1])
 	}
 	return ""
 }
 
-func (w *Browser) form(action string) (url.Values, bool) {
-	for _, form := range formTag.FindAllStringSubmatch(w.Page.Body, -1) {
+// FormIn returns the hidden and ticked fields of the form on a page that posts to action.
+func FormIn(page, action string) (url.Values, bool) {
+	for _, form := range formTag.FindAllStringSubmatch(page, -1) {
 		attrs := attributes(form[1])
 		if target, _, _ := strings.Cut(attrs["action"], "?"); target != action || !strings.EqualFold(attrs["method"], "post") {
 			continue

@@ -28,9 +28,9 @@ type Processes struct {
 }
 
 // StartProcesses starts n replicas of a built program on one database behind a round-robin proxy.
-func StartProcesses(t *testing.T, program, database string, n int) *Processes {
+func StartProcesses(t *testing.T, program, database string, n int, options ...Option) *Processes {
 	t.Helper()
-	b := prepare(t, With(func(f *config.Flags) { f.Store, f.LogLevel = database, "warn" }))
+	b := prepare(t, append(options, With(func(f *config.Flags) { f.Store, f.LogLevel = database, "warn" }))...)
 	p := &Processes{Bridge: b, program: program, running: make([]*exec.Cmd, n)}
 	b.proxy = StartProxy(t, strings.TrimPrefix(b.URL, "http://"))
 	var addresses []string

@@ -33,7 +33,9 @@ const (
 // bound is what a revocation may take to be known everywhere.
 const bound = 2 * time.Second
 
-func TestReplicas(t *testing.T) {
+// start runs replicas on a server of their own.
+func start(t *testing.T, options ...bridgetest.Option) (*postgrestest.Server, *bridgetest.Processes) {
+	t.Helper()
 	server, err := postgrestest.Start()
 	must(t, err)
 	t.Cleanup(func() { must(t, server.Stop()) })
@@ -42,7 +44,11 @@ func TestReplicas(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building the program: %v\n%s", err, out)
 	}
-	p := bridgetest.StartProcesses(t, program, server.Database(t), replicas)
+	return server, bridgetest.StartProcesses(t, program, server.Database(t), replicas, options...)
+}
+
+func TestReplicas(t *testing.T) {
+	server, p := start(t)
 	client := p.Register(t)
 	j := &journal{origin: p.URL, client: client.ID, statuses: map[string]int{}}
 	for range families {
