@@ -110,6 +110,7 @@ func (o *operator) knownClients(ctx context.Context) ([]ListedClient, error) {
 	if err := o.countConnections(ctx, of); err != nil {
 		return nil, err
 	}
+	o.trail.Flush(ctx) // what was refused a moment ago is to be in the list
 	events, err := o.store.AuditTrail(ctx, "", recentEvents)
 	if err != nil {
 		return nil, err

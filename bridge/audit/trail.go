@@ -45,7 +45,12 @@ const (
 	SigningKeyDropped  = "signing_key_dropped"
 )
 
-const maxWaiting = 4096
+const (
+	maxWaiting = 4096
+	// gathered is how long an event waits for others, so that the store is not asked for a write of its own
+	// by each request. The log has it at once.
+	gathered = 100 * time.Millisecond
+)
 
 // Trail takes events. Use New.
 type Trail struct {
@@ -96,7 +101,11 @@ func (t *Trail) Run(ctx context.Context) {
 	for {
 		select {
 		case <-t.wake:
-			t.Flush(ctx)
+			select {
+			case <-time.After(gathered):
+				t.Flush(ctx)
+			case <-ctx.Done():
+			}
 		case <-ctx.Done():
 			t.flushLast(ctx)
 			return

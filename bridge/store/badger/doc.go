@@ -1,10 +1,11 @@
 // Package badger is the embedded store: bridge.Store in one folder of one process.
 //
-// Reads go straight to the engine. Every write is a closure handed to one writer goroutine,
-// which runs up to maxBatch of them in one engine transaction and so pays one disk sync for
-// all of them; two writes can never conflict.
+// Reads go straight to the engine. Every write is a closure handed to one writer goroutine, which
+// runs them one after the other, so that two can never conflict, and gathers their changes. Up to maxBatch of
+// them are one engine transaction and one sync of its log, on a second goroutine; meanwhile the
+// next ones run and see what the ones before them changed.
 //
-//	caller → closure → queue → writer: read, decide, keep changes aside → one commit → answers
+//	caller → closure → queue → writer: read, decide, keep changes aside → commit → sync → watermark → answers
 //
 // A closure that refuses has changed nothing. A closure whose caller went away before the writer
 // took it is never run; one that was taken is waited for. When a commit or sync fails the store

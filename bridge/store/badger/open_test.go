@@ -23,7 +23,7 @@ func TestOpen_OP03_settingsInForce(t *testing.T) {
 	s := openClosed(t, Options{Dir: t.TempDir()})
 	must(t, checkInForce(s.db.Opts()))
 	changes := map[string]func(*engine.Options){
-		"SyncWrites":              func(o *engine.Options) { o.SyncWrites = false },
+		"SyncWrites":              func(o *engine.Options) { o.SyncWrites = syncsItself },
 		"DetectConflicts":         func(o *engine.Options) { o.DetectConflicts = false },
 		"BypassLockGuard":         func(o *engine.Options) { o.BypassLockGuard = true },
 		"ReadOnly":                func(o *engine.Options) { o.ReadOnly = true },

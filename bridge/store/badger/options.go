@@ -59,7 +59,7 @@ func (o Options) withDefaults() (Options, error) {
 // checkInForce on what the engine says it runs with.
 func engineOptions(dir string, logger *slog.Logger) engine.Options {
 	return engine.DefaultOptions(dir).
-		WithSyncWrites(true). // off by default
+		WithSyncWrites(!syncsItself). // off by default
 		WithDetectConflicts(true).
 		WithBypassLockGuard(false).
 		WithChecksumVerificationMode(engineoptions.OnBlockRead).
@@ -86,7 +86,7 @@ func checkInForce(in engine.Options) error {
 		name string
 		ok   bool
 	}{
-		{"SyncWrites", in.SyncWrites},
+		{"SyncWrites", in.SyncWrites == !syncsItself},
 		{"DetectConflicts", in.DetectConflicts},
 		{"the folder lock", !in.BypassLockGuard && !in.ReadOnly && !in.InMemory},
 		{"block checksums", in.ChecksumVerificationMode == engineoptions.OnBlockRead},

@@ -61,7 +61,12 @@ func unlock(db *engine.DB, sealer bridge.Sealer, given []byte, mayBeNew bool) (k
 		if err := made.save(t); err != nil {
 			return err
 		}
-		return t.apply()
+		for key, c := range t.changes {
+			if err := c.put(txn, key); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	return key, err
 }

@@ -32,6 +32,7 @@ type Store struct {
 	writer *writer
 	opts   Options
 	room   *room
+	synced *logSync
 
 	watermark *watermark // nil while a loss is being accepted
 	seen      position   // what the watermark said when the store was opened
@@ -169,10 +170,13 @@ func (s *Store) accept(before *witness, accepting bool) error {
 	if s.key, err = unlock(s.db, s.opts.Sealer, s.opts.RowKey, before.marks == nil || accepting); err != nil {
 		return err
 	}
+	if s.synced, err = newLogSync(s.opts.Dir); err != nil {
+		return err
+	}
 	s.Store = rows.New(transactions{s}, s.key, s.opts.Sealer)
 	s.writer = &writer{
 		db: s.db, log: s.opts.Logger, tell: s.Tell,
-		space: s.room.check,
+		space: s.room.check, sync: s.synced.sync,
 	}
 	err = s.db.View(func(txn *engine.Txn) (err error) {
 		s.writer.at, err = readTicks(&tx{txn: txn}, s.key)
@@ -236,7 +240,7 @@ func (s *Store) closeEngine() error {
 	if err != nil {
 		return fmt.Errorf("closing the store without writing it out (nothing is lost, the next start reads the log): %w", err)
 	}
-	if err := s.db.Close(); err != nil {
+	if err := errors.Join(s.synced.close(), s.db.Close()); err != nil {
 		return fmt.Errorf("closing the store: %w", err)
 	}
 	return nil

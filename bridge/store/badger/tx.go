@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 	"time"
 
 	engine "github.com/dgraph-io/badger/v4"
@@ -11,20 +13,15 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/store/rows"
 )
 
-// tx is rows.Tx. Reads see what is committed, what the writes before this one in the same batch have
-// changed, and this one's own changes (but scans do not see those). Changes are kept aside until the
-// write has succeeded: a refusal leaves no trace.
+// tx is rows.Tx. Reads see what is committed, what the writes before this one have changed, whose commit
+// may still be under way, and this one's own changes (but scans do not see those). Changes are kept
+// aside until the write has succeeded: a refusal leaves no trace.
 type tx struct {
 	txn     *engine.Txn
-	changes map[string]change
+	below   []layer // what lies over txn, the newest first
+	changes layer
 	told    []string // grants of which copies kept elsewhere are no longer good
 	next    position // what this write's batch will be
-}
-
-// change is one row to be put, or removed when value is nil.
-type change struct {
-	value []byte
-	ttl   time.Duration // 0: stays until removed
 }
 
 // Get returns the record of a row, or nil when there is none.
@@ -117,6 +114,11 @@ func (t *tx) get(key string) ([]byte, error) {
 	if c, ok := t.changes[key]; ok {
 		return c.value, nil
 	}
+	for _, l := range t.below {
+		if c, ok := l[key]; ok {
+			return c.value, nil
+		}
+	}
 	item, err := t.txn.Get([]byte(key))
 	if errors.Is(err, engine.ErrKeyNotFound) {
 		return nil, nil
@@ -141,7 +143,7 @@ func (t *tx) put(key string, value []byte, ttl time.Duration) error {
 
 func (t *tx) change(key string, c change) {
 	if t.changes == nil {
-		t.changes = map[string]change{}
+		t.changes = layer{}
 	}
 	t.changes[key] = c
 }
@@ -149,33 +151,51 @@ func (t *tx) change(key string, c change) {
 // suffixes yields, in order, what follows prefix in the keys that begin with it, from the first
 // one not below prefix+from.
 func (t *tx) suffixes(prefix, from string) iter.Seq[string] {
+	changed, removed := t.changedBelow(prefix, prefix+from)
 	return func(yield func(string) bool) {
 		it := t.txn.NewIterator(engine.IteratorOptions{Prefix: []byte(prefix)})
 		defer it.Close()
 		for it.Seek([]byte(prefix + from)); it.Valid(); it.Next() {
-			if !yield(string(it.Item().Key()[len(prefix):])) {
+			key := string(it.Item().Key())
+			for len(changed) > 0 && changed[0] < key {
+				if !yield(changed[0][len(prefix):]) {
+					return
+				}
+				changed = changed[1:]
+			}
+			if len(changed) > 0 && changed[0] == key {
+				changed = changed[1:]
+			}
+			if !removed[key] && !yield(key[len(prefix):]) {
+				return
+			}
+		}
+		for _, key := range changed {
+			if !yield(key[len(prefix):]) {
 				return
 			}
 		}
 	}
 }
 
-// apply hands the changes to the engine's transaction.
-func (t *tx) apply() error {
-	for key, c := range t.changes {
-		var err error
-		if c.value == nil {
-			err = t.txn.Delete([]byte(key))
-		} else {
-			entry := engine.NewEntry([]byte(key), c.value)
-			if c.ttl > 0 {
-				entry = entry.WithTTL(c.ttl)
+// changedBelow returns the keys with a prefix, from one on, that the writes before this one have put, in order, and
+// those they have removed.
+func (t *tx) changedBelow(prefix, from string) (changed []string, removed map[string]bool) {
+	for i, l := range t.below {
+		for key, c := range l {
+			if !strings.HasPrefix(key, prefix) || key < from || slices.ContainsFunc(t.below[:i], func(newer layer) bool { _, ok := newer[key]; return ok }) {
+				continue
 			}
-			err = t.txn.SetEntry(entry)
-		}
-		if err != nil {
-			return err
+			if c.value != nil {
+				changed = append(changed, key)
+				continue
+			}
+			if removed == nil {
+				removed = map[string]bool{}
+			}
+			removed[key] = true
 		}
 	}
-	return nil
+	slices.Sort(changed)
+	return changed, removed
 }

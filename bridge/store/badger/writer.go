@@ -13,16 +13,23 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 )
 
-// maxBatch is how many writes share one engine transaction, and so one disk sync.
-const maxBatch = 128
+const (
+	// maxBatch is how many writes share one engine transaction, and so one disk sync.
+	maxBatch = 128
+	// enoughForBatch is how many are committed without looking for more when nothing else is being
+	// committed: while they are synced the next ones run, so that both cores have work.
+	enoughForBatch = 32
+)
 
 var errClosed = errors.New("the store is closed")
 
-// writer runs all writes of a store on one goroutine.
+// writer runs all writes of a store on one goroutine, one after the other, and commits them in batches on
+// another one: while a batch is being synced the writes of the next one run, and see what it changed.
 type writer struct {
 	db    *engine.DB
 	log   *slog.Logger
 	space func() error         // nil error: there is room to write
+	sync  func() error         // syncs what is committed
 	tell  func(...string)      // of grants whose copies are no longer good
 	mark  func(position) error // tells the watermark; nil while a loss is being accepted
 
@@ -34,9 +41,14 @@ type writer struct {
 	closed bool
 
 	// Only the writer's goroutine looks at these until it has stopped.
-	at     position // of the last batch
-	failed error    // the commit error that ended writing
-	full   bool     // the last batch found no room
+	at        position    // of the last batch that was handed over
+	failed    error       // the commit error that ended writing
+	full      bool        // the last batch found no room
+	pending   *batch      // takes writes
+	underWay  *batch      // is being committed; nil when nothing is
+	snapshot  *engine.Txn // what was committed before underWay
+	toCommit  chan *batch
+	committed chan error // of underWay
 }
 
 // job is one write on its way.
@@ -48,9 +60,17 @@ type job struct {
 	done     chan struct{}
 }
 
-// start begins the writer's goroutine.
+// start begins the writer's goroutines.
 func (w *writer) start() *writer {
 	w.wake, w.stopped = make(chan struct{}, 1), make(chan struct{})
+	w.toCommit, w.committed = make(chan *batch), make(chan error)
+	w.snapshot = w.db.NewTransaction(false)
+	w.pending = w.newBatch()
+	go func() {
+		for b := range w.toCommit {
+			w.committed <- w.commit(b)
+		}
+	}()
 	go w.loop()
 	return w
 }
@@ -98,7 +118,7 @@ func (w *writer) nudge() {
 	}
 }
 
-// close takes no new writes, finishes those in the queue and ends the goroutine.
+// close takes no new writes, finishes those in the queue and ends the goroutines.
 func (w *writer) close() {
 	w.mu.Lock()
 	w.closed = true
@@ -109,58 +129,113 @@ func (w *writer) close() {
 
 func (w *writer) loop() {
 	defer close(w.stopped)
+	defer close(w.toCommit)
 	for {
-		batch, open := w.next()
-		if len(batch) > 0 {
-			w.commit(batch)
-			continue
-		}
-		if !open {
+		j, open := w.next()
+		switch {
+		case j != nil:
+			w.take(j)
+		case len(w.pending.jobs) > 0 && w.underWay == nil:
+			w.handOver()
+		case w.underWay != nil:
+			select {
+			case err := <-w.committed:
+				w.settle(err)
+			case <-w.wake:
+			}
+		case !open:
+			w.snapshot.Discard()
 			return
+		default:
+			<-w.wake
 		}
-		<-w.wake
 	}
 }
 
-// next takes up to maxBatch jobs whose callers still wait, and reports whether more may come.
-func (w *writer) next() (batch []*job, open bool) {
+// next takes a job whose caller still waits, nil when there is none, and reports whether more may come.
+func (w *writer) next() (j *job, open bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for len(w.queue) > 0 && len(batch) < maxBatch {
+	for len(w.queue) > 0 {
 		j := w.queue[0]
 		w.queue[0], w.queue = nil, w.queue[1:]
 		if j.claimed.CompareAndSwap(false, true) {
-			batch = append(batch, j)
+			return j, !w.closed
 		}
 	}
-	return batch, !w.closed
+	return nil, !w.closed
 }
 
-// commit runs a batch as one transaction, or one by one when it does not fit into one, and
-// answers every caller.
-func (w *writer) commit(batch []*job) {
-	err := w.refusal()
-	if err == nil {
-		err = w.together(batch)
-	}
-	if errors.Is(err, errRefused) && len(batch) > 1 {
-		for _, j := range batch {
-			w.commit([]*job{j})
+// take runs a job into the pending batch, and hands that over when it is time.
+func (w *writer) take(j *job) {
+	if len(w.pending.jobs) == 0 {
+		if err := w.refusal(); err != nil {
+			j.err = err
+			close(j.done)
+			return
 		}
+	}
+	if !w.pending.run(j) { // it is full
+		w.handOver()
+		w.take(j)
 		return
 	}
-	for _, j := range batch {
-		if err != nil {
-			j.err = err // also for jobs that refused: they may have seen changes that are not stored
-		}
-		close(j.done)
+	select {
+	case err := <-w.committed:
+		w.settle(err)
+	default:
 	}
+	if n := len(w.pending.jobs); n >= maxBatch || n >= enoughForBatch && w.underWay == nil {
+		w.handOver()
+	}
+}
+
+// handOver has the pending batch committed, after the one that is under way.
+func (w *writer) handOver() {
+	if w.underWay != nil {
+		w.settle(<-w.committed)
+	}
+	b := w.pending
+	if w.failed != nil { // what it was built on is not stored
+		b.answer(w.failure())
+		w.pending = w.newBatch()
+		return
+	}
+	if len(b.changes) > 0 {
+		w.at = b.at
+	}
+	w.underWay = b
+	w.pending = w.newBatch()
+	if len(b.jobs) == 1 && w.quiet() { // nobody gains by another goroutine
+		w.settle(w.commit(b))
+		return
+	}
+	w.toCommit <- b
+}
+
+// quiet reports whether no write waits.
+func (w *writer) quiet() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.queue) == 0
+}
+
+// settle takes the result of the batch that was under way. What was built on a batch that failed fails
+// as it is handed over.
+func (w *writer) settle(err error) {
+	w.underWay = nil
+	if err != nil {
+		w.failed = err
+		return
+	}
+	w.snapshot.Discard()
+	w.snapshot = w.db.NewTransaction(false)
 }
 
 // refusal says why nothing may be written at the moment, nil when it may.
 func (w *writer) refusal() error {
 	if w.failed != nil {
-		return fmt.Errorf("%w since one failed: %w", bridge.ErrReadOnly, w.failed)
+		return w.failure()
 	}
 	err := w.space()
 	if full := err != nil; full != w.full {
@@ -177,52 +252,8 @@ func (w *writer) refusal() error {
 	return nil
 }
 
-// errRefused: the engine did not take the transaction, usually for its size; nothing is stored.
-var errRefused = errors.New("the storage engine refused a write")
-
-// together runs the jobs of a batch in one engine transaction.
-func (w *writer) together(batch []*job) error {
-	txn := w.db.NewTransaction(true)
-	defer txn.Discard()
-	var told []string
-	next, changed := position{w.at.generation, w.at.sequence + 1}, false
-	for _, j := range batch {
-		t := &tx{txn: txn, next: next}
-		j.call(t)
-		if j.err != nil || j.panicked != nil || len(t.changes) == 0 {
-			continue
-		}
-		if err := t.apply(); err != nil {
-			return fmt.Errorf("%w: %w", errRefused, err)
-		}
-		told = append(told, t.told...)
-		next, changed = t.next, true
-	}
-	if !changed {
-		return nil
-	}
-	if err := txn.SetEntry(next.tick()); err != nil {
-		return fmt.Errorf("%w: %w", errRefused, err)
-	}
-	err := txn.Commit()
-	w.tell(told...) // before anybody is answered, and also when it is not known what was stored
-	if errors.Is(err, engine.ErrTxnTooBig) || errors.Is(err, engine.ErrConflict) {
-		return fmt.Errorf("%w: %w", errRefused, err)
-	}
-	if err != nil {
-		w.failed = err
-		w.log.Error("a write to the store failed; it takes no more until the program is started again", "error", err)
-		return fmt.Errorf("writing to the store: %w", err)
-	}
-	w.at = next
-	if w.mark == nil {
-		return nil
-	}
-	if err := w.mark(next); err != nil { // the batch is stored, but the next loss would not be noticed
-		w.failed = err
-		w.log.Error("the store's watermark cannot be kept; the store takes no writes until the program is started again", "error", err)
-	}
-	return nil
+func (w *writer) failure() error {
+	return fmt.Errorf("%w since one failed: %w", bridge.ErrReadOnly, w.failed)
 }
 
 // call runs the job's function and keeps its error or panic for the caller.

@@ -16,7 +16,7 @@ import (
 // held is a store whose writer is kept busy, so that what is queued meanwhile becomes one batch.
 type held struct {
 	*Store
-	release func()
+	release func() error
 }
 
 func hold(t *testing.T, s *Store) held {
@@ -31,9 +31,9 @@ func hold(t *testing.T, s *Store) held {
 		})
 	}()
 	<-busy
-	return held{s, func() {
+	return held{s, func() error {
 		close(free)
-		must(t, <-done)
+		return <-done
 	}}
 }
 
@@ -75,19 +75,20 @@ func TestWriter_oneCommitForABatch(t *testing.T) {
 	t.Parallel()
 	s := openClosed(t, Options{Dir: t.TempDir()})
 	h := hold(t, s)
+	const many = enoughForBatch - 1 // and the one that holds
 	var results []<-chan error
-	for i := range maxBatch {
+	for i := range many {
 		results = append(results, h.queue(t.Context(), putFlow(s, flowNamed(fmt.Sprint("flow-", i)))))
 	}
 	before := s.db.MaxVersion()
-	h.release()
+	must(t, h.release())
 	for _, result := range results {
 		must(t, <-result)
 	}
 	if commits := s.db.MaxVersion() - before; commits != 1 {
-		t.Errorf("%d writes took %d commits", maxBatch, commits)
+		t.Errorf("%d writes took %d commits", many, commits)
 	}
-	for i := range maxBatch {
+	for i := range many {
 		if !hasFlow(t, s, fmt.Sprint("flow-", i)) {
 			t.Errorf("flow-%d is lost", i)
 		}
@@ -111,7 +112,7 @@ func TestWriter_refusalLeavesNoTrace(t *testing.T) {
 		}
 		return putFlow(s, flowNamed("last"))(t)
 	})
-	h.release()
+	must(t, h.release())
 	must(t, <-first)
 	must(t, <-last)
 	if err := <-refused; !errors.Is(err, no) {
@@ -140,7 +141,7 @@ func TestWriter_tooMuchForOneTransaction(t *testing.T) {
 			return putFlow(s, flow)(t)
 		}))
 	}
-	h.release()
+	must(t, h.release())
 	for _, result := range results {
 		must(t, <-result)
 	}
@@ -188,7 +189,7 @@ func TestWriter_callerGoesAway(t *testing.T) {
 	if err := <-waiting; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
-	h.release()
+	must(t, h.release())
 
 	ctx, cancel = context.WithCancel(t.Context())
 	err := s.writer.do(ctx, func(t *tx) error {
@@ -232,7 +233,7 @@ func TestWriter_failedCommit(t *testing.T) {
 	must(t, s.db.Close())
 	wrote := h.queue(t.Context(), putFlow(s, flowNamed("flow")))
 	refused := h.queue(t.Context(), func(*tx) error { return bridge.ErrConflict })
-	h.release()
+	wantSaid(t, h.release(), "writing to the store")
 	for _, result := range []<-chan error{wrote, refused} {
 		err := <-result
 		wantSaid(t, err, "writing to the store")
@@ -314,7 +315,7 @@ func TestStore_Close_finishesWhatWaits(t *testing.T) {
 	for s.writer.enqueue(&job{run: func(*tx) error { return nil }, done: make(chan struct{})}) == nil {
 		// until Close has shut the queue
 	}
-	h.release()
+	must(t, h.release())
 	for _, result := range results {
 		must(t, <-result)
 	}

@@ -1,8 +1,0 @@
-package badger
-
-import (
-	"os"
-	"syscall"
-)
-
-func dataSync(file *os.File) error { return syscall.Fdatasync(int(file.Fd())) }

@@ -1,7 +1,0 @@
-//go:build !linux
-
-package badger
-
-import "os"
-
-func dataSync(file *os.File) error { return file.Sync() }

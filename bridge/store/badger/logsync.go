@@ -1,0 +1,86 @@
+package badger
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// logSync syncs the engine's log after each transaction. A transaction lies whole in the log that is the newest
+// when it is committed; the ones before it were synced with what was committed last to them. The logs are
+// numbered, and a log that is gone is in a table, which the engine syncs.
+type logSync struct {
+	dir    string
+	number int
+	file   *os.File // nil at first
+}
+
+func newLogSync(dir string) (*logSync, error) {
+	l := &logSync{dir: dir}
+	if !syncsItself {
+		return l, nil
+	}
+	logs, err := filepath.Glob(filepath.Join(dir, "*.mem"))
+	if err != nil {
+		return nil, err
+	}
+	for _, log := range logs {
+		var number int
+		if _, err := fmt.Sscanf(filepath.Base(log), "%d.mem", &number); err != nil {
+			return nil, fmt.Errorf("looking at the store's logs: %w", err)
+		}
+		l.number = max(l.number, number)
+	}
+	return l, l.sync()
+}
+
+// sync returns when all that is committed is on the disk. It must not run twice at a time, nor beside a
+// commit.
+func (l *logSync) sync() error {
+	if !syncsItself {
+		return nil
+	}
+	for {
+		next, err := os.OpenFile(l.path(l.number+1), os.O_RDWR, 0)
+		if errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		if err == nil {
+			err = l.use(next)
+			l.number++
+		}
+		if err != nil {
+			return fmt.Errorf("syncing the store's log: %w", err)
+		}
+	}
+	if l.file == nil {
+		file, err := os.OpenFile(l.path(l.number), os.O_RDWR, 0)
+		if err != nil {
+			return fmt.Errorf("syncing the store's log: %w", err)
+		}
+		l.file = file
+	}
+	if err := dataSync(l.file); err != nil {
+		return fmt.Errorf("syncing the store's log: %w", err)
+	}
+	return nil
+}
+
+func (l *logSync) use(file *os.File) error {
+	err := l.close()
+	l.file = file
+	return err
+}
+
+func (l *logSync) path(number int) string {
+	return filepath.Join(l.dir, fmt.Sprintf("%05d.mem", number))
+}
+
+func (l *logSync) close() error {
+	if l.file == nil {
+		return nil
+	}
+	return l.file.Close()
+}
