@@ -77,6 +77,29 @@ func TestScope(t *testing.T) {
 	}
 }
 
+// TestScope_RS36: no revision of the protocol, named or left out, goes by the scope.
+func TestScope_RS36_everyVersion(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	c := w.connect("alice", readOnly)
+	for _, v := range []string{"", "2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"} {
+		body, headers := toolCall("delete_agent"), header{}
+		switch v {
+		case "":
+		case "2026-07-28":
+			body, headers = modern("tools/call", `"name":"delete_agent"`)
+			headers["Mcp-Name"] = []string{"delete_agent"}
+		default:
+			headers = version(v)
+		}
+		got := w.call(c, body, headers).want(t, http.StatusForbidden)
+		if !strings.Contains(got.header.Get("Www-Authenticate"), `scope="trinity:read trinity:admin"`) {
+			t.Errorf("%q: challenge %q", v, got.header.Get("Www-Authenticate"))
+		}
+	}
+	w.upstream.wantUntouched(t)
+}
+
 // TestScope_intersection: a token never allows more than its grant does now, nor a grant more than the token.
 func TestScope_intersection(t *testing.T) {
 	t.Parallel()

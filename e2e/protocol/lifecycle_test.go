@@ -165,6 +165,31 @@ func TestStop_OP35_openStream(t *testing.T) {
 	}
 }
 
+// OP-35: a call that is under way when SIGTERM comes is answered, and no new one is taken.
+func TestStop_OP35_call(t *testing.T) {
+	t.Parallel()
+	b := bridgetest.Start(t)
+	tokens := b.Connect(t, b.Register(t), alice)
+	call := open(t, b, http.MethodPost, slowly(5), tokens.Access, b.Session(t, tokens.Access))
+	call.next(t)
+	b.Stop(t)
+	for n := 2; n <= 5; n++ {
+		if got := call.next(t); !strings.Contains(got, `"progress"`) {
+			t.Fatalf("step %d: %q", n, got)
+		}
+	}
+	if got := call.next(t); !strings.Contains(got, `"result"`) {
+		t.Errorf("answered %q", got)
+	}
+	if bridgetest.Replicas() > 0 {
+		return // the proxy before them is still there
+	}
+	if res, err := alone.RoundTrip(b.Request(t, http.MethodGet, "/mcp", "")); err == nil {
+		_ = res.Body.Close()
+		t.Errorf("after the end there is an answer: %s", res.Status)
+	}
+}
+
 // RS-27…RS-31: a call that needs more says what, with what is held; a client that may not have it is not sent to ask.
 func TestCall_RS27_RS31_stepUp(t *testing.T) {
 	t.Parallel()
