@@ -52,6 +52,14 @@ type Sessions interface {
 	SignOut(ctx context.Context, flow bridge.Flow)
 }
 
+// Providers signs people out where they signed in.
+type Providers interface {
+	// SignOut is where the browser does that, and comes back from to a path of ours; "" for nowhere.
+	SignOut(ctx context.Context, signIn bridge.SignIn, back string) (string, error)
+	// SignedOut is the label of the source that a browser comes back from with a state of SignOut.
+	SignedOut(state string) (string, bool)
+}
+
 // Connections is the page where people see their own connections and end them. Its routes know whom
 // they serve by the cookie of a visit alone, and by no other.
 type Connections struct {
@@ -61,6 +69,7 @@ type Connections struct {
 	Links     Unlinker
 	Clients   Granted
 	Sessions  Sessions
+	Providers Providers
 	Label     func(source string) string // what people call an identity source
 	Pages     *templates.Set
 	Trail     *audit.Trail

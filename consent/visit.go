@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
@@ -17,6 +18,8 @@ const (
 	pageShown = 20  // connections on a page
 	pageRead  = 100 // grants at a time: what has ended stays in the store for a year
 	mostReads = 20  // for one page; the next goes on from there
+
+	askTime = time.Second
 )
 
 // show is the page for whoever has signed in to it, and the door for everybody else.
@@ -74,6 +77,7 @@ func (c *Connections) page(ctx context.Context, visit bridge.Flow, query url.Val
 // addLink says what a person of a provider is tied to, as it is now and not as it was at the sign-in.
 func (c *Connections) addLink(ctx context.Context, page *templates.ConnectionsPage, signIn bridge.SignIn) error {
 	page.Source = c.Label(signIn.Source)
+	page.There = c.leadsOn(ctx, signIn)
 	link, err := c.Grants.LinkOf(ctx, signIn.Person.ID())
 	if errors.Is(err, bridge.ErrNotFound) {
 		page.Account, page.Email = "", ""
@@ -84,6 +88,14 @@ func (c *Connections) addLink(ctx context.Context, page *templates.ConnectionsPa
 	}
 	page.Linked, page.Account, page.Email = true, link.Account.Username, link.Account.Email
 	return nil
+}
+
+// leadsOn reports whether signing out goes on to the provider. The page waits for no provider to know.
+func (c *Connections) leadsOn(ctx context.Context, signIn bridge.SignIn) bool {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	onward, err := c.Providers.SignOut(ctx, signIn, pathSignedOut)
+	return err == nil && onward != ""
 }
 
 // live are the person's live grants, newest first, and the id to go on after, "" at the end.
@@ -135,16 +147,28 @@ func (c *Connections) connection(ctx context.Context, grant bridge.Grant) templa
 	return shown
 }
 
-// signOut ends the visit, whoever holds its cookie.
+// signOut ends the visit, whoever holds its cookie. The browser goes on to the provider by itself, from a
+// page of our own: from the form it could not, for our policy for forms ends at our origin.
 func (c *Connections) signOut(w http.ResponseWriter, r *http.Request, visit bridge.Flow) {
 	if err := c.Flows.EndVisit(w, r, visit); err != nil {
 		c.problem(w, r, err)
 		return
 	}
 	c.Trail.Record(r.Context(), bridge.AuditEvent{Kind: audit.VisitEnded, PersonID: visit.SignIn.Person.ID()})
-	c.onward(w, r, pathSignedOut)
+	onward, err := c.Providers.SignOut(r.Context(), visit.SignIn, pathSignedOut)
+	if err != nil {
+		c.Log.WarnContext(r.Context(), "an identity provider could not be asked where to sign out",
+			"request_id", audit.RequestID(r.Context()), "source", visit.SignIn.Source, "error", err)
+	}
+	if onward == "" && err == nil {
+		c.onward(w, r, pathSignedOut)
+		return
+	}
+	c.Pages.Write(w, http.StatusOK, templates.SignedOutPage{Source: c.Label(visit.SignIn.Source), URL: onward, Failed: err != nil})
 }
 
-func (c *Connections) signedOut(w http.ResponseWriter, _ *http.Request) {
-	c.Pages.Write(w, http.StatusOK, templates.SignedOutPage{})
+// signedOut is also where providers send the browser back to.
+func (c *Connections) signedOut(w http.ResponseWriter, r *http.Request) {
+	label, there := c.Providers.SignedOut(r.URL.Query().Get("state"))
+	c.Pages.Write(w, http.StatusOK, templates.SignedOutPage{Source: label, Both: there})
 }

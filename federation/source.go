@@ -63,6 +63,13 @@ type Identity struct {
 	IDToken         secret.Token
 }
 
+// SignOut is what a provider is asked when a person signs out of ours.
+type SignOut struct {
+	IDToken secret.Token // of the sign-in; zero when there was none
+	Back    string       // where the browser comes back to
+	State   string       // what it brings along
+}
+
 // Provider is an identity source the browser goes away to. Every error wraps one of this package's,
 // is a *DeniedError, or is a fault of our own.
 type Provider interface {
@@ -73,6 +80,9 @@ type Provider interface {
 	// Renew asks with a refresh token for the claims of a person as they are now. The next refresh token
 	// is there beside an error as well, if the provider gave one.
 	Renew(ctx context.Context, refresh secret.Token, issuer, subject string) (Identity, error)
+	// SignOut returns where the browser ends the person's session there and comes back to a page of ours,
+	// or "" if the provider has no such page or it is not to be used.
+	SignOut(ctx context.Context, out SignOut) (string, error)
 	// LoggedOut checks a logout token and says what it is about.
 	LoggedOut(ctx context.Context, token string) (Logout, error)
 	// IsIssuer reports whether a value is the provider's issuer.

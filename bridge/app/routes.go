@@ -117,7 +117,7 @@ func (b *Bridge) build(ctx context.Context) error {
 		Trail: b.trail, Log: b.log, Now: b.now, Rand: b.rand,
 	}).Mount(r)
 	(&consent.Connections{
-		Resources: b.resources, Flows: flows, Grants: b.store, Links: b.linker, Clients: registry, Sessions: credentials, Label: b.label,
+		Resources: b.resources, Flows: flows, Grants: b.store, Links: b.linker, Clients: registry, Sessions: credentials, Providers: chooser, Label: b.label,
 		Pages: pages, Trail: b.trail, Log: b.log, Now: b.now, Ended: b.custodian.Wake,
 	}).Mount(r)
 	documents.Mount(r)

@@ -49,7 +49,7 @@ func (b *Bridge) relyingParty(s config.Source, callback string) oidc.Options {
 	return oidc.Options{
 		Issuer: s.Issuer, Tenants: s.Tenants, Origins: s.Origins, ClientID: s.ClientID, Auth: s.Auth, Secret: s.Secret,
 		Key: s.Key, KeyID: s.KeyID, Callback: callback, Scopes: s.Scopes, Algorithms: s.Algorithms, Audiences: s.Audiences,
-		NoUserinfo: !s.Userinfo, Parameters: s.Parameters, Strength: oidc.Strength{ACR: s.ACR, AMR: s.AMR, MaxAge: s.MaxAge}, Log: b.log, Now: b.now,
+		NoUserinfo: !s.Userinfo, KeepSession: s.KeepSession, Parameters: s.Parameters, Strength: oidc.Strength{ACR: s.ACR, AMR: s.AMR, MaxAge: s.MaxAge}, Log: b.log, Now: b.now,
 	}
 }
 

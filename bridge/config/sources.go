@@ -39,6 +39,7 @@ type Source struct {
 	ACR, AMR    []string      // how people have to have signed in there: one of each
 	MaxAge      time.Duration // and so long ago at most; 0 is any time
 	Domains     []string
+	KeepSession bool // signing out here leaves the session there alone
 	ByCode      bool // a person may prove their Trinity account by its e-mail code
 	ByKey       bool // or with a key of theirs
 	Policy      admission.Policy
@@ -68,7 +69,8 @@ type SourceDeclaration struct {
 	VerifiedClaim      string            `yaml:"verified_claim"` // email_verified when left out
 	GroupsClaim        string            `yaml:"groups_claim"`   // groups when left out
 	Domains            words             `yaml:"domains"`
-	Link               *words            `yaml:"link"` // code, key, both or none; code when left out
+	SignOut            string            `yaml:"sign_out"` // there (default) or here
+	Link               *words            `yaml:"link"`     // code, key, both or none; code when left out
 	Admit              []RuleDeclaration `yaml:"admit"`
 }
 
@@ -159,6 +161,13 @@ func checkSource(d SourceDeclaration, m *Mistakes) Source {
 		s.MaxAge = duration(whose+": max_age", d.MaxAge, 0, time.Minute, 30*24*time.Hour, m)
 	}
 	s.Domains = domains(d.Domains, whose+": domains", m)
+	switch d.SignOut {
+	case "", "there":
+	case "here":
+		s.KeepSession = true
+	default:
+		m.add("%s: sign_out: %q is neither there nor here", whose, d.SignOut)
+	}
 	if d.Link != nil {
 		s.ByCode = slices.Contains(*d.Link, "code")
 		s.ByKey = slices.Contains(*d.Link, "key")

@@ -78,6 +78,8 @@ func TestLoad_sources(t *testing.T) {
 		{"a parameter of ours", one(issuer + secret + "parameters: {redirect_uri: x}, " + admit), "the bridge's own"},
 		{"a preset there is not", one(issuer + secret + "preset: adfs, " + admit), "there is no preset"},
 		{"a way to link there is not", one(issuer + secret + "link: [mail], " + admit), "none of code, key and none"},
+		{"signing out here alone", one(issuer + secret + "sign_out: here, " + admit), ""},
+		{"signing out everywhere", one(issuer + secret + "sign_out: everywhere, " + admit), "neither there nor here"},
 		{"a domain that is an address", one(issuer + secret + "domains: ['a@example.com'], " + admit), "is not a domain"},
 		{"no rules", one(issuer + secret + "label: x"), "needs admit"},
 		{"a rule without a name", one(issuer + secret + "admit: [{anyone: true, scope: 'trinity:read'}]"), "needs a name"},

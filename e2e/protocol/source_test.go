@@ -56,7 +56,12 @@ func person(subject, email string, groups ...string) idp.Person {
 // startCompany starts both, with the rules of more (admitStaff when empty).
 func startCompany(t *testing.T, more string, options ...bridgetest.Option) *company {
 	t.Helper()
-	server := idp.Start(t, "/", time.Now)
+	return startCompanyAt(t, idp.Start(t, "/", time.Now), more, options...)
+}
+
+// startCompanyAt is startCompany for a provider that runs.
+func startCompanyAt(t *testing.T, server *idp.Server, more string, options ...bridgetest.Option) *company {
+	t.Helper()
 	if more == "" {
 		more = admitStaff
 	}

@@ -50,13 +50,14 @@ type Options struct {
 	Callback string   // our redirect URI at this provider
 	Scopes   []string // besides openid
 	// Algorithms its ID tokens may be signed with.
-	Algorithms []string
-	Audiences  []string // that may stand in an ID token beside our client id
-	NoUserinfo bool
-	Parameters url.Values // added to the authorization request
-	Strength   Strength   // how people have to have signed in there
-	Log        *slog.Logger
-	Now        func() time.Time
+	Algorithms  []string
+	Audiences   []string // that may stand in an ID token beside our client id
+	NoUserinfo  bool
+	KeepSession bool       // signing out here leaves the session there alone
+	Parameters  url.Values // added to the authorization request
+	Strength    Strength   // how people have to have signed in there
+	Log         *slog.Logger
+	Now         func() time.Time
 }
 
 // Strength is how a person has to have signed in at the provider. Zero fields ask for nothing.
@@ -82,6 +83,7 @@ type metadata struct {
 	Token      string   `json:"token_endpoint"`
 	Userinfo   string   `json:"userinfo_endpoint"`
 	Keys       string   `json:"jwks_uri"`
+	EndSession string   `json:"end_session_endpoint"`                           // OIDC RP-Initiated Logout §2.1
 	IssAnswer  bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207 §3
 	Algorithms []string `json:"id_token_signing_alg_values_supported"`
 
