@@ -1,6 +1,8 @@
 package templates
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"slices"
 	"strings"
@@ -44,6 +46,12 @@ func TestPages_forms(t *testing.T) {
 		{"second factor", "/signin/second-factor", append(slices.Clone(flow), field{"code", ""})},
 		{"enrol", "/signin/second-factor/new", append(slices.Clone(flow), field{"code", ""})},
 		{"recovery", "/signin/second-factor/kept", flow},
+		{"connections", "/connections/end", []field{
+			{"ticket", "ticket-1"}, {"grant", "grant-1"}, {"ticket", "ticket-1"}, {"grant", "grant-2"}, {"ticket", "ticket-1"}, {"grant", "grant-3"},
+		}},
+		{"connections", "/connections/end-all", []field{{"ticket", "ticket-1"}}},
+		{"connections", "/connections/unlink", []field{{"ticket", "ticket-1"}}},
+		{"connections", "/connections/sign-out", []field{{"ticket", "ticket-1"}}},
 		{"consent, acting", "/consent", append(
 			slices.Clone(flow), field{"acting_as", "user"}, field{"acting_as", "agent:researcher"}, field{"acting_as", "system"},
 			field{"scope", "trinity:read"}, field{"scope", "trinity:write"}, field{"scope", "trinity:admin"},
@@ -314,6 +322,63 @@ func TestPrivacy_points(t *testing.T) {
 		"Version 3 of", "If you find a weakness", "If your data was exposed", // 9
 		"always stands at this address: https://bridge.example.com/privacy", // 10
 	)
+}
+
+// AS-137: each connection is told as it was when it was allowed, and each button says to those who cannot see which
+// connection it ends.
+func TestConnections_AS137_rows(t *testing.T) {
+	t.Parallel()
+	page := write(t, samples()["connections"])
+	wantWords(
+		t, page, "The connection has ended. Your connections", "You are signed in as alice. E-mail address: alice@example.com. You signed in with Example SSO.",
+		"claude.ai It calls itself “Claude”. not verified: it named itself", "Connects to https://bridge.example.com/mcp",
+		"See your Trinity Work with your agents", "Whom it acts as Yourself", "Connected on 2026-11-02 Last used 2026-11-02 10:05 UTC",
+		"It introduces itself at vscode.dev.", "Only those that look.", "The agent researcher", "Last used not yet",
+		"An app without an address It gives no name.", "Our own tools", "The platform itself",
+		"Your sign-in at Example SSO stands for the Trinity account alice.",
+	)
+	ids := map[string]bool{}
+	elements := readPage(t, page)
+	for _, e := range elements {
+		if id := e.attrs["id"]; id != "" && ids[id] {
+			t.Errorf("the id %s stands twice", id)
+		}
+		ids[e.attrs["id"]] = true
+	}
+	named := 0
+	for _, e := range elements {
+		if labels := strings.Fields(e.attrs["aria-labelledby"]); e.name == "button" && len(labels) == 2 {
+			named++
+			if labels[0] != e.attrs["id"] || !ids[labels[1]] {
+				t.Errorf("a button is called by %q", labels)
+			}
+		}
+	}
+	if named != 3 {
+		t.Errorf("%d of three buttons say which connection they end", named)
+	}
+	wantWords(
+		t, write(t, samples()["connections, none"]), "No apps are connected", "You are signed in as a person without a Trinity account.",
+		"That signs you out at Example SSO, too",
+	)
+	if none := write(t, samples()["connections, none"]); strings.Contains(none, "End all") || strings.Contains(none, "/connections/unlink") {
+		t.Error("there is something to end where nothing is")
+	}
+}
+
+// A name that ends in a dot ends its sentence as well.
+func TestSite_operatorWithDot(t *testing.T) {
+	t.Parallel()
+	for operator, want := range map[string]string{"Example Inc.": "Example Inc.", "Example Ltd": "Example Ltd.", ".": "."} {
+		described := site()
+		described.Operator = operator
+		recorder := httptest.NewRecorder()
+		newSet(t, described).Write(recorder, http.StatusOK, PrivacyPage{})
+		page := words(readPage(t, recorder.Body.String()))
+		if strings.Contains(page, "..") || operator != "." && (!strings.Contains(page, "Run by "+want+" Your") || !strings.Contains(page, "is run by "+want+" Contact")) {
+			t.Errorf("of %q the page says %q", operator, page)
+		}
+	}
 }
 
 func TestHelp_steps(t *testing.T) {

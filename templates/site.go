@@ -20,7 +20,7 @@ type Site struct {
 // siteView is Site with the words the templates need.
 type siteView struct {
 	Issuer, Host        string
-	Operator            string
+	Operator            string // without a dot at its end: sentences end with it
 	Contact, ContactURL string
 	CookieName          string // of a flow's cookie, without its own ending
 	VisitCookie         string // of a visit to the connections
@@ -37,7 +37,7 @@ func (s Site) view() (siteView, error) {
 		return siteView{}, fmt.Errorf("%w: issuer %q is not an http or https origin", errSite, s.Issuer)
 	}
 	view := siteView{
-		Issuer: s.Issuer, Host: asciiHost(issuer.Host), Operator: clean(s.Operator), Contact: clean(s.Contact),
+		Issuer: s.Issuer, Host: asciiHost(issuer.Host), Operator: strings.TrimSuffix(clean(s.Operator), "."), Contact: clean(s.Contact),
 		CookieName: "trinity-flow-", VisitCookie: "trinity-visit", PrivacyURL: s.Issuer + "/privacy", ConnectionsURL: s.Issuer + "/connections",
 		https: issuer.Scheme == "https",
 	}

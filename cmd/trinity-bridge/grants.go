@@ -58,10 +58,11 @@ func (g *grantsList) Run(c *console) error {
 		return json.NewEncoder(c.out).Encode(grants)
 	}
 	table := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "ID\tSTATUS\tACCOUNT\tACTS AS\tCLIENT\tSCOPE\tCREATED\tENDED BECAUSE")
+	_, _ = fmt.Fprintln(table, "ID\tSTATUS\tACCOUNT\tACTS AS\tCLIENT\tRESOURCE\tSCOPE\tCREATED\tENDED BECAUSE")
 	for _, grant := range grants {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", grant.ID, grant.Status, printable(grant.Account),
-			printable(bridge.ActingAs{Kind: grant.ActingAs, Agent: grant.Agent}.String()), printable(grant.Client), grant.Scope, grant.CreatedAt.Format(time.DateTime), grant.EndReason)
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", grant.ID, grant.Status, printable(grant.Account),
+			printable(bridge.ActingAs{Kind: grant.ActingAs, Agent: grant.Agent}.String()), printable(grant.Client),
+			grant.Resource, grant.Scope, grant.CreatedAt.Format(time.DateTime), grant.EndReason)
 	}
 	return table.Flush()
 }

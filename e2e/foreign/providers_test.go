@@ -37,6 +37,7 @@ type idp struct {
 	steps  []map[string]any
 	// cookies is the file that the person's browser keeps its cookies in, "" for another browser each time.
 	cookies string
+	visit   []map[string]string // what is done at the person's own connections, in the place of connecting
 }
 
 // yaml declares the provider as an identity source.
@@ -91,7 +92,7 @@ func chromiumWalk(t *testing.T, b *bridgetest.Bridge, p idp, choose bool, author
 	}
 	argument, err := json.Marshal(map[string]any{
 		"executable": chromium(t), "url": authorizeURL, "source": source, "steps": p.steps, "redirectUrl": redirect,
-		"screenshots": artifacts, "prefix": "source-" + p.name, "stopAt": stopAt, "cookies": p.cookies,
+		"screenshots": artifacts, "prefix": "source-" + p.name, "stopAt": stopAt, "cookies": p.cookies, "visit": p.visit,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -224,7 +225,7 @@ func startOIDCProvider(t *testing.T, bridgeURL, algorithm string) idp {
 		"port": port,
 		"clients": []map[string]string{{
 			"id": providerID, "secret": providerWord, "algorithm": algorithm, "redirect": bridgeURL + "/signin/npm/callback",
-			"logout": bridgeURL + "/signin/npm/logout",
+			"logout": bridgeURL + "/signin/npm/logout", "signedOut": bridgeURL + "/connections/signed-out",
 		}},
 		"people": map[string]any{
 			"alice": claims(alice, "staff"), "mallory": claims("mallory@example.com", "visitors"), "admin": claims(admin, "staff"),

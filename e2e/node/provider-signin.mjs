@@ -9,17 +9,19 @@
 //   redirectUrl  where the client waits; nothing listens there
 //   screenshots  folder for the pictures; prefix is the start of their names
 //   stopAt       text of the page the walk ends at, in the place of the client; "" for none
+//   visit        in the place of a connection, what to do on the page of the person's own: [{portray: name} | {open:
+//                words of what is folded} | {press: accessible name of a button} | {at: selector at the provider} | {text}]
 //   cookies      file that the browser's cookies are in between walks, "" for a browser without a past
 //
 // Standard output carries JSON lines. After {"event":"code_wanted","mailbox"} the code is read from standard input;
-// the last line is {"event":"arrived","url"}, {"event":"stopped","text"} or {"event":"failed"}.
+// the last line is {"event":"arrived","url"}, {"event":"visited"}, {"event":"stopped","text"} or {"event":"failed"}.
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { chromium } from 'playwright-core';
 
-const { executable, url, source, steps, redirectUrl, screenshots, prefix, stopAt, cookies } = JSON.parse(process.argv[2]);
+const { executable, url, source, steps, redirectUrl, screenshots, prefix, stopAt, cookies, visit } = JSON.parse(process.argv[2]);
 const say = (event, more = {}) => process.stdout.write(`${JSON.stringify({ event, ...more })}\n`);
 const input = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const own = new URL(url).origin;
@@ -39,6 +41,36 @@ async function portray(name) {
     await page.setViewportSize({ width, height });
     await page.emulateMedia({ colorScheme });
     await page.screenshot({ path: join(screenshots, `${prefix}-${name}-${size}-${colorScheme}.png`), fullPage: true, animations: 'disabled' });
+  }
+}
+
+/** The same in every size and colour scheme, for a page that nobody else has pictures of; and that it fits the narrowest. */
+async function portrayWhole(name) {
+  for (const [size, width, height] of [['phone', 390, 844], ['desktop', 1280, 900]]) {
+    await page.setViewportSize({ width, height });
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme });
+      await page.screenshot({ path: join(screenshots, `${prefix}-${name}-${size}-${colorScheme}.png`), fullPage: true, animations: 'disabled' });
+    }
+  }
+  await page.setViewportSize({ width: 320, height: 640 });
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  if (overflow > 0) throw new Error(`${name} is ${overflow} pixels too wide at a width of 320`);
+}
+
+/** Whoever uses a keyboard: goes to what is there by its role and name, and presses Enter. */
+async function byKeyboard(target) {
+  await target.focus();
+  await page.keyboard.press('Enter');
+}
+
+async function visiting() {
+  for (const { portray: name, open, press, at, text } of visit) {
+    if (name) await portrayWhole(name);
+    if (open) await byKeyboard(page.locator('summary', { hasText: open }));
+    if (press) await byKeyboard(page.getByRole('button', { name: press }));
+    if (at) await page.locator(at).first().click();
+    if (text) await page.getByText(text).first().waitFor();
   }
 }
 
@@ -78,6 +110,10 @@ async function main() {
   });
 
   await page.goto(url);
+  if (visit) {
+    await portrayWhole('door');
+    await page.getByRole('link', { name: 'Sign in', exact: true }).click();
+  }
   if (source) {
     await page.getByRole('link', { name: source }).waitFor();
     await portray('choose');
@@ -90,6 +126,12 @@ async function main() {
     await portray('stopped');
     say('stopped', { text: await page.evaluate(() => document.body.innerText) });
     await browser.close();
+    return;
+  }
+  if (visit) {
+    await visiting();
+    await browser.close();
+    say('visited');
     return;
   }
   const way = page.locator('[name="way"][value="code"]');

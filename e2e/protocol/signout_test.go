@@ -23,7 +23,7 @@ func TestSignOut_there(t *testing.T) {
 	tokens := c.enter(t, c.Register(t), "u1", alice)
 	w := c.visit(t, "u1")
 	c.Secret(c.idp.LastIDToken())
-	if !w.Page.Contains("You are signed out at", "The company login", "too.") {
+	if !w.Page.Contains("That signs you out at", "The company login", "too") {
 		t.Errorf("the page does not say what signing out does:\n%s", w.Page.Body)
 	}
 	w.Submit(t, "/connections/sign-out", nil)
@@ -99,7 +99,7 @@ func TestSignOut_here(t *testing.T) {
 				server.Hook(hooks)
 				c.Restart(t)
 			}
-			if w.Open(t, "/connections"); w.Page.Contains("You are signed out at") {
+			if w.Open(t, "/connections"); w.Page.Contains("That signs you out at") {
 				t.Error("the page promises to sign out there")
 			}
 			w.Submit(t, "/connections/sign-out", nil)
