@@ -25,10 +25,9 @@ type tokenCache struct {
 	refused *lru.Cache[bridge.Hash, refusedToken]
 }
 
-// refusedToken is a token that meant nothing at a resource. It goes on to mean nothing while the keys
-// are the same, but for one that begins later, which waits as long as a verified one is believed.
+// refusedToken is a token that meant nothing. It goes on to mean nothing while the keys are the same,
+// but for one that begins later, which waits as long as a verified one is believed.
 type refusedToken struct {
-	resource string
 	revision int
 	again    time.Time
 	why      error
@@ -53,21 +52,33 @@ func newTokenCache() (*tokenCache, error) {
 	return &tokenCache{known: known, refused: refused}, err
 }
 
-// check is tokens.Check with a memory. A token that has expired since is checked again, and that says so.
+// check says what a token means at resource. A token of another resource stays known: who shows it here
+// must not make its own calls cost a signature.
 func (c *tokenCache) check(tokens Tokens, presented secret.Token, resource string, now time.Time) (token.Access, error) {
-	hash, revision := presented.Hash(), tokens.Revision() // taken first: a rotation during the check makes the entry old
-	v, ok := c.known.Get(hash)
-	if ok && v.revision == revision && now.Before(v.again) && now.Before(v.access.ExpiresAt) && v.access.Resource == resource {
+	access, err := c.read(tokens, presented, now)
+	if err == nil {
+		err = access.At(resource)
+	}
+	if err != nil {
+		return token.Access{}, err
+	}
+	return access, nil
+}
+
+// read is tokens.Read with a memory. A token that has expired since is read again, and that says so.
+func (c *tokenCache) read(tokens Tokens, presented secret.Token, now time.Time) (token.Access, error) {
+	hash, revision := presented.Hash(), tokens.Revision() // taken first: a rotation meanwhile makes the entry old
+	if v, ok := c.known.Get(hash); ok && v.revision == revision && now.Before(v.again) && now.Before(v.access.ExpiresAt) {
 		return v.access, nil
 	}
-	if r, ok := c.refused.Get(hash); ok && r.revision == revision && r.resource == resource && now.Before(r.again) {
+	if r, ok := c.refused.Get(hash); ok && r.revision == revision && now.Before(r.again) {
 		return token.Access{}, r.why
 	}
-	access, err := tokens.Check(presented, resource)
+	access, err := tokens.Read(presented)
 	if err != nil {
 		c.known.Remove(hash)
 		if bridge.AsError(err) != nil { // not for trouble of the program's own
-			c.refused.Add(hash, refusedToken{resource: resource, revision: revision, again: now.Add(verifiedFor), why: err})
+			c.refused.Add(hash, refusedToken{revision: revision, again: now.Add(verifiedFor), why: err})
 		}
 		return token.Access{}, err
 	}

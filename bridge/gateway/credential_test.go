@@ -247,12 +247,12 @@ type countingTokens struct {
 	dropped atomic.Bool
 }
 
-func (c *countingTokens) Check(presented secret.Token, at string) (token.Access, error) {
+func (c *countingTokens) Read(presented secret.Token) (token.Access, error) {
 	c.checked.Add(1)
 	if c.dropped.Load() {
 		return token.Access{}, bridge.Refuse("invalid_token", "the key is gone")
 	}
-	return c.Tokens.Check(presented, at)
+	return c.Tokens.Read(presented)
 }
 
 // TestToken_RS23: a verified token is remembered for a minute, so a dropped signing key is worth nothing after that.
@@ -280,6 +280,24 @@ func TestToken_RS23_checkedOnceAMinute(t *testing.T) {
 	w.call(c, ping).want(t, http.StatusUnauthorized)
 	w.clock.advance(time.Minute)
 	w.call(c, ping).want(t, http.StatusOK)
+}
+
+// TestToken_RS20: who shows a token at profiles it is not for costs no signature, and does not make its own calls cost one.
+func TestToken_RS20_wrongProfileCostsNothing(t *testing.T) {
+	t.Parallel()
+	counting := &countingTokens{}
+	w := start(t, func(o *gateway.Options) { counting.Tokens, o.Tokens = o.Tokens, counting })
+	c := w.connect("alice")
+	for range 3 {
+		for _, path := range []string{"/mcp/listed", "/mcp/read"} {
+			w.send(http.MethodPost, path, ping, bearer(c.token)).want(t, http.StatusUnauthorized)
+			w.wantAudit(t, "call_refused invalid_token")
+		}
+		w.call(c, ping).want(t, http.StatusOK)
+	}
+	if n := counting.checked.Load(); n != 1 {
+		t.Errorf("the token was checked %d times, want once", n)
+	}
 }
 
 func TestGrant_newKeyReplacesTheOpenedOne(t *testing.T) {

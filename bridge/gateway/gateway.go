@@ -21,10 +21,10 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/tools"
 )
 
-// Tokens says what an access token means at a resource. A token that means nothing is a
+// Tokens says what an access token means, at whichever resource. A token that means nothing is a
 // *bridge.Error; any other error is the program's own trouble.
 type Tokens interface {
-	Check(presented secret.Token, resource string) (token.Access, error)
+	Read(presented secret.Token) (token.Access, error)
 	// Revision changes whenever the keys do: what was good under another one is checked again.
 	Revision() int
 }

@@ -122,13 +122,22 @@ func (s *Signer) Check(presented secret.Token, resource string) (Access, error) 
 	if err != nil {
 		return Access{}, err
 	}
-	if access.Resource != resource {
-		return Access{}, invalid(errors.New("the audience is another resource"))
+	if err := access.At(resource); err != nil {
+		return Access{}, err
 	}
 	return access, nil
 }
 
-// Read is Check for any resource of this issuer: revocation takes tokens for all of them.
+// At is nil for a token of resource, and the error of Check for any other one.
+func (a Access) At(resource string) error {
+	if a.Resource != resource {
+		return invalid(errors.New("the audience is another resource"))
+	}
+	return nil
+}
+
+// Read is Check for any resource of this issuer: the caller asks Access.At, or takes tokens for all of them as
+// revocation does.
 func (s *Signer) Read(presented secret.Token) (Access, error) {
 	body, err := s.verify(presented.Reveal())
 	if err != nil {
