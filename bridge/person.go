@@ -1,10 +1,10 @@
 package bridge
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base32"
 	"slices"
-	"strings"
 )
 
 // The identity sources that are no issuer of an OIDC provider.
@@ -29,12 +29,15 @@ func (p Person) IsZero() bool { return p == Person{} }
 // person's rows. It cannot be mistaken for a client's id (RFC 9068 §5) and shows no address. Those
 // of machine clients begin with "machine-", so that none can equal a human being's (EX-18, AS-087).
 func (p Person) ID() string {
-	sum := sha256.Sum256([]byte("person\x00" + p.Source + "\x00" + p.Subject))
+	var usual [1 << 8]byte // asked on each call: what is hashed and what comes out seldom need the heap
+	named := append(append(usual[:0], "person\x00"...), p.Source...)
+	sum := sha256.Sum256(append(append(named, 0), p.Subject...))
 	kind := "person-"
 	if p.Source == SourceClient {
 		kind = "machine-"
 	}
-	return kind + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16]))
+	id := base32.StdEncoding.WithPadding(base32.NoPadding).AppendEncode(append(usual[:0], kind...), sum[:16])
+	return string(bytes.ToLower(id))
 }
 
 // Role is a Trinity role, from user up to admin.

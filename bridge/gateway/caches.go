@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"bytes"
+	"errors"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -13,15 +15,17 @@ import (
 )
 
 const (
-	maxTokens  = 16384 // verified tokens kept, about 400 bytes each
+	maxTokens  = 16384 // verified tokens kept, about a kilobyte each
 	maxRefused = 4096  // refused ones
 	maxKeys    = 8192  // opened keys kept
+	// maxSessions is how many opened session ids are kept, about a kilobyte each.
+	maxSessions = 4096
 )
 
-// tokenCache keeps what verified tokens say, and which were refused, by the token's hash: a signature
+// tokenCache keeps what verified tokens say, and which were refused, those by their hash: a signature
 // costs a hundred times as much as looking here. Whether the grant lives is not its business.
 type tokenCache struct {
-	known   *lru.Cache[bridge.Hash, verified]
+	known   *lru.Cache[secret.Token, verified]
 	refused *lru.Cache[bridge.Hash, refusedToken]
 }
 
@@ -44,7 +48,7 @@ type verified struct {
 const verifiedFor = time.Minute
 
 func newTokenCache() (*tokenCache, error) {
-	known, err := lru.New[bridge.Hash, verified](maxTokens)
+	known, err := lru.New[secret.Token, verified](maxTokens)
 	if err != nil {
 		return nil, err
 	}
@@ -67,23 +71,34 @@ func (c *tokenCache) check(tokens Tokens, presented secret.Token, resource strin
 
 // read is tokens.Read with a memory. A token that has expired since is read again, and that says so.
 func (c *tokenCache) read(tokens Tokens, presented secret.Token, now time.Time) (token.Access, error) {
-	hash, revision := presented.Hash(), tokens.Revision() // taken first: a rotation meanwhile makes the entry old
-	if v, ok := c.known.Get(hash); ok && v.revision == revision && now.Before(v.again) && now.Before(v.access.ExpiresAt) {
+	revision := tokens.Revision() // taken first: a rotation meanwhile makes the entry old
+	if v, ok := c.known.Get(presented); ok && v.revision == revision && now.Before(v.again) && now.Before(v.access.ExpiresAt) {
 		return v.access, nil
 	}
+	hash := presented.Hash()
 	if r, ok := c.refused.Get(hash); ok && r.revision == revision && now.Before(r.again) {
 		return token.Access{}, r.why
 	}
-	access, err := tokens.Read(presented)
+	access, err := readFormed(tokens, presented)
 	if err != nil {
-		c.known.Remove(hash)
+		c.known.Remove(presented)
 		if bridge.AsError(err) != nil { // not for trouble of the program's own
 			c.refused.Add(hash, refusedToken{revision: revision, again: now.Add(verifiedFor), why: err})
 		}
 		return token.Access{}, err
 	}
-	c.known.Add(hash, verified{access: access, revision: revision, again: now.Add(verifiedFor)})
+	c.known.Add(presented, verified{access: access, revision: revision, again: now.Add(verifiedFor)})
 	return access, nil
+}
+
+// readFormed is tokens.Read for what has the form of a token.
+func readFormed(tokens Tokens, presented secret.Token) (token.Access, error) {
+	if !token68(presented.Reveal()) {
+		return token.Access{}, &bridge.Error{
+			Code: "invalid_token", Status: http.StatusUnauthorized, Cause: errors.New("not the form of a token"),
+		}
+	}
+	return tokens.Read(presented)
 }
 
 // upstreamKey is an opened key in the forms it is used in.

@@ -18,21 +18,11 @@ type caller struct {
 	access   token.Access
 	scopes   bridge.Scopes // what token and grant both allow
 	key      *upstreamKey
-	// bound is what a session is bound to: the principal or the key, never the token's bytes, so
-	// that a session outlives a refresh (RS-27).
-	bound   string
-	watch   *watch // where changes of the grant are told; nil for a static key
-	changes uint64 // how many were told there before the grant was read
+	hash     bridge.Hash // of a static key
+	watch    *watch      // where changes of the grant are told; nil for a static key
+	changes  uint64      // how many were told there before the grant was read
 	// refund gives back the guess that a key nobody has vouched for was counted as; nil when none was.
 	refund func()
-}
-
-// binding is bound, which is put together when it is first asked for.
-func (c *caller) binding() string {
-	if c.bound == "" {
-		c.bound = principal(&c.grant, c.access.PersonID)
-	}
-	return c.bound
 }
 
 // release settles the guess unless the key turned out bad.
@@ -72,7 +62,7 @@ func (x *exchange) identifyKey(presented secret.Token) *refusal {
 		return x.at.invalidToken("static_keys_off", "")
 	}
 	hash := presented.Hash()
-	x.who = caller{static: true, key: newUpstreamKey(presented, nil), bound: "key " + hash.String() + " " + x.at.resource.URL}
+	x.who = caller{static: true, key: newUpstreamKey(presented, nil), hash: hash}
 	now := g.Now()
 	if g.guesses.isBad(hash, now) {
 		return x.at.invalidToken("key_refused", "refused a moment ago")

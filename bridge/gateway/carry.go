@@ -37,7 +37,7 @@ type carriedSoFar struct {
 func (x *exchange) owner() carry.Owner {
 	id := x.who.grant.ID
 	if x.who.static {
-		id = x.who.binding()
+		id = x.principal().String()
 	}
 	return carry.Owner{ID: id, Authorization: x.who.key.authorization}
 }

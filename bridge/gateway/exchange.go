@@ -24,15 +24,16 @@ type exchange struct {
 	reference string   // of the request; "" when nobody gave it one
 	named     []string // the same, as the line of a field
 
-	who     caller
-	data    []byte         // the body as it came, and as it is forwarded
-	body    jsonrpc.Body   // what data says
-	version string         // protocol version in force; versionLegacy when none was sent
-	session string         // the upstream's id of the session; "" when none was named
-	sealed  string         // the same, as the client knows it
-	carried *carry.Session // in which a call of 2026-07-28 runs upstream; nil for one that goes as it came
-	told    carriedSoFar
-	ended   func() error // why what goes on upstream was ended, or nil while it was not
+	who        caller
+	data       []byte         // the body as it came, and as it is forwarded
+	body       jsonrpc.Body   // what data says
+	version    string         // protocol version in force; versionLegacy when none was sent
+	parameters bool           // fields Mcp-Param-* came along
+	session    string         // the upstream's id of the session; "" when none was named
+	sealed     string         // the same, as the client knows it
+	carried    *carry.Session // in which a call of 2026-07-28 runs upstream; nil for one that goes as it came
+	told       carriedSoFar
+	ended      func() error // why what goes on upstream was ended, or nil while it was not
 }
 
 func (x *exchange) run() {

@@ -41,15 +41,15 @@ func (x *exchange) readMessage() *refusal {
 }
 
 // readBody reads the whole body: what is judged is what is forwarded (I9). A body that is too
-// large, too slow or cut off ends the connection.
+// large, too slow or cut off ends the connection. At its end net/http takes the deadline back, and
+// waits for the client to leave.
 func (x *exchange) readBody() *refusal {
-	limits := x.g.Limits
-	tooLarge := &refusal{
-		status: http.StatusRequestEntityTooLarge, code: jsonrpc.CodeInvalidRequest, message: "The body is too large", hangUp: true,
-		outcome: "malformed", detail: "the body is too large",
-	}
+	limits := &x.g.Limits
 	if x.r.ContentLength > limits.BodyBytes {
-		return tooLarge
+		return largeBody()
+	}
+	if x.r.Body == http.NoBody {
+		return nil
 	}
 	control := http.NewResponseController(x.w)
 	end := time.Now().Add(limits.BodyTotal)
@@ -68,7 +68,7 @@ func (x *exchange) readBody() *refusal {
 		n, err := x.r.Body.Read(data[len(data):cap(data)])
 		data = data[:len(data)+n]
 		if int64(len(data)) > limits.BodyBytes {
-			return tooLarge
+			return largeBody()
 		}
 		if errors.Is(err, io.EOF) {
 			break
@@ -77,11 +77,15 @@ func (x *exchange) readBody() *refusal {
 			return brokenBody(err)
 		}
 	}
-	if err := control.SetReadDeadline(time.Time{}); err != nil { // the connection goes on, and so may the answer
-		return x.internal(err)
-	}
 	x.data = data
 	return nil
+}
+
+func largeBody() *refusal {
+	return &refusal{
+		status: http.StatusRequestEntityTooLarge, code: jsonrpc.CodeInvalidRequest, message: "The body is too large", hangUp: true,
+		outcome: "malformed", detail: "the body is too large",
+	}
 }
 
 func brokenBody(err error) *refusal {

@@ -27,9 +27,9 @@ func (x *exchange) openSession() *refusal {
 	if len(lines) == 0 || x.modern() || x.initializes() {
 		return nil
 	}
-	opener, id, err := x.unseal(lines[0])
+	opened, err := x.unseal(lines[0])
 	if err == nil {
-		err = x.checkOpener(opener)
+		err = x.checkOpener(opened.opener)
 	}
 	if errors.Is(err, errNoSession) {
 		no := noSession()
@@ -39,16 +39,45 @@ func (x *exchange) openSession() *refusal {
 	if err != nil {
 		return unavailable("The bridge cannot read its store at the moment", err)
 	}
-	x.session, x.sealed = id, lines[0]
+	x.session, x.sealed = opened.id, lines[0]
 	return nil
 }
 
 // principal is who a session belongs to. A wider grant of the same person to the same client goes on
 // in the session that the narrower one began (decision 0008).
-func principal(g *bridge.Grant, personID string) string {
-	return strings.Join([]string{
-		"grant", personID, g.ClientID, g.Resource, g.Account.Username, string(g.ActingAs.Kind), g.ActingAs.Agent,
-	}, "\x00")
+type principal struct {
+	kind     string // "grant", or "key" with its hash as the id
+	id       string // of the person
+	client   string
+	resource string
+	username string
+	acting   bridge.ActingAs
+}
+
+// principal is the caller's, which never has the token's bytes in it: a session outlives a refresh (RS-27).
+func (x *exchange) principal() principal {
+	if x.who.static {
+		return principal{kind: "key", id: x.who.hash.String(), resource: x.at.resource.URL}
+	}
+	g := &x.who.grant
+	return principal{
+		kind: "grant", id: x.who.access.PersonID, client: g.ClientID, resource: g.Resource, username: g.Account.Username, acting: g.ActingAs,
+	}
+}
+
+// String is what a session is sealed with.
+func (p principal) String() string {
+	if p.kind == "key" {
+		return "key " + p.id + " " + p.resource
+	}
+	return strings.Join([]string{p.kind, p.id, p.client, p.resource, p.username, string(p.acting.Kind), p.acting.Agent}, "\x00")
+}
+
+// openedSession is a session id that was opened for a principal: opening it anew costs more than looking here.
+type openedSession struct {
+	principal
+	opener string // the grant that began it
+	id     string // the upstream's
 }
 
 // checkOpener refuses a session whose grant has ended: some generations of the upstream go on calling
@@ -64,23 +93,29 @@ func (x *exchange) checkOpener(grantID string) error {
 	return err
 }
 
-func (x *exchange) unseal(field string) (opener, id string, err error) {
+func (x *exchange) unseal(field string) (openedSession, error) {
 	if len(field) > maxSessionField {
-		return "", "", errNoSession
+		return openedSession{}, errNoSession
+	}
+	owner := x.principal()
+	if opened, ok := x.g.sessions.Get(field); ok && opened.principal == owner {
+		return opened, nil
 	}
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(field)
 	if err != nil {
-		return "", "", errNoSession
+		return openedSession{}, errNoSession
 	}
-	plain, err := x.g.Ring.Open(sealKind, x.who.binding(), sealed)
+	plain, err := x.g.Ring.Open(sealKind, owner.String(), sealed)
 	if err != nil {
-		return "", "", errNoSession
+		return openedSession{}, errNoSession
 	}
 	opener, id, ok := strings.Cut(string(plain), "\n")
 	if !ok {
-		return "", "", errNoSession
+		return openedSession{}, errNoSession
 	}
-	return opener, id, nil
+	opened := openedSession{principal: owner, opener: opener, id: id}
+	x.g.sessions.Add(field, opened)
+	return opened, nil
 }
 
 // sealSession is the id a client gets for one of the upstream's. The id it came with stays as it is.
@@ -92,5 +127,5 @@ func (x *exchange) sealSession(id string) (string, error) {
 		return "", errors.New("the upstream's session id is too long or no visible ASCII")
 	}
 	plain := x.who.grant.ID + "\n" + id
-	return base64.RawURLEncoding.EncodeToString(x.g.Ring.Seal(sealKind, x.who.binding(), []byte(plain))), nil
+	return base64.RawURLEncoding.EncodeToString(x.g.Ring.Seal(sealKind, x.principal().String(), []byte(plain))), nil
 }

@@ -74,6 +74,8 @@ func TestSession_RS25_foreign(t *testing.T) {
 		{"RS-28", "long", alice.token, strings.Repeat("A", 10<<10)},
 		{"RS-28", "another deployment's", alice.token, other},
 	}
+	w.call(alice, ping, session(ofAlice)).want(t, http.StatusOK) // now both are remembered, for their owners
+	w.send("POST", "/mcp", ping, bearer(key), session(ofKey)).want(t, http.StatusOK)
 	before := len(w.upstream.requests())
 	w.wantAudit(t)
 	for _, tt := range tests {

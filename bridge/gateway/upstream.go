@@ -79,7 +79,7 @@ func (x *exchange) request(ctx context.Context) *http.Request {
 		method = x.carriedMethod()
 		to[headerVersion] = []string{x.carried.Hello.Version}
 	} else {
-		protocolFields(to, from)
+		x.protocolFields(to)
 	}
 	if x.session != "" {
 		to[headerSession] = []string{x.session}

@@ -33,9 +33,11 @@ func supportedVersions() []string {
 // could read differently (GW-15).
 func (x *exchange) readVersion() *refusal {
 	for name, lines := range x.r.Header {
-		if len(lines) > 1 && (strings.HasPrefix(name, "Mcp-") || name == headerLastEvent) {
+		ours := strings.HasPrefix(name, "Mcp-")
+		if len(lines) > 1 && (ours || name == headerLastEvent) {
 			return malformed(jsonrpc.CodeHeaderMismatch, "A header field stands twice")
 		}
+		x.parameters = x.parameters || ours && strings.HasPrefix(name, headerParamPrefix)
 	}
 	x.version = versionLegacy
 	lines, sent := x.r.Header[headerVersion]
@@ -166,11 +168,15 @@ func visible(s string) bool {
 
 // protocolFields copies what says again what the body says, and the Mcp-Param-* fields, which only
 // the tool's schema gives a meaning (GW-19).
-func protocolFields(to, from http.Header) {
+func (x *exchange) protocolFields(to http.Header) {
+	from := x.r.Header
 	for _, name := range []string{headerVersion, headerMethod, headerName} {
 		if lines := from[name]; lines != nil {
 			to[name] = lines
 		}
+	}
+	if !x.parameters {
+		return
 	}
 	for name, lines := range from {
 		if strings.HasPrefix(name, headerParamPrefix) {
