@@ -82,16 +82,13 @@ func TestStore_OP15_endedIsMarkedAndSwept(t *testing.T) {
 	end := time.Now()
 	_, _, err = s.EndGrant(ctx, c.grantID, bridge.EndExpired, end)
 	must(t, err)
-	var marked struct {
-		EndedAt         time.Time `json:"ended_at"`
-		SealedSuccessor []byte    `json:"sealed_successor"`
-	}
-	row := rows.Ref{Kind: rows.KindFamily, ID: c.grantID}
-	value, err := transactions{s}.ReadRow(ctx, row)
+	_, family, err := s.RefreshGrant(ctx, bridge.HashOf(c.token), end)
 	must(t, err)
-	must(t, rows.Decode(s.key, row, value, &marked))
-	if !marked.EndedAt.Equal(end) || marked.SealedSuccessor != nil {
-		t.Errorf("the family of an ended grant is %+v", marked)
+	if family.SealedSuccessor != nil {
+		t.Error("the family of an ended grant still holds a sealed token")
+	}
+	if err := c.rotate(ctx); err == nil {
+		t.Error("a token of an ended grant is rotated")
 	}
 
 	must(t, s.FinishKeyRevocation(ctx, c.grantID))

@@ -43,11 +43,11 @@ func write[T any](ctx context.Context, s *Store, run func(*tx) (T, error)) (T, e
 }
 
 func (s *Store) read(ctx context.Context, run func(*tx) error) error {
-	return s.engine.Read(ctx, func(t Tx) error { return run(&tx{t, s.key}) })
+	return s.engine.Read(ctx, func(t Tx) error { return run(&tx{Tx: t, key: s.key}) })
 }
 
 func (s *Store) write(ctx context.Context, run func(*tx) error) error {
-	return s.engine.Write(ctx, func(t Tx) error { return run(&tx{t, s.key}) })
+	return s.engine.Write(ctx, func(t Tx) error { return run(&tx{Tx: t, key: s.key}) })
 }
 
 // foreign is tx.foreign outside of a transaction.

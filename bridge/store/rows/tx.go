@@ -7,14 +7,28 @@ const foreignBytes = 16
 // tx is an engine's transaction and the key of its rows.
 type tx struct {
 	Tx
-	key bridge.RowKey
+	key    bridge.RowKey
+	hashed map[string]string // what foreign said of single values: places are made of the same few again and again
 }
 
 // foreign is the form in which values that come from outside stand in ids and places, which do not
 // show them. Hashes without a key would: an e-mail address is found by trying addresses. It has one
 // length, so that no value reaches into another's range, and what two outsiders give for one and two
 // parts never meets, since each part is hashed by itself first.
-func (t *tx) foreign(values ...string) string { return foreign(t.key, values...) }
+func (t *tx) foreign(values ...string) string {
+	if len(values) > 1 {
+		return foreign(t.key, values...)
+	}
+	known, ok := t.hashed[values[0]]
+	if !ok {
+		known = foreign(t.key, values[0])
+		if t.hashed == nil {
+			t.hashed = map[string]string{}
+		}
+		t.hashed[values[0]] = known
+	}
+	return known
+}
 
 func foreign(key bridge.RowKey, values ...string) string {
 	joined := values[0]

@@ -1,0 +1,265 @@
+package rows
+
+import (
+	"encoding/base32"
+	"encoding/binary"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+)
+
+// packer writes a record as numbered fields, or reads one: the list of fields of a record
+// (packed.go) serves both ways. Fields that are zero are left out, as they are where a record was
+// written before there was such a field. Numbers are written in ascending order and never given to
+// another field.
+type packer struct {
+	reading bool
+	buf     []byte   // what was written, or what is left to read
+	texts   []string // that came before in this record; the id of its row is the first
+	last    time.Time
+	err     error
+}
+
+var errPacked = errors.New("it is not a record as this program writes it")
+
+// pack writes a record.
+func pack(id string, fields func(*packer)) []byte {
+	p := &packer{texts: []string{id}, last: packedFrom, buf: make([]byte, 0, 512)}
+	fields(p)
+	return p.buf
+}
+
+// unpack reads a record, all of it.
+func unpack(id string, packed []byte, fields func(*packer)) error {
+	p := &packer{reading: true, texts: []string{id}, last: packedFrom, buf: packed}
+	fields(p)
+	if p.err == nil && len(p.buf) > 0 {
+		return errPacked // a field that a newer program knows
+	}
+	return p.err
+}
+
+// field reports whether field n is to be written or read now; set says whether there is anything to write.
+func (p *packer) field(n byte, set bool) bool {
+	switch {
+	case p.err != nil:
+		return false
+	case !p.reading:
+		if set {
+			p.buf = append(p.buf, n)
+		}
+		return set
+	case len(p.buf) == 0 || p.buf[0] != n:
+		return false
+	}
+	p.buf = p.buf[1:]
+	return true
+}
+
+func (p *packer) unsigned(v *uint64) {
+	if !p.reading {
+		p.buf = binary.AppendUvarint(p.buf, *v)
+		return
+	}
+	read, n := binary.Uvarint(p.buf)
+	if n <= 0 {
+		p.err, p.buf = errPacked, nil
+		return
+	}
+	*v, p.buf = read, p.buf[n:]
+}
+
+func (p *packer) signed(v *int64) {
+	u := uint64(*v<<1) ^ uint64(*v>>63) //nolint:gosec // zigzag: the sign is the last bit
+	p.unsigned(&u)
+	*v = int64(u>>1) ^ -int64(u&1)
+}
+
+// bytes reads or writes exactly len(v) bytes.
+func (p *packer) bytes(v []byte) {
+	if !p.reading {
+		p.buf = append(p.buf, v...)
+		return
+	}
+	if len(p.buf) < len(v) {
+		p.err, p.buf = errPacked, nil
+		return
+	}
+	p.buf = p.buf[copy(v, p.buf):]
+}
+
+// length is how many of something follow.
+func (p *packer) length(n int) int {
+	v := uint64(n) //nolint:gosec // not negative
+	p.unsigned(&v)
+	if p.reading && (v == 0 || v > uint64(len(p.buf))) { // each takes a byte at least, and none is a field left out
+		p.err, p.buf = errPacked, nil
+		return 0
+	}
+	return int(v) //nolint:gosec // at most the length of a record
+}
+
+func (p *packer) blob(n byte, v *[]byte) {
+	if p.field(n, len(*v) > 0) {
+		length := p.length(len(*v))
+		if p.reading {
+			*v = make([]byte, length)
+		}
+		p.bytes(*v)
+	}
+}
+
+func (p *packer) hash(n byte, v *bridge.Hash) {
+	if p.field(n, !v.IsZero()) {
+		p.bytes(v[:])
+	}
+}
+
+// flag has no more than its number.
+func (p *packer) flag(n byte, v *bool) { *v = p.field(n, *v) }
+
+func (p *packer) count(n byte, v *int) {
+	if p.field(n, *v != 0) {
+		wide := int64(*v)
+		p.signed(&wide)
+		*v = int(wide)
+	}
+}
+
+// time is the distance to the time before in the record, whose fraction of a second it often shares.
+func (p *packer) time(n byte, v *time.Time) {
+	if p.field(n, !v.IsZero()) {
+		p.instant(v)
+	}
+}
+
+func (p *packer) instant(v *time.Time) {
+	seconds, nanos := v.Unix()-p.last.Unix(), int64(v.Nanosecond()-p.last.Nanosecond())
+	p.signed(&seconds)
+	p.signed(&nanos)
+	p.last = time.Unix(p.last.Unix()+seconds, int64(p.last.Nanosecond())+nanos).UTC()
+	if p.reading {
+		*v = p.last
+	}
+}
+
+// The forms of a text, in the last bits of its first number.
+const (
+	literal  = iota // its length, then itself
+	word            // one of words
+	again           // one that came before in the record
+	randomID        // as bridge.NewID makes them: 16 bytes
+	forms
+)
+
+const randomIDBytes = 16
+
+var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+func text[T ~string](p *packer, n byte, v *T) {
+	if p.field(n, *v != "") {
+		*v = T(p.text(string(*v)))
+	}
+}
+
+func texts[T ~[]E, E ~string](p *packer, n byte, v *T) {
+	if !p.field(n, len(*v) > 0) {
+		return
+	}
+	length := p.length(len(*v))
+	if p.reading {
+		*v = make(T, length)
+	}
+	for i := range *v {
+		(*v)[i] = E(p.text(string((*v)[i])))
+	}
+}
+
+func (p *packer) text(v string) string {
+	if p.reading {
+		return p.readText()
+	}
+	raw, err := idEncoding.DecodeString(v)
+	head, form := len(v), literal
+	if i := slices.Index(words, v); i >= 0 {
+		head, form = i, word
+	} else if i := slices.Index(p.texts, v); i >= 0 {
+		head, form = i, again
+	} else if err == nil && len(raw) == randomIDBytes && idEncoding.EncodeToString(raw) == v {
+		head, form = 0, randomID
+	}
+	first := uint64(head*forms + form)
+	p.unsigned(&first)
+	switch form {
+	case literal:
+		p.buf = append(p.buf, v...)
+		p.texts = append(p.texts, v)
+	case randomID:
+		p.buf = append(p.buf, raw...)
+		p.texts = append(p.texts, v)
+	}
+	return v
+}
+
+func (p *packer) readText() string {
+	var first uint64
+	p.unsigned(&first)
+	form, v := first%forms, ""
+	head := int(min(first/forms, uint64(maxRecordBytes)))
+	switch {
+	case p.err != nil:
+		return ""
+	case form == word && head < len(words):
+		return words[head]
+	case form == again && head < len(p.texts):
+		return p.texts[head]
+	case form == literal && head <= len(p.buf):
+		v, p.buf = string(p.buf[:head]), p.buf[head:]
+	case form == randomID && len(p.buf) >= randomIDBytes:
+		v, p.buf = idEncoding.EncodeToString(p.buf[:randomIDBytes]), p.buf[randomIDBytes:]
+	default:
+		p.err, p.buf = errPacked, nil
+		return ""
+	}
+	p.texts = append(p.texts, v)
+	return v
+}
+
+// timesByText is a map in the order of its keys.
+func (p *packer) timesByText(n byte, v *map[string]time.Time) {
+	if !p.field(n, len(*v) > 0) {
+		return
+	}
+	length := p.length(len(*v))
+	if !p.reading {
+		for _, key := range slices.Sorted(maps.Keys(*v)) {
+			at := (*v)[key]
+			p.text(key)
+			p.instant(&at)
+		}
+		return
+	}
+	*v = make(map[string]time.Time, length)
+	for range length {
+		var at time.Time
+		key := p.text("")
+		p.instant(&at)
+		(*v)[key] = at
+	}
+}
+
+func hashes(p *packer, n byte, v *[]bridge.Hash) {
+	if !p.field(n, len(*v) > 0) {
+		return
+	}
+	length := p.length(len(*v))
+	if p.reading {
+		*v = make([]bridge.Hash, length)
+	}
+	for i := range *v {
+		p.bytes((*v)[i][:])
+	}
+}

@@ -1,0 +1,167 @@
+package rows
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
+)
+
+// packedRecords are one of each kind that is packed.
+func packedRecords() []any {
+	return []any{&bridge.Grant{}, &family{}, &refreshToken{}, &bridge.Code{}, &bridge.Consent{}, &bridge.AuditEvent{}, &client{}}
+}
+
+// filler sets every field of a record to something of its own, so that one that is not packed shows.
+type filler struct{ n int }
+
+func (f *filler) fill(t *testing.T, v reflect.Value) {
+	t.Helper()
+	f.n++
+	switch {
+	case v.Type() == reflect.TypeFor[time.Time]():
+		v.Set(reflect.ValueOf(time.Date(2026, 11, 2, 9, 30, f.n, f.n*1001, time.UTC)))
+	case v.Type() == reflect.TypeFor[bridge.Hash]():
+		v.Set(reflect.ValueOf(bridge.HashOf(fmt.Sprint(f.n))))
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			f.fill(t, v.Field(i))
+		}
+	case v.Kind() == reflect.String:
+		v.SetString(fmt.Sprint("text-", f.n))
+	case v.Kind() == reflect.Bool:
+		v.SetBool(true)
+	case v.Kind() == reflect.Int:
+		v.SetInt(int64(-f.n))
+	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Uint8:
+		v.SetBytes(fmt.Append(nil, "bytes-", f.n))
+	case v.Kind() == reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		for i := range 2 {
+			f.fill(t, v.Index(i))
+		}
+	case v.Kind() == reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		for range 2 {
+			key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+			f.fill(t, key)
+			f.fill(t, value)
+			v.SetMapIndex(key, value)
+		}
+	default:
+		t.Fatalf("a field of type %s", v.Type())
+	}
+}
+
+// TestPack_everyField: a record comes back as it went in, each of its fields, and so does an empty one.
+func TestPack_everyField(t *testing.T) {
+	t.Parallel()
+	for _, record := range packedRecords() {
+		for _, full := range []bool{false, true} {
+			if full {
+				(&filler{}).fill(t, reflect.ValueOf(record).Elem())
+			}
+			packed := pack("row", packing(record))
+			read := reflect.New(reflect.TypeOf(record).Elem()).Interface()
+			if err := unpack("row", packed, packing(read)); err != nil {
+				t.Fatalf("%T: %v", record, err)
+			}
+			if diff := cmp.Diff(record, read); diff != "" {
+				t.Errorf("%T (-written +read):\n%s", record, diff)
+			}
+		}
+	}
+}
+
+// TestPack_values are those with a form of their own.
+func TestPack_values(t *testing.T) {
+	t.Parallel()
+	const id = "abcdefghijklmnopqrstuvwxya"
+	at := time.Date(2026, 11, 2, 9, 30, 0, 1, time.UTC)
+	for name, grant := range map[string]bridge.Grant{
+		"an id that is the row's":     {ID: id},
+		"one that is not":             {ID: "bbcdefghijklmnopqrstuvwxya"},
+		"one with bits left over":     {ID: "abcdefghijklmnopqrstuvwxyb"},
+		"words":                       {Status: bridge.GrantLive, Scopes: bridge.BaselineScopes(), Account: bridge.Account{Role: bridge.RoleAdmin}},
+		"a text twice":                {Person: bridge.Person{Subject: "alice"}, Account: bridge.Account{Username: "alice", Email: "alice"}},
+		"times before and far behind": {CreatedAt: time.Unix(-1, 5).UTC(), LastUsedAt: at, Lapses: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)},
+		"long":                        {ClientName: strings.Repeat("long ", 1000), Credential: bridge.Credential{Sealed: make([]byte, 1000)}},
+		"tokens":                      {RevokedTokens: map[string]time.Time{"b": at, "a": at.Add(time.Hour), id: at}},
+	} {
+		var read bridge.Grant
+		if err := unpack(id, pack(id, packing(&grant)), packing(&read)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(grant, read); diff != "" {
+			t.Errorf("%s (-written +read):\n%s", name, diff)
+		}
+	}
+}
+
+// TestDecode_packedOnce: what was written as JSON is read, and what a newer program writes is not.
+func TestDecode_packedOnce(t *testing.T) {
+	t.Parallel()
+	key, _, err := secrettest.Ring().NewRowKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	row, consent := Ref{KindConsent, "row"}, bridge.Consent{PersonID: "person", Scopes: bridge.AllScopes(), GivenAt: packedFrom}
+	value, err := encodeJSON(key, row, &consent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read bridge.Consent
+	if err := Decode(key, row, value, &read); err != nil || !cmp.Equal(consent, read) {
+		t.Errorf("%v, %v", read, err)
+	}
+	newer, err := seal(key, row, packedRecord, append(pack("row", packing(&consent)), 200, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Decode(key, row, newer, &read); err == nil {
+		t.Error("a field that is not known is passed over")
+	}
+	var count counter
+	if err := Decode(key, row, newer, &count); err == nil {
+		t.Error("a kind that is never packed was read packed")
+	}
+}
+
+// FuzzUnpack: whatever comes, it is an error or a record that is written as it was read.
+func FuzzUnpack(f *testing.F) {
+	for _, record := range packedRecords() {
+		f.Add(pack("row", packing(record)))
+	}
+	f.Add(pack("row", packing(&bridge.Grant{ID: "row", Status: "live", CreatedAt: packedFrom, RevokedTokens: map[string]time.Time{"a": packedFrom}})))
+	f.Fuzz(func(t *testing.T, packed []byte) {
+		for _, record := range packedRecords() {
+			if unpack("row", packed, packing(record)) != nil {
+				continue
+			}
+			again := reflect.New(reflect.TypeOf(record).Elem()).Interface()
+			if err := unpack("row", pack("row", packing(record)), packing(again)); err != nil {
+				t.Fatal(err)
+			}
+			if a, b := asJSON(t, record), asJSON(t, again); !bytes.Equal(a, b) {
+				t.Errorf("%s became %s", a, b)
+			}
+		}
+	})
+}
+
+func asJSON(t *testing.T, record any) []byte {
+	t.Helper()
+	document, err := json.Marshal(record)
+	if err != nil {
+		t.Skip("a year that JSON does not know")
+	}
+	return document
+}

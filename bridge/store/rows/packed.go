@@ -1,0 +1,166 @@
+package rows
+
+import (
+	"time"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+)
+
+// packing returns the fields of a record that is packed, nil for the kinds that stay JSON: those there are few of, or
+// that do not live long.
+func packing(record any) func(*packer) {
+	switch r := record.(type) {
+	case *bridge.Grant:
+		return func(p *packer) { packGrant(p, r) }
+	case *family:
+		return func(p *packer) { packFamily(p, r) }
+	case *refreshToken:
+		return func(p *packer) { packRefreshToken(p, r) }
+	case *bridge.Code:
+		return func(p *packer) { packCode(p, r) }
+	case *bridge.Consent:
+		return func(p *packer) { packConsent(p, r) }
+	case *bridge.AuditEvent:
+		return func(p *packer) { packAuditEvent(p, r) }
+	case *client:
+		return func(p *packer) { packClient(p, r) }
+	}
+	return nil
+}
+
+// packedFrom is what the first time of a record is counted from.
+var packedFrom = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// words are texts that many records hold. The number of one is its place: new ones go to the end.
+var words = []string{
+	"pending", "live", "ended",
+	"trinity", "client", "user", "agent", "system", "operator", "creator", "admin",
+	"trinity:read", "trinity:write", "trinity:admin",
+	"https://claude.ai/oauth/mcp-oauth-client-metadata", "https://claude.ai/api/mcp/auth_callback", "https://claude.com/api/mcp/auth_callback", "Claude", "Claude Code",
+	"token_issued", "token_refreshed", "token_refused", "token_revoked", "grant_ended", "consent_shown", "consent_given", "signed_in", "sign_in_code_requested",
+	"rotated", "repeated", "redeemed", "approve", "invalid_grant", "invalid_client", "invalid_request",
+	"registered", "document", "none", "authorization_code", "refresh_token", "client_secret_basic", "client_secret_post", "private_key_jwt", "native", "web",
+}
+
+func packGrant(p *packer, g *bridge.Grant) {
+	text(p, 1, &g.ID)
+	text(p, 2, &g.Status)
+	text(p, 3, &g.Person.Source)
+	text(p, 4, &g.Person.Subject)
+	text(p, 5, &g.Account.Username)
+	text(p, 6, &g.Account.Email)
+	text(p, 7, &g.Account.Role)
+	text(p, 8, &g.ActingAs.Kind)
+	text(p, 9, &g.ActingAs.Agent)
+	text(p, 10, &g.ActingAs.Owner)
+	text(p, 11, &g.ClientID)
+	text(p, 12, &g.ClientName)
+	text(p, 13, &g.Resource)
+	texts(p, 14, &g.Scopes)
+	texts(p, 15, &g.Asked)
+	p.flag(16, &g.Refresh)
+	text(p, 17, &g.Credential.KeyID)
+	text(p, 18, &g.Credential.KeyName)
+	p.blob(19, &g.Credential.Sealed)
+	text(p, 20, &g.Link)
+	text(p, 21, &g.Identity)
+	texts(p, 22, &g.Ceiling)
+	text(p, 23, &g.Profile)
+	texts(p, 24, &g.Profiles)
+	p.time(25, &g.CreatedAt)
+	p.time(26, &g.LastUsedAt)
+	p.time(27, &g.EndedAt)
+	text(p, 28, &g.EndReason)
+	p.flag(29, &g.Started)
+	p.timesByText(30, &g.RevokedTokens)
+	p.time(31, &g.Lapses)
+	text(p, 32, &g.Redirect)
+}
+
+func packFamily(p *packer, f *family) {
+	text(p, 1, &f.GrantID)
+	text(p, 2, &f.ClientID)
+	p.hash(3, &f.ProofKey)
+	p.hash(4, &f.Head)
+	p.hash(5, &f.Previous)
+	p.blob(6, &f.SealedSuccessor)
+	p.time(7, &f.RotatedAt)
+	p.count(8, &f.Repeats)
+	p.time(9, &f.CreatedAt)
+	p.time(10, &f.IdleUntil)
+	p.time(11, &f.EndsAt)
+	p.time(12, &f.EndedAt)
+}
+
+func packRefreshToken(p *packer, r *refreshToken) {
+	text(p, 1, &r.GrantID)
+	p.time(2, &r.EndsAt)
+}
+
+func packCode(p *packer, c *bridge.Code) {
+	p.hash(1, &c.Hash)
+	text(p, 2, &c.GrantID)
+	text(p, 3, &c.ClientID)
+	text(p, 4, &c.RedirectURI)
+	p.flag(5, &c.RedirectSent)
+	text(p, 6, &c.CodeChallenge)
+	p.hash(7, &c.ProofKey)
+	text(p, 8, &c.Resource)
+	p.flag(9, &c.Refresh)
+	p.count(10, &c.Mismatches)
+	p.time(11, &c.SpentAt)
+	p.time(12, &c.ExpiresAt)
+}
+
+func packConsent(p *packer, c *bridge.Consent) {
+	text(p, 1, &c.PersonID)
+	text(p, 2, &c.ClientID)
+	text(p, 3, &c.RedirectURI)
+	text(p, 4, &c.Resource)
+	texts(p, 5, &c.Scopes)
+	text(p, 6, &c.ActingAs.Kind)
+	text(p, 7, &c.ActingAs.Agent)
+	text(p, 8, &c.ActingAs.Owner)
+	p.hash(9, &c.Fingerprint)
+	p.time(10, &c.GivenAt)
+}
+
+func packAuditEvent(p *packer, e *bridge.AuditEvent) {
+	p.time(1, &e.At)
+	text(p, 2, &e.Kind)
+	text(p, 3, &e.RequestID)
+	text(p, 4, &e.PersonID)
+	text(p, 5, &e.ClientID)
+	text(p, 6, &e.GrantID)
+	text(p, 7, &e.Outcome)
+	text(p, 8, &e.Detail)
+}
+
+func packClient(p *packer, c *client) {
+	text(p, 1, &c.ID)
+	text(p, 2, &c.Kind)
+	text(p, 3, &c.Name)
+	texts(p, 4, &c.RedirectURIs)
+	texts(p, 5, &c.GrantTypes)
+	text(p, 6, &c.AuthMethod)
+	hashes(p, 7, &c.SecretHashes)
+	texts(p, 8, &c.Scopes)
+	p.blob(9, &c.Keys)
+	text(p, 10, &c.KeysURI)
+	text(p, 11, &c.SigningAlg)
+	p.flag(12, &c.OffersNone)
+	p.flag(13, &c.BoundTokens)
+	p.hash(14, &c.Fingerprint)
+	text(p, 15, &c.URI)
+	text(p, 16, &c.PolicyURI)
+	text(p, 17, &c.TermsURI)
+	text(p, 18, &c.LogoURI)
+	texts(p, 19, &c.Contacts)
+	text(p, 20, &c.SoftwareID)
+	text(p, 21, &c.SoftwareVersion)
+	text(p, 22, &c.ApplicationType)
+	p.time(23, &c.CreatedAt)
+	p.time(24, &c.UnusedUntil)
+	p.flag(25, &c.Blocked)
+	p.flag(26, &c.Used)
+}
