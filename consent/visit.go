@@ -135,7 +135,7 @@ func (c *Connections) live(ctx context.Context, person bridge.Person, after stri
 func (c *Connections) connection(ctx context.Context, grant bridge.Grant) templates.Connection {
 	shown := templates.Connection{
 		ID: grant.ID, Client: c.Clients.DescribeGrant(ctx, grant), Resource: grant.Resource, Profile: grant.Profile,
-		Acting: string(grant.ActingAs.Kind), Agent: grant.ActingAs.Agent, Account: grant.Account.Username,
+		Acting: string(grant.ActingAs.Kind), Agent: grant.ActingAs.Agent, Account: grant.Account.Username, Managed: grant.Started,
 		Since: grant.CreatedAt, Used: grant.LastUsedAt,
 	}
 	if resource, served := c.Resources.Of(grant.Resource); served {

@@ -200,6 +200,7 @@ type Connection struct {
 	Acting       string // "user", "agent" or "system"
 	Agent        string
 	Account      string    // Trinity username
+	Managed      bool      // nobody was asked: an identity provider's word made it
 	Since        time.Time // UTC
 	Used         time.Time // zero: not yet
 }

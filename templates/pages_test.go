@@ -334,7 +334,7 @@ func TestConnections_AS137_rows(t *testing.T) {
 		"claude.ai It calls itself “Claude”. not verified: it named itself", "Connects to https://bridge.example.com/mcp",
 		"See your Trinity Work with your agents", "Whom it acts as Yourself", "Connected on 2026-11-02 Last used 2026-11-02 10:05 UTC",
 		"It introduces itself at vscode.dev.", "Only those that look.", "The agent researcher", "Last used not yet",
-		"An app without an address It gives no name.", "Our own tools", "The platform itself",
+		"An app without an address It gives no name.", "Ended, it stays ended", "Our own tools", "The platform itself",
 		"Your sign-in at Example SSO stands for the Trinity account alice.",
 	)
 	ids := map[string]bool{}

@@ -52,7 +52,7 @@ func connectionsPage() ConnectionsPage {
 				Acting: "agent", Agent: "researcher", Account: "alice", Since: since,
 			},
 			{
-				ID: "grant-3", Client: Client{}, Resource: issuer + "/mcp/own", Profile: "own", ProfileTitle: "Our own tools",
+				ID: "grant-3", Client: Client{}, Managed: true, Resource: issuer + "/mcp/own", Profile: "own", ProfileTitle: "Our own tools",
 				Scopes: []string{"trinity:read"}, Acting: "system", Account: "alice", Since: since,
 			},
 		},
