@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,6 +43,7 @@ func TestModern_fastMCP(t *testing.T) {
 			}
 			wantCallAsAlice(t, c, "first")
 			wantHeldAtOnce(t, c)
+			wantWithdrawn(t, c, upstream)
 			wantChanges(t, c)
 
 			before := upstream.endSessions(t)
@@ -87,6 +89,20 @@ func wantHeldAtOnce(t *testing.T, c *modern) {
 			t.Errorf("the call %s was answered %q", name, text)
 		}
 		c.wantProgress(t, name, 2)
+	}
+}
+
+// wantWithdrawn has a client give a call up: the server hears of it.
+func wantWithdrawn(t *testing.T, c *modern, upstream *fastMCP) {
+	t.Helper()
+	c.call("withdrawn", "test_hold", map[string]any{"name": "withdrawn"})
+	c.wantProgress(t, "withdrawn", 1)
+	c.tell("cancel", "withdrawn", "", nil)
+	if h := c.await(t, "called", func(h happening) bool { return h.Call == "withdrawn" }); !h.IsError {
+		t.Errorf("a call that was given up was answered %q", h.Text)
+	}
+	if got := programtest.AwaitEvent[struct{ Name string }](t, upstream.Program, "aborted").Name; got != "withdrawn" {
+		t.Errorf("the server heard that %q was given up", got)
 	}
 }
 
@@ -212,7 +228,7 @@ func connectGoSDK(t *testing.T, url, token string) *modern {
 	}
 	hello := session.InitializeResult()
 	happened <- happening{Event: "connected", Server: hello.ServerInfo.Name, Version: hello.ProtocolVersion}
-	c := &goSDK{session, happened}
+	c := &goSDK{ClientSession: session, happened: happened, calls: map[string]context.CancelFunc{}}
 	return &modern{
 		changes: []string{"prompts"}, listensOnce: true,
 		tell: func(do, call, tool string, arguments map[string]any) {
@@ -234,6 +250,9 @@ func connectGoSDK(t *testing.T, url, token string) *modern {
 type goSDK struct {
 	*mcp.ClientSession
 	happened chan<- happening
+
+	mu    sync.Mutex
+	calls map[string]context.CancelFunc
 }
 
 func (c *goSDK) act(ctx context.Context, do, call, tool string, arguments map[string]any) {
@@ -250,6 +269,11 @@ func (c *goSDK) act(ctx context.Context, do, call, tool string, arguments map[st
 		}
 	case "call":
 		h.Event, h.Call = "called", call
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		c.mu.Lock()
+		c.calls[call] = cancel
+		c.mu.Unlock()
 		params := &mcp.CallToolParams{Name: tool, Arguments: arguments}
 		params.SetProgressToken(call)
 		var result *mcp.CallToolResult
@@ -258,7 +282,14 @@ func (c *goSDK) act(ctx context.Context, do, call, tool string, arguments map[st
 			var content struct{ Text string }
 			err = json.Unmarshal(text, &content)
 			h.Text, h.IsError = content.Text, result.IsError
+		} else {
+			h.Text, h.IsError, err = err.Error(), true, nil
 		}
+	case "cancel":
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.calls[call]()
+		return
 	case "listen": // it does already
 		h.Event = "listening"
 	case "end":

@@ -3,6 +3,7 @@
 import { audioContent, imageContent, UserError } from 'fastmcp';
 import { z } from 'zod';
 
+const say = (event, more) => process.stdout.write(`${JSON.stringify({ event, ...more })}\n`);
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 // One pixel, and a sound of no length.
@@ -113,10 +114,13 @@ export function addEverything(server) {
   tool(
     'test_hold',
     'Tells that it has begun and waits for its release.',
-    async ({ name }, { reportProgress }) => {
+    async ({ name }, { reportProgress, signal }) => {
       const released = new Promise((resolve) => held.set(name, resolve));
+      const abort = () => say('aborted', { name });
+      signal.addEventListener('abort', abort);
       await reportProgress({ progress: 1, total: 2 });
       await released;
+      signal.removeEventListener('abort', abort);
       await reportProgress({ progress: 2, total: 2 });
       return `released ${name}`;
     },

@@ -4,6 +4,7 @@
 //   {"do":"list"}                                  told as {"event":"listed","names":[…]}
 //   {"do":"call","call":"a","tool":…,"arguments":…}  {"event":"progress","call":"a","progress":1} each time, then
 //                                                  {"event":"called","call":"a","is_error":false,"text":…}; calls run at once
+//   {"do":"cancel","call":"a"}                     the same, as a failed call
 //   {"do":"listen"}                                {"event":"listening"}, {"event":"changed","what":"tools"} each time, and
 //                                                  {"event":"unheard"} when the stream ends
 //   {"do":"end"}                                   {"event":"done"}, and the program ends
@@ -26,21 +27,28 @@ for (const what of ['tools', 'prompts']) {
   client.setNotificationHandler(`notifications/${what}/list_changed`, () => say('changed', { what }));
 }
 
+const running = new Map();
+
 const acts = {
   async list() {
     const { tools } = await client.listTools();
     say('listed', { names: tools.map(({ name }) => name) });
   },
   async call({ call, tool, arguments: args }) {
+    running.set(call, new AbortController());
+    const { signal } = running.get(call);
     try {
       const result = await client.callTool(
         { name: tool, arguments: args },
-        { timeout: 120_000, onprogress: ({ progress }) => say('progress', { call, progress }) },
+        { timeout: 120_000, signal, onprogress: ({ progress }) => say('progress', { call, progress }) },
       );
       say('called', { call, is_error: result.isError ?? false, text: result.content?.[0]?.text });
     } catch (error) {
       say('called', { call, is_error: true, text: String(error) });
     }
+  },
+  async cancel({ call }) {
+    running.get(call).abort('not wanted any more');
   },
   async listen() {
     const subscription = await client.listen({ toolsListChanged: true, promptsListChanged: true });

@@ -25,7 +25,7 @@ async def call(client, told):
 
     try:
         result = await client.call_tool(told["tool"], told["arguments"], progress_callback=progressed)
-    except Exception as error:
+    except (Exception, asyncio.CancelledError) as error:
         say("called", call=told["call"], is_error=True, text=repr(error))
     else:
         say("called", call=told["call"], is_error=bool(result.is_error), text=result.content[0].text)
@@ -47,6 +47,7 @@ async def main():
     async with httpx.AsyncClient(headers=headers, timeout=timeout) as http:
         async with Client(streamable_http_client(url, http_client=http)) as client:
             say("connected", server=client.server_info.name, protocol_version=client.protocol_version)
+            calls = {}
             async with asyncio.TaskGroup() as running:
                 while True:
                     told = json.loads(await asyncio.to_thread(sys.stdin.readline))
@@ -56,7 +57,9 @@ async def main():
                         listed = await client.list_tools()
                         say("listed", names=[tool.name for tool in listed.tools])
                     elif told["do"] == "call":
-                        running.create_task(call(client, told))
+                        calls[told["call"]] = running.create_task(call(client, told))
+                    elif told["do"] == "cancel":
+                        calls[told["call"]].cancel()
                     elif told["do"] == "listen":
                         listening = running.create_task(listen(client))
                 listening.cancel()
