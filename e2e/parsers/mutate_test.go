@@ -47,20 +47,17 @@ func unescape(line string) ([]byte, error) {
 // mutator edits bodies.
 type mutator struct {
 	*rand.Rand
-	seeds [][]byte
+	seeds, good [][]byte // all, and those that are taken as they are
 }
-
-// goodSeeds are those at the beginning of the corpus that are taken as they are.
-const goodSeeds = 11
 
 func (m *mutator) bodies(n int) [][]byte {
 	all := make([][]byte, n)
 	for i := range all {
-		of := len(m.seeds)
+		of := m.seeds
 		if m.IntN(2) == 0 {
-			of = goodSeeds
+			of = m.good
 		}
-		body := bytes.Clone(m.seeds[m.IntN(of)])
+		body := bytes.Clone(of[m.IntN(len(of))])
 		for range 1 + m.IntN(3) {
 			body = m.edit(body)
 		}
