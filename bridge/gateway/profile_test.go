@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -113,19 +114,26 @@ func TestProfile_RS31_beyond(t *testing.T) {
 	at(toolCall("list_agents")).want(t, http.StatusOK)
 }
 
-// TestTasks_GW47: each call about a task is judged anew and goes with the caller's own key, so that whose a
-// task is stays a question Trinity can answer.
+// TestTasks_GW47: each call about a task is judged anew and goes with the caller's own key, so that the upstream, which
+// knows whose a task is, gives it to nobody else.
 func TestTasks_GW47(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	alice, bob := w.connect("alice", readOnly, readWrite), w.connect("bob", readOnly)
-	for _, method := range []string{"tasks/get", "tasks/list", "tasks/result"} {
+	w.upstream.answer(func(rw http.ResponseWriter, r *http.Request, _ string) {
+		said := `"result":{"taskId":"task-of-alice","status":"working"}`
+		if r.Header.Get("Authorization") != "Bearer "+alice.key {
+			said = `"error":{"code":-32602,"message":"no such task"}`
+		}
+		asJSON(`{"jsonrpc":"2.0","id":1,`+said+`}`)(rw, r, "")
+	})
+	for _, method := range []string{"tasks/get", "tasks/result"} {
 		body := `{"jsonrpc":"2.0","id":1,"method":"` + method + `","params":{"taskId":"task-of-alice"}}`
-		for _, c := range []connection{alice, bob} {
-			w.call(c, body).want(t, http.StatusOK)
-			if got := w.upstream.last(t).header.Get("Authorization"); got != "Bearer "+c.key {
-				t.Errorf("%s went with another key", method)
-			}
+		if got := w.call(alice, body).want(t, http.StatusOK); !strings.Contains(got.body, "working") {
+			t.Errorf("%s: alice gets %s", method, got.body)
+		}
+		if code, _ := w.call(bob, body).want(t, http.StatusOK).rpcError(t); code != jsonrpc.CodeInvalidParams {
+			t.Errorf("%s: bob gets %d", method, code)
 		}
 	}
 	before := len(w.upstream.requests())

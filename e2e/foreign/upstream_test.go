@@ -43,6 +43,8 @@ func arrivedAtTrinity(b *bridgetest.Bridge, side trinitytest.Side) []arrived {
 // A goServer is go-sdk's MCP server, with Trinity's rule in front of it: the backend vouches for the key of
 // every request.
 type goServer struct {
+	more func(*mcp.Server) // adds tools; nil adds none
+
 	mu       sync.Mutex
 	requests []arrived
 }
@@ -68,6 +70,9 @@ func (g *goServer) start(t *testing.T, backendURL string, sessions bool) string 
 			})
 			return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: string(text)}}}, err
 		})
+	}
+	if g.more != nil {
+		g.more(server)
 	}
 	handler := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server },
 		&mcp.StreamableHTTPOptions{Stateless: !sessions})
