@@ -133,7 +133,7 @@ func (b *Bridge) makeGateway(credentials *standings, registry *clients.Registry)
 	b.gateway, err = gateway.New(gateway.Options{
 		Issuer: b.config.PublicURL.String(), Upstream: b.config.MCPURL, Origins: b.config.AllowedOrigins,
 		ListBeyondScope: b.config.ListBeyondScope,
-		StaticKeysOff:   !b.config.StaticKeys, Tokens: b.signer, Grants: b.store.Remembered(), Credentials: credentials, Tools: b.config.Tools,
+		NoteCalls:       b.config.AuditCalls, StaticKeysOff: !b.config.StaticKeys, Tokens: b.signer, Grants: b.store.Remembered(), Credentials: credentials, Tools: b.config.Tools,
 		Ring: b.ring, Trail: b.trail, Log: b.log, Now: b.now, Ready: b.probe.Ready, Ended: b.custodian.Wake,
 		Obtainable: obtainable(registry), Barred: registry.Barred,
 		Extensions: b.extensions(), Proofs: b.proofChecker(), ProofsRequired: b.config.DPoP == dpop.PolicyRequired,

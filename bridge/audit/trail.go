@@ -38,6 +38,7 @@ const (
 	KeyRevoked        = "key_revoked"
 	KeyRevokeFailed   = "key_revoke_failed"
 	CallRefused       = "call_refused"
+	CallAllowed       = "call_allowed" // in the log alone, and only where the operator wants it
 	UpstreamOpen      = "upstream_open"
 	CredentialEchoed  = "credential_echoed" // the upstream put a key into an answer; it was taken out
 
@@ -75,14 +76,7 @@ func (t *Trail) Also(count func(bridge.AuditEvent)) { t.also = count }
 
 // Record takes an event; At and RequestID are filled in when empty. It never blocks.
 func (t *Trail) Record(ctx context.Context, event bridge.AuditEvent) {
-	if event.At.IsZero() {
-		event.At = t.now()
-	}
-	if event.RequestID == "" {
-		event.RequestID = RequestID(ctx)
-	}
-	t.log.LogAttrs(ctx, slog.LevelInfo, "audit", slog.Any("event", loggable(event)))
-	t.also(event)
+	event = t.tell(ctx, event)
 	t.mu.Lock()
 	if len(t.waiting) < maxWaiting {
 		t.waiting = append(t.waiting, event)
@@ -94,6 +88,22 @@ func (t *Trail) Record(ctx context.Context, event bridge.AuditEvent) {
 	case t.wake <- struct{}{}:
 	default:
 	}
+}
+
+// Note takes an event as Record does, for what is too frequent to be stored.
+func (t *Trail) Note(ctx context.Context, event bridge.AuditEvent) { t.tell(ctx, event) }
+
+// tell fills in what is missing of an event, logs it and has it counted.
+func (t *Trail) tell(ctx context.Context, event bridge.AuditEvent) bridge.AuditEvent {
+	if event.At.IsZero() {
+		event.At = t.now()
+	}
+	if event.RequestID == "" {
+		event.RequestID = RequestID(ctx)
+	}
+	t.log.LogAttrs(ctx, slog.LevelInfo, "audit", slog.Any("event", loggable(event)))
+	t.also(event)
+	return event
 }
 
 // Run stores events until ctx ends, then stores what is left.

@@ -44,6 +44,7 @@ type Config struct {
 	DPoP              dpop.Policy
 	DPoPNonces        bool
 	StaticKeys        bool
+	AuditCalls        bool
 	AllowedOrigins    []string
 	AllowedHosts      []string
 	TrustedProxies    []netip.Prefix
@@ -111,6 +112,7 @@ func check(f Flags, declared declarations, m *Mistakes) *Config {
 	}
 	c.Documents = checkDocuments(f, m)
 	c.StaticKeys = onOff("--static-keys", f.StaticKeys, m)
+	c.AuditCalls = onOff("--audit-calls", or(f.AuditCalls, "off"), m)
 	c.AllowedOrigins = origins(f.AllowedOrigins, m)
 	c.AllowedHosts = list(f.AllowedHosts)
 	c.TrustedProxies = networks("--trusted-proxies", f.TrustedProxies, m)

@@ -41,6 +41,7 @@ type Flags struct {
 	DocumentCA           string `name:"document-ca" placeholder:"FILE" help:"Certificates of authorities that documents' hosts are trusted by, besides the system's."`
 	EmailCode            string `name:"email-code" placeholder:"on|off" help:"Let people sign in with Trinity's e-mail code (default on). Off needs identity sources in the configuration file."`
 	StaticKeys           string `name:"static-keys" placeholder:"on|off" help:"Let trinity_mcp_ keys through on the same URL (default on)."`
+	AuditCalls           string `name:"audit-calls" placeholder:"on|off" help:"Also tell of each call that is let through, in the log (default off)."`
 	ToolsOverlay         string `name:"tools-overlay" placeholder:"FILE" help:"YAML file of judgements about tools that are laid over the program's own: titles, hints, scopes, what is hidden."`
 	ToolsBeyondScope     string `name:"tools-beyond-scope" placeholder:"on|off" help:"Also list the tools that a connection would have to ask a wider scope for (default off)."`
 	AllowedOrigins       string `name:"allowed-origins" placeholder:"ORIGINS" help:"Web origins, comma separated, whose pages may call /mcp from a browser."`

@@ -55,6 +55,8 @@ type Options struct {
 	StaticKeysOff bool
 	// ListBeyondScope also lists tools that a connection would have to ask a wider scope for.
 	ListBeyondScope bool
+	// NoteCalls writes each call that is let through to the audit log.
+	NoteCalls bool
 
 	Tokens      Tokens
 	Grants      Grants

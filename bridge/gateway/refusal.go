@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
@@ -139,6 +140,26 @@ func (x *exchange) report(ctx context.Context, no *refusal) {
 
 // record adds a line to the audit trail about this request.
 func (x *exchange) record(ctx context.Context, kind, outcome, detail string) {
+	x.g.Trail.Record(ctx, x.event(kind, outcome, detail))
+}
+
+// note tells of a request that goes upstream: who calls what, and nothing of the arguments.
+func (x *exchange) note() {
+	subjects := []string{x.r.Method}
+	if len(x.body.Messages) > 0 {
+		subjects = subjects[:0]
+	}
+	for _, m := range x.body.Messages {
+		if m.Kind == jsonrpc.Response {
+			subjects = append(subjects, "an answer")
+		} else {
+			subjects = append(subjects, x.g.subject(m))
+		}
+	}
+	x.g.Trail.Note(x.r.Context(), x.event(audit.CallAllowed, "", strings.Join(subjects, ", ")))
+}
+
+func (x *exchange) event(kind, outcome, detail string) bridge.AuditEvent {
 	event := bridge.AuditEvent{Kind: kind, Outcome: outcome, Detail: detail}
 	switch {
 	case x.who.static:
@@ -149,7 +170,7 @@ func (x *exchange) record(ctx context.Context, kind, outcome, detail string) {
 	case x.who.grant.ID != "":
 		event.PersonID, event.ClientID, event.GrantID = x.who.grant.Person.ID(), x.who.grant.ClientID, x.who.grant.ID
 	}
-	x.g.Trail.Record(ctx, event)
+	return event
 }
 
 // standardHeaders are on every answer: none is kept by a cache, shared by two callers (RS-57), or

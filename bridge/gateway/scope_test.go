@@ -10,6 +10,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/gateway"
 	"github.com/abilityai/trinity-bridge/bridge/jsonrpc"
+	"github.com/abilityai/trinity-bridge/bridge/secret"
 )
 
 const (
@@ -167,6 +168,35 @@ func TestScope_GW21_unknownMethodsOfTheModernRevision(t *testing.T) {
 	}
 	w.wantAudit(t, "call_refused unknown_method")
 	w.upstream.wantUntouched(t)
+}
+
+// TestScope_GW54: where the operator wants it, each call that is let through is told of: who, what and for which grant,
+// and nothing of the arguments. It is in the log, not in the store.
+func TestScope_GW54_allowedCalls(t *testing.T) {
+	t.Parallel()
+	w := start(t, func(o *gateway.Options) { o.NoteCalls = true })
+	c := w.connect("alice")
+	static := staticKey("static")
+	w.call(c, toolCall("list_agents")).want(t, http.StatusOK)
+	w.call(c, "["+ping+","+toolCall("canary-tool")+"]").want(t, http.StatusOK)
+	w.send("GET", "/mcp", "", bearer(c.token)).want(t, http.StatusOK)
+	w.send("POST", "/mcp", ping, bearer(static)).want(t, http.StatusOK)
+	w.call(w.connect("bob", readOnly), toolCall("delete_agent")).want(t, http.StatusForbidden)
+	got := w.logs.String()
+	for _, want := range []string{
+		`event.kind=call_allowed event.request_id=ref-1 event.person_id=` + c.grant.Person.ID() + ` event.client_id=client-1 event.grant_id=` + c.grant.ID + ` event.detail="tool list_agents"`,
+		`event.detail="ping, an unknown tool"`,
+		`event.detail=GET`,
+		`event.detail="static key ` + w.ring.Fingerprint(secret.New(static)) + `: ping"`,
+	} {
+		if strings.Count(got, want) != 1 {
+			t.Errorf("the log has %d times %s\n%s", strings.Count(got, want), want, got)
+		}
+	}
+	if n := strings.Count(got, "call_allowed"); n != 4 || strings.Contains(got, "canary") || strings.Contains(got, static) {
+		t.Errorf("%d calls were told of:\n%s", n, got)
+	}
+	w.wantAudit(t, "call_refused insufficient_scope")
 }
 
 func TestScope_auditNamesKnownToolsOnly(t *testing.T) {

@@ -15,6 +15,9 @@ import (
 // forward sends the request on and relays the answer. A call of 2026-07-28 to an upstream of the
 // revisions before goes another way.
 func (x *exchange) forward() *refusal {
+	if x.g.NoteCalls {
+		x.note()
+	}
 	if !x.modern() {
 		return x.send()
 	}
