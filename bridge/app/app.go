@@ -72,6 +72,7 @@ type Bridge struct {
 	operator  *operator
 
 	listener, operatorListener net.Listener
+	places                     *places // the public listener's
 }
 
 // New opens the store, unlocks it, builds the program and binds its addresses, so that whatever
@@ -217,10 +218,16 @@ func (b *Bridge) OperatorAddr() string { return b.operatorListener.Addr().String
 
 func (b *Bridge) bind(ctx context.Context) error {
 	var listen net.ListenConfig
-	var err error
-	if b.listener, err = listen.Listen(ctx, "tcp", b.config.Listen); err != nil {
+	public, err := listen.Listen(ctx, "tcp", b.config.Listen)
+	if err != nil {
 		return fmt.Errorf("the public address cannot be used (--listen): %w", err)
 	}
+	files, err := openFiles()
+	if err != nil {
+		return errors.Join(fmt.Errorf("asking how many files may be open: %w", err), public.Close())
+	}
+	b.places = withPlaces(public, files, b.config.TLSCert != "")
+	b.listener = b.places
 	if b.operatorListener, err = listen.Listen(ctx, "tcp", b.config.OperatorListen); err != nil {
 		return fmt.Errorf("the operator's address cannot be used (--operator-listen): %w", err)
 	}
@@ -233,6 +240,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	public, operator := b.server(background, b.handler), b.server(background, b.operator.handler)
+	public.ConnState = b.places.changed
 	failed := make(chan error, 2)
 	go func() { failed <- b.serve(public) }()
 	go func() { failed <- operator.Serve(b.operatorListener) }()

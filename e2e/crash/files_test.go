@@ -2,13 +2,14 @@ package crash_test
 
 import (
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 )
 
-// TestServe_OP36_fileLimit: strangers hold every file the program may open. It lives, and serves again as
-// soon as they let go.
+// TestServe_OP36_fileLimit: strangers hold more connections than the program may open files. It tells whoever
+// comes that there is no place, and serves again as soon as they let go.
 func TestServe_OP36_fileLimit(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -30,6 +31,7 @@ func TestServe_OP36_fileLimit(t *testing.T) {
 			}
 			held = append(held, conn)
 		}
+		h.wantTurnedAway(t)
 		if len(held) < 256 {
 			t.Fatalf("only %d connections could be held, so this tests nothing", len(held))
 		}
@@ -41,4 +43,24 @@ func TestServe_OP36_fileLimit(t *testing.T) {
 		t.Errorf("after all have let go: %v", err)
 	}
 	r.stop(t)
+}
+
+// wantTurnedAway wants the next answer to be that there is no place. So many are told at a time, and more are closed.
+func (h *house) wantTurnedAway(t *testing.T) {
+	t.Helper()
+	var res *http.Response
+	var err error
+	for range 500 {
+		if res, err = http.Get(h.URL + "/oauth/jwks"); err == nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {
+		t.Errorf("while there is no place it answers %d", res.StatusCode)
+	}
 }

@@ -43,7 +43,7 @@ func TestLoad(t *testing.T) {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	_, _ = fmt.Fprintln(table, "\nwhat\trequests\tper second\tp50 ms\tp99 ms\tmax ms\tother answers\tRSS MB after\theap MB after\t")
 	row := func(what string, m *measure) {
-		slices.Sort(m.took)
+		m = sorted(m)
 		m.resident, m.heap = residentMB(t), heapMB()
 		_, _ = fmt.Fprintf(table, "%s\t%d\t%.0f\t%.2f\t%.2f\t%.2f\t%v\t%.0f\t%.1f\t\n", what, len(m.took), float64(len(m.took))/m.lasted.Seconds(),
 			m.at(0.5), m.at(0.99), m.at(1), m.others, m.resident, m.heap)
@@ -107,6 +107,12 @@ func (m *measure) add(took time.Duration, status, good int) {
 		m.others = map[int]int{}
 	}
 	m.others[status]++
+}
+
+// sorted sorts what was measured, for at.
+func sorted(m *measure) *measure {
+	slices.Sort(m.took)
+	return m
 }
 
 func (m *measure) at(quantile float64) float64 {
@@ -213,7 +219,7 @@ func pace(d time.Duration, rate int, do func(i int)) {
 	var under atomic.Int64
 	ticker := time.NewTicker(time.Second / time.Duration(rate))
 	defer ticker.Stop()
-	for i := range int(d.Seconds() * float64(rate)) {
+	for i, end := 0, time.Now().Add(d); time.Now().Before(end); i++ {
 		<-ticker.C
 		if under.Load() >= int64(rate) {
 			continue

@@ -1,0 +1,83 @@
+package app
+
+import (
+	"bufio"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// OP-36: whoever comes when all places are taken is told at once, whoever has one is served, and places that are
+// given back are taken again.
+func TestPlaces_OP36(t *testing.T) {
+	t.Parallel()
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := withPlaces(inner, reservedFiles+4, false)
+	server := &http.Server{ConnState: p.changed, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNoContent)
+	})}
+	go func() { _ = server.Serve(p) }()
+	t.Cleanup(func() { _ = server.Close() })
+
+	first, second := dial(t, inner), dial(t, inner)
+	for _, conn := range []net.Conn{first, second} {
+		wantStatus(t, conn, http.StatusNoContent)
+	}
+	third := dial(t, inner)
+	answer := wantStatus(t, third, http.StatusServiceUnavailable)
+	body, err := io.ReadAll(answer.Body)
+	if err != nil || answer.Header.Get("Retry-After") == "" || len(body) == 0 {
+		t.Errorf("whoever finds no place is told %v %q, %v", answer.Header, body, err)
+	}
+	wantStatus(t, first, http.StatusNoContent)
+
+	_ = second.Close()
+	for range 500 {
+		if p.taken.Load() == 1 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	wantStatus(t, dial(t, inner), http.StatusNoContent)
+}
+
+func TestPlaces_fewFiles(t *testing.T) {
+	t.Parallel()
+	for files, want := range map[uint64]int64{0: 1, reservedFiles: 1, 256: 80, 1 << 20: mostPlaces, math.MaxUint64: mostPlaces} {
+		if got := withPlaces(nil, files, false).most; got != want {
+			t.Errorf("with %d files there are %d places, want %d", files, got, want)
+		}
+	}
+}
+
+func dial(t *testing.T, listener net.Listener) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+func wantStatus(t *testing.T, conn net.Conn, want int) *http.Response {
+	t.Helper()
+	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: bridge.example.com\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = answer.Body.Close() })
+	if answer.StatusCode != want {
+		t.Errorf("answered %d, want %d", answer.StatusCode, want)
+	}
+	return answer
+}
