@@ -168,6 +168,15 @@ func (b *Bridge) Crash(t *testing.T) {
 	b.start(t)
 }
 
+// Restart ends what runs in order and starts it again with more settings.
+func (b *Bridge) Restart(t *testing.T, settings ...string) {
+	t.Helper()
+	b.Stop()
+	b.past = append(b.past, b.running...)
+	b.env = append(slices.Clone(b.env), settings...)
+	b.start(t)
+}
+
 // Stop asks all that runs to end.
 func (b *Bridge) Stop() {
 	for _, p := range b.running {
@@ -222,6 +231,14 @@ func (b *Bridge) Command(t *testing.T, args ...string) string {
 	t.Helper()
 	args = append(args, "--data", b.Data)
 	return b.machine.NewHome(t).Run(t, "trinity-bridge", nil, b.machine.Bridge, args...)
+}
+
+// Maintain runs a command for which the program must not run, with the settings it runs with and more.
+func (b *Bridge) Maintain(t *testing.T, settings []string, args ...string) string {
+	t.Helper()
+	b.Stop()
+	env := append(slices.Clone(b.env), "TRINITY_BRIDGE_DATA="+b.Data)
+	return b.machine.NewHome(t).Run(t, "trinity-bridge", append(env, settings...), b.machine.Bridge, args...)
 }
 
 // A Grant is what the operator sees of one.
