@@ -118,7 +118,7 @@ corruption: ## Damage every file of a store in 20 places and every way, and look
 
 .PHONY: bench
 bench: ## Measure the gateway beside a bare reverse proxy, in REQUESTS requests of each kind, and a list of tools made the caller's
-	$(GO) test -run '^$$' -bench 'Gateway|List' -benchtime $(REQUESTS)x -timeout 15m ./bridge/gateway
+	$(GO) test -run '^$$' -bench 'Gateway|List|Refusal|Events' -benchtime $(REQUESTS)x -timeout 15m ./bridge/gateway
 
 .PHONY: lint
 lint: ## Read the code: vet, golangci-lint, format

@@ -3,7 +3,6 @@ package gateway_test
 import (
 	"bufio"
 	"fmt"
-	"io"
 	"net/http"
 	"runtime"
 	"slices"
@@ -15,43 +14,6 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/gateway"
 )
-
-// BenchmarkRefusal is how fast tokens that mean nothing are refused: over HTTP, and by the gateway alone.
-func BenchmarkRefusal(b *testing.B) {
-	w := start(b)
-	bad := w.connect("alice").token
-	bad = bad[:len(bad)-8] + "AAAAAAAA" // the signature is another one
-	b.Run("HTTP", func(b *testing.B) {
-		b.RunParallel(func(pb *testing.PB) {
-			for pb.Next() {
-				res, err := w.server.Client().Transport.RoundTrip(w.request(b.Context(), http.MethodPost, "/mcp", ping, bearer(bad)))
-				if err != nil {
-					b.Error(err)
-					return
-				}
-				_, _ = io.Copy(io.Discard, res.Body)
-				_ = res.Body.Close()
-			}
-		})
-		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "refused/s")
-	})
-	serve := w.gateway.Before(nil)
-	b.Run("alone", func(b *testing.B) {
-		b.RunParallel(func(pb *testing.PB) {
-			for pb.Next() {
-				serve.ServeHTTP(&nowhere{header: http.Header{}}, w.request(b.Context(), http.MethodPost, "/mcp", ping, bearer(bad)))
-			}
-		})
-		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "refused/s")
-	})
-}
-
-// nowhere takes an answer that nobody reads.
-type nowhere struct{ header http.Header }
-
-func (n *nowhere) Header() http.Header       { return n.header }
-func (*nowhere) WriteHeader(int)             {}
-func (*nowhere) Write(p []byte) (int, error) { return len(p), nil }
 
 // BenchmarkEvents is what the gateway adds to each event of a stream, beside reading the same stream from the upstream
 // itself in the same run. Events are sent a millisecond apart and carry when they were.

@@ -42,6 +42,8 @@ func BenchmarkGateway(b *testing.B) {
 type side struct {
 	url     string
 	headers header
+	token   func() string   // of each request, where it is not in headers
+	status  int             // of the answers
 	took    []time.Duration // per request
 	wall    time.Duration
 	cpu     time.Duration
@@ -116,6 +118,7 @@ func threeWays(b *testing.B, kind string, size int) []*side {
 		{url: w.server.URL, headers: merge(bearer(c.token), session(id))},
 	}
 	for _, s := range sides {
+		s.status = http.StatusOK
 		s.client = outbound.Transport()
 		b.Cleanup(s.client.CloseIdleConnections)
 	}
@@ -157,6 +160,9 @@ func (s *side) ask() error {
 	for name, value := range s.headers {
 		req.Header[name] = value
 	}
+	if s.token != nil {
+		req.Header["Authorization"] = []string{"Bearer " + s.token()}
+	}
 	res, err := s.client.RoundTrip(req)
 	if err != nil {
 		return err
@@ -165,7 +171,7 @@ func (s *side) ask() error {
 	if _, err := io.Copy(io.Discard, res.Body); err != nil {
 		return err
 	}
-	if res.StatusCode != http.StatusOK {
+	if res.StatusCode != s.status {
 		return fmt.Errorf("status %d", res.StatusCode)
 	}
 	return nil

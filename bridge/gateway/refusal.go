@@ -101,9 +101,7 @@ func noSession() *refusal {
 
 // refuse writes no and tells log and audit trail about it.
 func (x *exchange) refuse(no *refusal) {
-	ctx, cancel := x.afterwards()
-	defer cancel()
-	x.report(ctx, no)
+	x.report(x.r.Context(), no)
 	h := x.w.Header()
 	x.standardHeaders(h)
 	h["Content-Type"] = []string{"application/json"}

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Error codes of JSON-RPC 2.0 §5.1, and those that MCP adds for its HTTP transport.
@@ -82,28 +85,22 @@ func AsError(err error) *Error {
 	return nil
 }
 
-type refusal struct {
-	JSONRPC string          `json:"jsonrpc"`
-	ID      json.RawMessage `json:"id,omitempty"`
-	Error   refusalError    `json:"error"`
-}
-
-type refusalError struct {
-	Code    int    `json:"code"`
-	Message string `json:"message"`
-	Data    any    `json:"data,omitempty"`
-}
-
 // Refusal is an error answer. Without an id the member is left out: MCP has no null ids, and
 // clients that check answers against its schema would not recognise one.
 func Refusal(id ID, code int, message string, data any) []byte {
-	answer := refusal{JSONRPC: "2.0", Error: refusalError{Code: code, Message: message, Data: data}}
+	out := append(make([]byte, 0, 256), `{"jsonrpc":"2.0"`...)
 	if id != "" {
-		answer.ID = json.RawMessage(id)
+		out = append(append(out, `,"id":`...), id...)
 	}
-	body, err := json.Marshal(answer)
+	out = strconv.AppendInt(append(out, `,"error":{"code":`...), int64(code), 10)
+	out, err := jsontext.AppendQuote(append(out, `,"message":`...), message)
+	if data != nil && err == nil {
+		var text []byte
+		text, err = json.Marshal(data)
+		out = append(append(out, `,"data":`...), text...)
+	}
 	if err != nil { // only for data that is no JSON, which callers do not pass
 		return fmt.Appendf(nil, `{"jsonrpc":"2.0","error":{"code":%d,"message":"internal error"}}`, CodeInternal)
 	}
-	return body
+	return append(out, "}}"...)
 }
