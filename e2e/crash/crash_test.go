@@ -26,7 +26,10 @@ var (
 const (
 	byClock = "by the clock"
 	byCall  = "at a system call"
+	byFault = "after a system call failed"
 )
+
+var ways = []string{byClock, byCall, byFault}
 
 const (
 	workers = 8
@@ -49,6 +52,7 @@ type house struct {
 	live   []*connection
 	dead   []*connection
 	tally  tally
+	faulty bool // system calls fail: answers other than 200 are to be expected
 }
 
 // TestCrash_OP01_kill9 kills the program by the clock; each fifth time while it starts.
@@ -176,6 +180,10 @@ func (h *house) work(t *testing.T) {
 				err := h.live[i].next(rand.IntN(20) == 0)
 				if errors.Is(err, errCut) {
 					return
+				}
+				if err != nil && h.faulty {
+					time.Sleep(10 * time.Millisecond)
+					continue
 				}
 				if err != nil {
 					t.Errorf("while all was well: %v", err)

@@ -52,7 +52,7 @@ func (b *book) write(path string) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	for _, how := range []string{byClock, byCall} {
+	for _, how := range ways {
 		for line := range strings.Lines(string(before)) {
 			var old tally
 			cells, found := strings.CutPrefix(line, "| "+how+" |")
@@ -71,7 +71,7 @@ func (b *book) write(path string) error {
 	}
 	var page strings.Builder
 	page.WriteString(tableHead)
-	for _, how := range []string{byClock, byCall} {
+	for _, how := range ways {
 		if b.rows[how] == nil {
 			continue
 		}

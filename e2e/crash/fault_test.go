@@ -1,0 +1,30 @@
+package crash_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os/exec"
+	"testing"
+	"time"
+)
+
+// TestCrash_OP01_systemCallsFail has the n-th system call of a kind that changes a file fail, while the program starts
+// or works, and kills it a little later. It may refuse, and it may end; what it acknowledged must hold.
+func TestCrash_OP01_systemCallsFail(t *testing.T) {
+	t.Parallel()
+	if err := exec.CommandContext(t.Context(), "strace", "-f", "-qq", "-e", "trace=none", "true").Run(); err != nil {
+		t.Skip("this machine allows no tracing:", err)
+	}
+	calls := []string{"fdatasync", "pwrite64", "fsync", "msync", "ftruncate", "openat", "write", "renameat", "unlinkat"}
+	failures := []string{"EIO", "ENOSPC"}
+	h := newHouse(t)
+	h.faulty = true
+	for round := range *rounds {
+		call, failure, when := calls[round%len(calls)], failures[round/len(calls)%len(failures)], 1+rand.IntN(60)
+		h.round(t, round, []string{
+			"strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + call,
+			"-e", fmt.Sprintf("inject=%s:error=%s:when=%d", call, failure, when),
+		}, 700*time.Millisecond)
+	}
+	h.report(t, byFault)
+}
