@@ -57,9 +57,16 @@ func (t *Token) recheck(ctx context.Context, grant bridge.Grant) error {
 	if !grant.Live() {
 		return nil // the rule decides; nothing to ask Trinity about
 	}
+	asked := t.Now() // the answer is as old as the question
+	if t.good.has(grant.ID, asked) {
+		return nil
+	}
 	standing := t.Standing.Standing(ctx, grant)
-	if standing == bridge.StandingOverdue {
+	switch standing {
+	case bridge.StandingOverdue:
 		return errOverdue
+	case bridge.StandingGood:
+		t.good.add(grant.ID, asked)
 	}
 	reason := standing.Ends()
 	if reason == "" {

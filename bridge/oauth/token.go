@@ -65,6 +65,8 @@ type Token struct {
 	Now          func() time.Time
 	// Ended is told of each grant that ended here, so that its key is revoked at Trinity at once.
 	Ended func()
+
+	good lately
 }
 
 // Mount adds the endpoint and its alias for 2025-03-26 clients.

@@ -6,7 +6,7 @@
 //
 //	caller → Store.RedeemCode → Engine.Write(closure) → Tx.Get, decide, Tx.Put → the engine's commit
 //
-// A row is a kind, an id and a record: one version byte and JSON. Each carries its own expiry, judged
+// A row is a kind, an id and a record: one version byte and packed fields, or JSON. Each carries its own expiry, judged
 // by the time the caller passes. Places say where indexes lead to a row; the engine keeps them as it
 // likes. Spent codes, superseded refresh tokens and ended grants are rows too: a missing row never
 // means "used" or "revoked".
