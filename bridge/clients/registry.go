@@ -180,11 +180,14 @@ func (r *Registry) Describe(ctx context.Context, request bridge.AuthorizationReq
 }
 
 // DescribeGrant is Describe for a connection there is: by the name the person agreed to, unless the
-// operator gives it one.
+// operator gives it one. The address of a document tells its host when nothing else is known any more.
 func (r *Registry) DescribeGrant(ctx context.Context, grant bridge.Grant) templates.Client {
 	client, err := r.Client(ctx, grant.ClientID)
 	if err != nil {
-		client = bridge.Client{}
+		client = bridge.Client{ID: grant.ClientID}
+		if CheckDocumentID(grant.ClientID) == nil {
+			client.Kind = bridge.ClientDocument
+		}
 	}
 	if !client.Verified() {
 		client.Name = grant.ClientName

@@ -245,3 +245,29 @@ func TestConsent_CO10_nothingBeforeApproval(t *testing.T) {
 		t.Errorf("after the decision the next request leads to %s", again.URL)
 	}
 }
+
+// OT-11: signing in here is no way around the limit of a mailbox, nor around its count of wrong codes.
+func TestConnections_OT11_limits(t *testing.T) {
+	t.Parallel()
+	b := bridgetest.Start(t)
+	client, person := b.Register(t), b.Someone()
+	for range 3 {
+		w := b.NewBrowser(t)
+		w.Open(t, "/oauth/authorize?"+b.Query(client).Encode())
+		w.Submit(t, "/signin", func(form url.Values) { form.Set("email", person) })
+	}
+	wait(t, func() bool { return b.Audited("sign_in_code_requested", "ok") == 3 }, "three codes are sent")
+	w := b.NewBrowser(t)
+	w.Open(t, "/connections")
+	w.Follow(t, "Sign in")
+	w.Submit(t, "/signin", func(form url.Values) { form.Set("email", person) })
+	if w.URL.Path != "/signin/code" || b.Audited("sign_in_code_requested", "") != 4 || b.Audited("sign_in_code_requested", "ok") != 3 {
+		t.Errorf("a fourth code was sent; the browser is at %s", w.URL)
+	}
+	for range 5 {
+		w.Submit(t, "/signin/code", func(form url.Values) { form.Set("code", "000000") })
+	}
+	if w.Page.Status != http.StatusTooManyRequests {
+		t.Errorf("after five wrong codes: %d", w.Page.Status)
+	}
+}

@@ -1,0 +1,64 @@
+package clients_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/clients"
+	"github.com/abilityai/trinity-bridge/templates"
+)
+
+// AS-137, CO-20: a connection is told by the name the person agreed to and by the host their answer went to, whatever
+// its client says of itself now, or is gone; only what the operator vouches for is verified.
+func TestDescribeGrant_AS137(t *testing.T) {
+	t.Parallel()
+	h := open(t, func(o *clients.Options) {
+		o.Configured = []bridge.Client{{ID: "house", Kind: bridge.ClientConfigured, Name: "House Client"}}
+		o.Trust.Policy = clients.PolicyOff
+	})
+	registered := bridge.Client{
+		ID: "registered", Kind: bridge.ClientRegistered, Name: "Claude, verified", RedirectURIs: []string{"https://evil.example/cb"},
+		URI: "https://evil.example/", CreatedAt: h.now, UnusedUntil: h.now.Add(time.Hour),
+	}
+	if err := h.store.CreateClient(t.Context(), registered, 10); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name  string
+		grant bridge.Grant
+		want  templates.Client
+	}{
+		{
+			"registered, and renamed since",
+			bridge.Grant{ClientID: "registered", ClientName: "Example App", Redirect: "https://app.example.com/cb"},
+			templates.Client{Name: "Example App", RedirectHost: "app.example.com"},
+		},
+		{
+			"gone",
+			bridge.Grant{ClientID: "nobody", ClientName: "Example\u202e App", Redirect: "http://127.0.0.1:51234/cb"},
+			templates.Client{Name: "Example App", RedirectHost: "127.0.0.1:51234", Loopback: true},
+		},
+		{
+			"the operator's",
+			bridge.Grant{ClientID: "house", ClientName: "Another name", Redirect: "https://app.example.com/cb"},
+			templates.Client{Name: "House Client", Verified: true, RedirectHost: "app.example.com"},
+		},
+		{
+			"a document that is taken no more",
+			bridge.Grant{ClientID: "https://app.example.com/client.json", ClientName: "Example App", Redirect: "https://app.example.com/cb"},
+			templates.Client{Name: "Example App", RedirectHost: "app.example.com", DocumentHost: "app.example.com"},
+		},
+		{"that no answer was given for", bridge.Grant{ClientID: "house"}, templates.Client{Name: "House Client", Verified: true}},
+	}
+	for _, tt := range tests {
+		if diff := cmp.Diff(tt.want, h.DescribeGrant(t.Context(), tt.grant)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+	if got := h.Describe(t.Context(), bridge.AuthorizationRequest{}); got != (templates.Client{Visit: true}) {
+		t.Errorf("without a request: %+v", got)
+	}
+}
