@@ -54,59 +54,42 @@ func (a answer) message(t testing.TB) (result map[string]any, id string) {
 // TestCarry_trinity: a client of 2026-07-28 is served by every generation of Trinity's MCP server, which has sessions.
 func TestCarry_trinity(t *testing.T) {
 	t.Parallel()
-	for _, generation := range generations() {
-		t.Run(string(generation), func(t *testing.T) {
-			t.Parallel()
-			d := deploy(t, trinitytest.Switches{Generation: generation})
-			c := d.allow(t, "alice@example.com")
-			key, err := d.trinity.MintKey("bob@example.com", "pasted", "user", "")
-			if err != nil {
-				t.Fatal(err)
+	eachGeneration(t, func(t *testing.T, d *deployment) {
+		c := d.allow(t, "alice@example.com")
+		key := d.pastedKey(t, "bob@example.com")
+		for username, c := range map[string]connection{"alice@example.com": c, "bob@example.com": {token: key}} {
+			found, _ := d.stateless(c, "server/discover", "").want(t, http.StatusOK).message(t)
+			if found["resultType"] != "complete" || !strings.Contains(fmt.Sprint(found["supportedVersions"]), "2026-07-28") ||
+				!strings.Contains(fmt.Sprint(found["capabilities"]), "tools") || !strings.Contains(fmt.Sprint(found["_meta"]), "trinity-orchestrator") {
+				t.Errorf("discovered %v", found)
 			}
-			for username, c := range map[string]connection{"alice@example.com": c, "bob@example.com": {token: key}} {
-				found, _ := d.stateless(c, "server/discover", "").want(t, http.StatusOK).message(t)
-				if found["resultType"] != "complete" || !strings.Contains(fmt.Sprint(found["supportedVersions"]), "2026-07-28") ||
-					!strings.Contains(fmt.Sprint(found["capabilities"]), "tools") || !strings.Contains(fmt.Sprint(found["_meta"]), "trinity-orchestrator") {
-					t.Errorf("discovered %v", found)
-				}
-				got := d.stateless(c, "tools/list", "").want(t, http.StatusOK)
-				list, id := got.message(t)
-				if tools, _ := list["tools"].([]any); len(tools) < 100 || id != "9" || list["resultType"] != "complete" ||
-					list["cacheScope"] != "private" || list["ttlMs"] != 0.0 {
-					t.Errorf("listed %d tools, id %s, %v %v %v", len(tools), id, list["resultType"], list["cacheScope"], list["ttlMs"])
-				}
-				if got.header["Mcp-Session-Id"] != nil {
-					t.Error("a session id reached a client that has none")
-				}
-				ran, _ := d.stateless(c, "tools/call", `"name":"list_agents","arguments":{"n":1}`).want(t, http.StatusOK).message(t)
-				if ran["resultType"] != "complete" || !strings.Contains(fmt.Sprint(ran["content"]), username) {
-					t.Errorf("ran %v", ran)
-				}
+			got := d.stateless(c, "tools/list", "").want(t, http.StatusOK)
+			list, id := got.message(t)
+			if tools, _ := list["tools"].([]any); len(tools) < 100 || id != "9" || list["resultType"] != "complete" ||
+				list["cacheScope"] != "private" || list["ttlMs"] != 0.0 {
+				t.Errorf("listed %d tools, id %s, %v %v %v", len(tools), id, list["resultType"], list["cacheScope"], list["ttlMs"])
 			}
-			for _, method := range []string{"prompts/list", "resources/list", "logging/setLevel", "ping", "initialize", "tasks/list"} {
-				got := d.stateless(c, method, "").want(t, http.StatusNotFound)
-				if code, id := got.rpcError(t); code != jsonrpc.CodeMethodNotFound || id != "9" {
-					t.Errorf("%s: code %d id %s", method, code, id)
-				}
+			if got.header["Mcp-Session-Id"] != nil {
+				t.Error("a session id reached a client that has none")
 			}
-			body, headers := modern("notifications/cancelled", `"requestId":1`)
-			d.call(c, strings.Replace(body, `"id":9,`, "", 1), headers).want(t, http.StatusAccepted)
-			if got := d.sessions(); got != 2 {
-				t.Errorf("%d sessions were opened for two callers", got)
+			ran, _ := d.stateless(c, "tools/call", `"name":"list_agents","arguments":{"n":1}`).want(t, http.StatusOK).message(t)
+			if ran["resultType"] != "complete" || !strings.Contains(fmt.Sprint(ran["content"]), username) {
+				t.Errorf("ran %v", ran)
 			}
-			d.wantNoToken(t, c.token)
-		})
-	}
-}
-
-// sessions is how many sessions were opened at Trinity.
-func (d *deployment) sessions() (opened int) {
-	for _, seen := range d.mcpRequests() {
-		if strings.Contains(string(seen.Body), `"initialize"`) && !strings.Contains(string(seen.Body), "probe") {
-			opened++
 		}
-	}
-	return opened
+		for _, method := range []string{"prompts/list", "resources/list", "logging/setLevel", "ping", "initialize", "tasks/list"} {
+			got := d.stateless(c, method, "").want(t, http.StatusNotFound)
+			if code, id := got.rpcError(t); code != jsonrpc.CodeMethodNotFound || id != "9" {
+				t.Errorf("%s: code %d id %s", method, code, id)
+			}
+		}
+		body, headers := modern("notifications/cancelled", `"requestId":1`)
+		d.call(c, strings.Replace(body, `"id":9,`, "", 1), headers).want(t, http.StatusAccepted)
+		if got := d.sessions(); got != 2 {
+			t.Errorf("%d sessions were opened for two callers", got)
+		}
+		d.wantNoToken(t, c.token)
+	})
 }
 
 // TestCarry_foreignClient: go-sdk's client, which asks for 2026-07-28 first, stays with it.
@@ -135,90 +118,19 @@ func TestCarry_foreignClient(t *testing.T) {
 // TestCarry_restart: an upstream that has lost its sessions is given new ones, and no call is made twice.
 func TestCarry_GW36_restart(t *testing.T) {
 	t.Parallel()
-	for _, generation := range generations() {
-		t.Run(string(generation), func(t *testing.T) {
-			t.Parallel()
-			d := deploy(t, trinitytest.Switches{Generation: generation})
-			c := d.allow(t, "alice@example.com")
-			d.stateless(c, "tools/call", `"name":"list_agents"`).want(t, http.StatusOK)
-			d.trinity.KillMCP()
-			if err := d.trinity.RestartMCP(); err != nil {
-				t.Fatal(err)
-			}
-			got := d.stateless(c, "tools/call", `"name":"create_agent"`)
-			if got.status == http.StatusBadGateway { // an idle connection was tried first
-				got = d.stateless(c, "tools/call", `"name":"create_agent"`)
-			}
-			got.want(t, http.StatusOK)
-			if n := d.sessions(); n != 2 {
-				t.Errorf("%d sessions, want 2", n)
-			}
-		})
-	}
-}
-
-// sessionServer is an upstream with sessions that remembers which call ran in which.
-type sessionServer struct {
-	mu      sync.Mutex
-	opened  int
-	ended   []string
-	told    []string // messages that are no requests of a client
-	calls   []string // "session id"
-	release chan struct{}
-}
-
-func (s *sessionServer) serve(w http.ResponseWriter, r *http.Request, body string) {
-	id := r.Header.Get("Mcp-Session-Id")
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case r.Method == http.MethodDelete:
-		s.ended = append(s.ended, id)
-	case strings.Contains(body, `"initialize"`):
-		s.opened++
-		w.Header().Set("Mcp-Session-Id", fmt.Sprintf("s-%d", s.opened))
-		events(w, `data: {"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{},"logging":{}},"serverInfo":{"name":"s","version":"1"}}}`+"\n\n")
-	case id == "":
-		w.WriteHeader(http.StatusBadRequest)
-	case strings.Contains(body, `"tools/call"`):
-		s.calls = append(s.calls, id)
-		s.mu.Unlock()
-		s.answer(w, r, id)
-		s.mu.Lock()
-	default:
-		s.told = append(s.told, body)
-		w.WriteHeader(http.StatusAccepted)
-	}
-}
-
-func (s *sessionServer) answer(w http.ResponseWriter, r *http.Request, id string) {
-	events(w, "id: 1\ndata: \n\n"+
-		`data: {"jsonrpc":"2.0","id":"ask","method":"sampling/createMessage","params":{}}`+"\n\n"+
-		`data: {"jsonrpc":"2.0","id":2,"method":"ping"}`+"\n\n"+
-		`data: {"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":7,"progress":1}}`+"\n\n"+
-		`data: {"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"quiet"}}`+"\n\n"+
-		`data: {"jsonrpc":"2.0","method":"notifications/message","params":{"level":"error","data":"loud"}}`+"\n\n")
-	select {
-	case <-s.release:
-	case <-r.Context().Done():
-		return
-	}
-	events(w, `data: {"jsonrpc":"2.0","id":9,"result":{"session":"`+id+`"}}`+"\n\n")
-}
-
-func (s *sessionServer) seen() (opened int, calls, ended, told []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.opened, slices.Clone(s.calls), slices.Clone(s.ended), slices.Clone(s.told)
-}
-
-func startSessions(t *testing.T) (*world, *sessionServer) {
-	t.Helper()
-	w := start(t)
-	s := &sessionServer{release: make(chan struct{}, 100)}
-	w.upstream.sessionsOnly()
-	w.upstream.answer(s.serve)
-	return w, s
+	eachGeneration(t, func(t *testing.T, d *deployment) {
+		c := d.allow(t, "alice@example.com")
+		d.stateless(c, "tools/call", `"name":"list_agents"`).want(t, http.StatusOK)
+		d.trinity.KillMCP()
+		if err := d.trinity.RestartMCP(); err != nil {
+			t.Fatal(err)
+		}
+		got := onNewConnection(func() answer { return d.stateless(c, "tools/call", `"name":"create_agent"`) })
+		got.want(t, http.StatusOK)
+		if n := d.sessions(); n != 2 {
+			t.Errorf("%d sessions, want 2", n)
+		}
+	})
 }
 
 // TestCarry_I8: calls at the same time never meet in a session, whatever ids they carry and whoever makes them.
@@ -427,9 +339,6 @@ func TestCarry_upstreamTrouble(t *testing.T) {
 	s.release <- struct{}{}
 	w.stateless(c, "tools/call", `"name":"list_agents"`).want(t, http.StatusOK)
 	w.upstream.server.Close()
-	got := w.stateless(c, "tools/call", `"name":"list_agents"`)
-	if got.status == http.StatusBadGateway { // an idle connection was tried first
-		got = w.stateless(c, "tools/call", `"name":"list_agents"`)
-	}
+	got := onNewConnection(func() answer { return w.stateless(c, "tools/call", `"name":"list_agents"`) })
 	got.want(t, http.StatusServiceUnavailable)
 }

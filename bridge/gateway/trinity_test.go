@@ -2,13 +2,10 @@ package gateway_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -17,274 +14,125 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/gateway"
 	"github.com/abilityai/trinity-bridge/bridge/jsonrpc"
 	"github.com/abilityai/trinity-bridge/bridge/outbound"
-	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
-	"github.com/abilityai/trinity-bridge/bridge/store/badger"
-	"github.com/abilityai/trinity-bridge/federation/trinity"
 	"github.com/abilityai/trinity-bridge/federation/trinity/trinitytest"
 )
-
-// deployment is the gateway on the real store, with the real credentials, before a simulated Trinity.
-type deployment struct {
-	*world
-	trinity *trinitytest.Server
-	store   *badger.Store
-	probe   *gateway.Probe
-}
-
-func deploy(t *testing.T, switches trinitytest.Switches, more ...trinitytest.Person) *deployment {
-	t.Helper()
-	d := &deployment{}
-	var err error
-	if d.trinity, err = trinitytest.Start(trinitytest.Options{Switches: switches, People: append(trinitytest.DefaultPeople(), more...)}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.trinity.Close() })
-	if d.store, err = badger.Open(badger.Options{Dir: t.TempDir(), Sealer: secrettest.Ring()}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.store.Close() })
-	backend, err := url.Parse(d.trinity.BackendURL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.world = start(t, func(o *gateway.Options) {
-		if o.Upstream, err = url.Parse(d.trinity.MCPURL()); err != nil {
-			t.Fatal(err)
-		}
-		o.Grants = d.store
-		o.Credentials = trinity.NewCredentials(trinity.CredentialsOptions{
-			API: trinity.NewAPI(backend), Ring: o.Ring, Revocations: d.store, Trail: o.Trail, Log: o.Log, Now: o.Now,
-		})
-		d.probe = &gateway.Probe{Upstream: o.Upstream, Transport: outbound.Transport(), Trail: o.Trail, Log: o.Log}
-		o.Ready = d.probe.Ready
-	})
-	d.probe.Check(t.Context())
-	return d
-}
-
-// allow makes a person's live grant with a key of its own.
-func (d *deployment) allow(t *testing.T, username string) connection {
-	t.Helper()
-	return d.allowAs(t, "grant-"+username, username, bridge.RoleUser)
-}
-
-func (d *deployment) allowAs(t *testing.T, id, username string, role bridge.Role) connection {
-	t.Helper()
-	now := d.clock.Now()
-	key, err := d.trinity.MintKey(username, "bridge:client:"+id, "user", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	sealed := connection{key: key}
-	for _, info := range d.trinity.Keys() {
-		if info.Name == "bridge:client:"+id {
-			sealed.grant.Credential = bridge.Credential{KeyID: info.ID, KeyName: info.Name, Sealed: d.ring.Seal("grant key", id, []byte(key))}
-		}
-	}
-	live := keepGrant(t, d.store, bridge.Grant{
-		ID: id, Person: bridge.Person{Source: bridge.SourceTrinity, Subject: username}, Account: bridge.Account{Username: username, Role: role},
-		ActingAs: bridge.ActingAs{Kind: bridge.ActAsUser}, ClientID: "client-1", Resource: resource, Scopes: bridge.AllScopes(),
-		Credential: sealed.grant.Credential, CreatedAt: now,
-	})
-	return connection{grant: live, key: key, token: d.mint(live, live.Scopes, time.Hour)}
-}
-
-// keepGrant stores a live grant the way consent and token endpoint do.
-func keepGrant(t testing.TB, store *badger.Store, grant bridge.Grant) bridge.Grant {
-	t.Helper()
-	now := grant.CreatedAt
-	grant.Status, grant.Lapses = bridge.GrantPending, now.Add(time.Minute)
-	flow := bridge.Flow{ID: "flow-" + grant.ID, Step: bridge.StepConsent, CreatedAt: now, ExpiresAt: now.Add(time.Minute)}
-	code := bridge.Code{
-		Hash: bridge.HashOf(grant.ID), GrantID: grant.ID, ClientID: grant.ClientID, RedirectURI: "r", CodeChallenge: "c",
-		Resource: grant.Resource, ExpiresAt: now.Add(time.Minute),
-	}
-	if err := store.CreateFlow(t.Context(), flow); err != nil {
-		t.Fatal(err)
-	}
-	issue := bridge.Issue{FlowID: flow.ID, Grant: grant, Code: code, Consent: bridge.Consent{PersonID: grant.Person.ID(), ClientID: grant.ClientID, RedirectURI: "r"}}
-	if outcome, err := store.IssueCode(t.Context(), issue, now); err != nil || outcome != bridge.CodeIssued {
-		t.Fatal(outcome, err)
-	}
-	use := bridge.CodeUse{Code: code.Hash, ClientID: grant.ClientID, RedirectURI: "r", Challenge: "c", AccessTokenLife: time.Hour}
-	outcome, live, err := store.RedeemCode(t.Context(), use, now)
-	if err != nil || outcome != bridge.CodeRedeemed {
-		t.Fatal(outcome, err)
-	}
-	return live
-}
-
-// carrier adds a bearer token to whatever a client sends.
-type carrier struct{ token string }
-
-func (c carrier) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", "Bearer "+c.token)
-	return http.DefaultTransport.RoundTrip(r)
-}
-
-func (d *deployment) client(t *testing.T, token string) (*mcp.ClientSession, error) {
-	t.Helper()
-	client := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, nil)
-	return client.Connect(t.Context(), &mcp.StreamableClientTransport{
-		Endpoint: d.server.URL + "/mcp", HTTPClient: &http.Client{Transport: carrier{token}},
-	}, nil)
-}
-
-func generations() []trinitytest.Generation {
-	return []trinitytest.Generation{trinitytest.Proxy6_7_19, trinitytest.Proxy6_5_1, trinitytest.Proxy5_12_5}
-}
 
 // TestTrinity_foreignClient: the Go SDK's own client, which tries 2026-07-28 first, works with every generation
 // of the upstream, by token and by static key.
 func TestTrinity_foreignClient(t *testing.T) {
 	t.Parallel()
-	for _, generation := range generations() {
-		t.Run(string(generation), func(t *testing.T) {
-			t.Parallel()
-			d := deploy(t, trinitytest.Switches{Generation: generation})
-			c := d.allow(t, "alice@example.com")
-			static, err := d.trinity.MintKey("bob@example.com", "pasted", "user", "")
+	eachGeneration(t, func(t *testing.T, d *deployment) {
+		c := d.allow(t, "alice@example.com")
+		static := d.pastedKey(t, "bob@example.com")
+		for _, tt := range []struct{ credential, username, keyName string }{
+			{c.token, "alice@example.com", c.grant.Credential.KeyName}, {static, "bob@example.com", "pasted"},
+		} {
+			session, err := d.client(t, tt.credential)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, tt := range []struct{ credential, username, keyName string }{
-				{c.token, "alice@example.com", c.grant.Credential.KeyName}, {static, "bob@example.com", "pasted"},
-			} {
-				session, err := d.client(t, tt.credential)
-				if err != nil {
-					t.Fatal(err)
-				}
-				listed, err := session.ListTools(t.Context(), nil)
-				if err != nil || len(listed.Tools) < 100 {
-					t.Fatalf("%d tools (%v)", len(listed.Tools), err)
-				}
-				result, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: "list_agents", Arguments: map[string]any{"n": 1}})
-				if err != nil {
-					t.Fatal(err)
-				}
-				text, ok := result.Content[0].(*mcp.TextContent)
-				if !ok {
-					t.Fatalf("content %T", result.Content[0])
-				}
-				var ran struct {
-					Tool     string `json:"tool"`
-					Username string `json:"username"`
-					KeyName  string `json:"key_name"`
-				}
-				if err := json.Unmarshal([]byte(text.Text), &ran); err != nil || ran.Tool != "list_agents" || ran.Username != tt.username || ran.KeyName != tt.keyName {
-					t.Errorf("ran as %+v (%v)", ran, err)
-				}
-				if err := session.Close(); err != nil {
-					t.Error(err)
-				}
+			listed, err := session.ListTools(t.Context(), nil)
+			if err != nil || len(listed.Tools) < 100 {
+				t.Fatalf("%d tools (%v)", len(listed.Tools), err)
 			}
-			d.wantNoToken(t, c.token)
-			d.wantAudit(t)
-		})
-	}
+			result, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: "list_agents", Arguments: map[string]any{"n": 1}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, ok := result.Content[0].(*mcp.TextContent)
+			if !ok {
+				t.Fatalf("content %T", result.Content[0])
+			}
+			var ran struct {
+				Tool     string `json:"tool"`
+				Username string `json:"username"`
+				KeyName  string `json:"key_name"`
+			}
+			if err := json.Unmarshal([]byte(text.Text), &ran); err != nil || ran.Tool != "list_agents" || ran.Username != tt.username || ran.KeyName != tt.keyName {
+				t.Errorf("ran as %+v (%v)", ran, err)
+			}
+			if err := session.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		d.wantNoToken(t, c.token)
+		d.wantAudit(t)
+	})
 }
 
 // TestTrinity_RS27_stepUp: with every generation of the upstream a session goes on under the next grant of the same
 // person and client, and gives a clean 404 once the grant that opened it has ended, whose key Trinity takes no more.
 func TestTrinity_RS27_stepUp(t *testing.T) {
 	t.Parallel()
-	for _, generation := range generations() {
-		t.Run(string(generation), func(t *testing.T) {
-			t.Parallel()
-			d := deploy(t, trinitytest.Switches{Generation: generation})
-			first := d.allow(t, "alice@example.com")
-			id := d.openSession(first.token)
-			second := d.allowAs(t, "grant-wider", "alice@example.com", bridge.RoleUser)
-			got := d.call(second, toolCall("delete_agent"), session(id)).want(t, http.StatusOK)
-			if !strings.Contains(got.body, `alice@example.com`) || strings.Contains(got.body, `"error"`) {
-				t.Errorf("the call in the older session answered %s", got.body)
-			}
-			if _, _, err := d.store.EndGrant(t.Context(), first.grant.ID, bridge.EndRevokedByClient, d.clock.Now()); err != nil {
-				t.Fatal(err)
-			}
-			gone := d.call(second, toolCall("delete_agent"), session(id)).want(t, http.StatusNotFound)
-			if code, _ := gone.rpcError(t); code != jsonrpc.CodeNoSession {
-				t.Errorf("code %d", code)
-			}
-			d.call(second, toolCall("delete_agent"), session(d.openSession(second.token))).want(t, http.StatusOK)
-		})
-	}
-}
-
-func (d *deployment) wantNoToken(t *testing.T, token string) {
-	t.Helper()
-	for _, seen := range d.trinity.Requests() { // I4
-		if strings.Contains(fmt.Sprint(seen.Header, seen.Path, seen.Query, string(seen.Body)), token) {
-			t.Errorf("the client's token reached Trinity: %s %s", seen.Method, seen.Path)
+	eachGeneration(t, func(t *testing.T, d *deployment) {
+		first := d.allow(t, "alice@example.com")
+		id := d.openSession(first.token)
+		second := d.allowAs(t, "grant-wider", "alice@example.com", bridge.RoleUser)
+		got := d.call(second, toolCall("delete_agent"), session(id)).want(t, http.StatusOK)
+		if !strings.Contains(got.body, `alice@example.com`) || strings.Contains(got.body, `"error"`) {
+			t.Errorf("the call in the older session answered %s", got.body)
 		}
-	}
-	if strings.Contains(d.logs.String(), token) {
-		t.Error("the client's token is in the log")
-	}
+		if _, _, err := d.store.EndGrant(t.Context(), first.grant.ID, bridge.EndRevokedByClient, d.clock.Now()); err != nil {
+			t.Fatal(err)
+		}
+		gone := d.call(second, toolCall("delete_agent"), session(id)).want(t, http.StatusNotFound)
+		if code, _ := gone.rpcError(t); code != jsonrpc.CodeNoSession {
+			t.Errorf("code %d", code)
+		}
+		d.call(second, toolCall("delete_agent"), session(d.openSession(second.token))).want(t, http.StatusOK)
+	})
 }
 
 // TestTrinity_keyRevoked: contract 4.4; a key that was revoked at Trinity ends its grant at the next session.
 func TestTrinity_keyRevoked(t *testing.T) {
 	t.Parallel()
-	for _, generation := range generations() {
-		t.Run(string(generation), func(t *testing.T) {
-			t.Parallel()
-			d := deploy(t, trinitytest.Switches{Generation: generation})
-			c := d.allow(t, "alice@example.com")
-			d.call(c, initialize).want(t, http.StatusOK)
-			backend, err := url.Parse(d.trinity.BackendURL())
-			if err != nil {
-				t.Fatal(err)
-			}
-			path := "/api/mcp/keys/" + c.grant.Credential.KeyID + "/revoke"
-			res, err := outbound.Fixed(backend, patience).Do(t.Context(), "POST", path, http.Header{"Authorization": {"Bearer " + c.key}}, nil)
-			if err != nil || res.Status != http.StatusOK {
-				t.Fatal(res, err)
-			}
-			got := d.call(c, initialize).want(t, http.StatusUnauthorized)
-			if got.header.Get("Www-Authenticate") != challengeInvalid {
-				t.Errorf("challenge %q", got.header.Get("Www-Authenticate"))
-			}
-			grant, err := d.store.Grant(t.Context(), c.grant.ID)
-			if err != nil || grant.Status != bridge.GrantEnded || grant.EndReason != bridge.EndCredentialDead {
-				t.Errorf("grant %s %s (%v)", grant.Status, grant.EndReason, err)
-			}
-			d.wantAudit(t, audit.GrantEnded+" credential_dead", audit.CallRefused+" credential_dead")
-			d.call(c, initialize).want(t, http.StatusUnauthorized)
-			d.wantAudit(t, audit.CallRefused+" invalid_token")
-		})
-	}
+	eachGeneration(t, func(t *testing.T, d *deployment) {
+		c := d.allow(t, "alice@example.com")
+		d.call(c, initialize).want(t, http.StatusOK)
+		backend, err := url.Parse(d.trinity.BackendURL())
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := "/api/mcp/keys/" + c.grant.Credential.KeyID + "/revoke"
+		res, err := outbound.Fixed(backend, patience).Do(t.Context(), "POST", path, http.Header{"Authorization": {"Bearer " + c.key}}, nil)
+		if err != nil || res.Status != http.StatusOK {
+			t.Fatal(res, err)
+		}
+		got := d.call(c, initialize).want(t, http.StatusUnauthorized)
+		if got.header.Get("Www-Authenticate") != challengeInvalid {
+			t.Errorf("challenge %q", got.header.Get("Www-Authenticate"))
+		}
+		grant, err := d.store.Grant(t.Context(), c.grant.ID)
+		if err != nil || grant.Status != bridge.GrantEnded || grant.EndReason != bridge.EndCredentialDead {
+			t.Errorf("grant %s %s (%v)", grant.Status, grant.EndReason, err)
+		}
+		d.wantAudit(t, audit.GrantEnded+" credential_dead", audit.CallRefused+" credential_dead")
+		d.call(c, initialize).want(t, http.StatusUnauthorized)
+		d.wantAudit(t, audit.CallRefused+" invalid_token")
+	})
 }
 
 // TestTrinity_backendDown: the MCP server then takes every key for a bad one; nobody is thrown out for it.
 func TestTrinity_backendDown(t *testing.T) {
 	t.Parallel()
-	for _, generation := range generations() {
-		t.Run(string(generation), func(t *testing.T) {
-			t.Parallel()
-			d := deploy(t, trinitytest.Switches{Generation: generation})
-			c := d.allow(t, "alice@example.com")
-			static, err := d.trinity.MintKey("bob@example.com", "pasted", "user", "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, condition := range []trinitytest.Condition{trinitytest.Down, trinitytest.ServingHTML, trinitytest.Failing, trinitytest.Redirecting} {
-				d.trinity.Set(func(s *trinitytest.Switches) { s.Backend = condition })
-				for _, credential := range []string{c.token, static} {
-					got := d.send("POST", "/mcp", initialize, bearer(credential)).want(t, http.StatusServiceUnavailable)
-					if got.header.Get("Www-Authenticate") != "" || got.header.Get("Retry-After") == "" {
-						t.Errorf("headers %v", got.header)
-					}
+	eachGeneration(t, func(t *testing.T, d *deployment) {
+		c := d.allow(t, "alice@example.com")
+		static := d.pastedKey(t, "bob@example.com")
+		for _, condition := range []trinitytest.Condition{trinitytest.Down, trinitytest.ServingHTML, trinitytest.Failing, trinitytest.Redirecting} {
+			d.trinity.Set(func(s *trinitytest.Switches) { s.Backend = condition })
+			for _, credential := range []string{c.token, static} {
+				got := d.send("POST", "/mcp", initialize, bearer(credential)).want(t, http.StatusServiceUnavailable)
+				if got.header.Get("Www-Authenticate") != "" || got.header.Get("Retry-After") == "" {
+					t.Errorf("headers %v", got.header)
 				}
 			}
-			d.trinity.Set(func(s *trinitytest.Switches) { s.Backend = trinitytest.Healthy })
-			for _, credential := range []string{c.token, static} {
-				d.send("POST", "/mcp", initialize, bearer(credential)).want(t, http.StatusOK)
-			}
-			d.wantAudit(t)
-		})
-	}
+		}
+		d.trinity.Set(func(s *trinitytest.Switches) { s.Backend = trinitytest.Healthy })
+		for _, credential := range []string{c.token, static} {
+			d.send("POST", "/mcp", initialize, bearer(credential)).want(t, http.StatusOK)
+		}
+		d.wantAudit(t)
+	})
 }
 
 // TestTrinity_mcpConditions: an MCP server in any state gives a client an error it understands.
@@ -296,10 +144,7 @@ func TestTrinity_mcpConditions(t *testing.T) {
 		trinitytest.Down: 503, trinitytest.ServingHTML: 502, trinitytest.Redirecting: 502, trinitytest.Failing: 502, trinitytest.EchoingCredentials: 502,
 	} {
 		d.trinity.Set(func(s *trinitytest.Switches) { s.MCP = condition })
-		got := d.call(c, initialize)
-		if condition == trinitytest.Down && got.status == http.StatusBadGateway { // an idle connection was tried first
-			got = d.call(c, initialize)
-		}
+		got := onNewConnection(func() answer { return d.call(c, initialize) })
 		got.want(t, want).rpcError(t)
 		if strings.Contains(got.body, "trinity_mcp_") || got.header["Set-Cookie"] != nil || got.header["X-Api-Key"] != nil {
 			t.Errorf("condition %v leaked: %v", condition, got)
@@ -341,52 +186,40 @@ func TestTrinity_probe(t *testing.T) {
 // TestTrinity_sessionsAreNotShared: Trinity binds a session to nobody (contract 4.5); the bridge does.
 func TestTrinity_RS25_sessionsAreNotShared(t *testing.T) {
 	t.Parallel()
-	for _, generation := range generations() {
-		t.Run(string(generation), func(t *testing.T) {
-			t.Parallel()
-			d := deploy(t, trinitytest.Switches{Generation: generation})
-			alice, bob := d.allow(t, "alice@example.com"), d.allow(t, "bob@example.com")
-			id := d.call(alice, initialize).want(t, http.StatusOK).header.Get("Mcp-Session-Id")
-			d.trinity.ResetRequests()
-			for _, method := range []string{"POST", "GET", "DELETE"} {
-				d.send(method, "/mcp", ping, bearer(bob.token), session(id), version("2025-11-25")).want(t, http.StatusNotFound)
-			}
-			if n := len(d.mcpRequests()); n != 0 {
-				t.Errorf("Trinity saw %d requests", n)
-			}
-			d.call(alice, ping, session(id), version("2025-11-25")).want(t, http.StatusOK)
-			d.send("DELETE", "/mcp", "", bearer(alice.token), session(id), version("2025-11-25")).want(t, http.StatusOK)
-			got := d.call(alice, ping, session(id), version("2025-11-25"))
-			if got.status != http.StatusNotFound && got.status != http.StatusBadRequest {
-				t.Errorf("an ended session answers %d", got.status)
-			}
-		})
-	}
-}
-
-func (d *deployment) mcpRequests() []trinitytest.Request {
-	return slices.DeleteFunc(d.trinity.Requests(), func(r trinitytest.Request) bool { return r.Side != trinitytest.SideMCP })
+	eachGeneration(t, func(t *testing.T, d *deployment) {
+		alice, bob := d.allow(t, "alice@example.com"), d.allow(t, "bob@example.com")
+		id := d.call(alice, initialize).want(t, http.StatusOK).header.Get("Mcp-Session-Id")
+		d.trinity.ResetRequests()
+		for _, method := range []string{"POST", "GET", "DELETE"} {
+			d.send(method, "/mcp", ping, bearer(bob.token), session(id), version("2025-11-25")).want(t, http.StatusNotFound)
+		}
+		if n := len(d.mcpRequests()); n != 0 {
+			t.Errorf("Trinity saw %d requests", n)
+		}
+		d.call(alice, ping, session(id), version("2025-11-25")).want(t, http.StatusOK)
+		d.send("DELETE", "/mcp", "", bearer(alice.token), session(id), version("2025-11-25")).want(t, http.StatusOK)
+		got := d.call(alice, ping, session(id), version("2025-11-25"))
+		if got.status != http.StatusNotFound && got.status != http.StatusBadRequest {
+			t.Errorf("an ended session answers %d", got.status)
+		}
+	})
 }
 
 // TestTrinity_missingSession: contract 4.4; the client reads the same 400 in every generation.
 func TestTrinity_missingSession(t *testing.T) {
 	t.Parallel()
-	for _, generation := range generations() {
-		t.Run(string(generation), func(t *testing.T) {
-			t.Parallel()
-			d := deploy(t, trinitytest.Switches{Generation: generation})
-			c := d.allow(t, "alice@example.com")
-			got := d.call(c, ping).want(t, http.StatusBadRequest)
-			if code, _ := got.rpcError(t); code != -32000 || got.header["Www-Authenticate"] != nil {
-				t.Errorf("code %d, headers %v", code, got.header)
-			}
-			d.send("GET", "/mcp", "", bearer(c.token)).want(t, http.StatusBadRequest)
-			grant, err := d.store.Grant(t.Context(), c.grant.ID)
-			if err != nil || !grant.Live() {
-				t.Errorf("grant %s (%v)", grant.Status, err)
-			}
-		})
-	}
+	eachGeneration(t, func(t *testing.T, d *deployment) {
+		c := d.allow(t, "alice@example.com")
+		got := d.call(c, ping).want(t, http.StatusBadRequest)
+		if code, _ := got.rpcError(t); code != -32000 || got.header["Www-Authenticate"] != nil {
+			t.Errorf("code %d, headers %v", code, got.header)
+		}
+		d.send("GET", "/mcp", "", bearer(c.token)).want(t, http.StatusBadRequest)
+		grant, err := d.store.Grant(t.Context(), c.grant.ID)
+		if err != nil || !grant.Live() {
+			t.Errorf("grant %s (%v)", grant.Status, err)
+		}
+	})
 }
 
 // TestTrinity_storeCloses: a store that is gone is a 503, not a 401.
