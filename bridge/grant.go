@@ -37,8 +37,11 @@ const (
 	EndActingWithdrawn   EndReason = "acting_withdrawn" // the operator no longer lets the person act as that
 )
 
-// Forgets reports whether the person's yes is forgotten with the grant: they took it back.
-func (r EndReason) Forgets() bool { return r == EndRevokedByPerson || r == EndUnlinked }
+// Forgets reports whether the person's yes is forgotten with the grant: they took it back, or may have in
+// what the store has lost.
+func (r EndReason) Forgets() bool {
+	return r == EndRevokedByPerson || r == EndUnlinked || r == EndStoreLost
+}
 
 // Credential is the trinity_mcp_ key of a grant or link. Sealed is bound to its id.
 type Credential struct {

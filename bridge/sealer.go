@@ -1,5 +1,7 @@
 package bridge
 
+import "io"
+
 // Sealer is what a store is given to keep its rows from whoever reads its disk: secret.Keyring.
 // A store makes its row key once, when it is new, keeps it wrapped beside the rows, and unwraps it
 // at every start. So a new master secret means few values written anew (SealedValue), and a copy of
@@ -13,6 +15,11 @@ type Sealer interface {
 	Current(sealed []byte) bool
 	// Reseal seals a value anew, for the same kind and row, that any live secret opens.
 	Reseal(kind, row string, sealed []byte) ([]byte, error)
+	// SealStream seals what is written to it until it is closed, for one purpose, under the current secret.
+	SealStream(to io.Writer, purpose string) (io.WriteCloser, error)
+	// OpenStream opens what SealStream made for the same purpose, under any live secret. It is whole when
+	// reading has come to io.EOF.
+	OpenStream(from io.Reader, purpose string) (io.Reader, error)
 }
 
 // RowKey seals the rows of one store.

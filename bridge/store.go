@@ -243,14 +243,6 @@ type Deployment struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// Resealed is what a part of Reseal came to.
-type Resealed struct {
-	Next   string `json:"next"`   // where to go on; "" at the end
-	Values int    `json:"values"` // sealed values looked at
-	Anew   int    `json:"anew"`   // of them sealed anew
-	Lost   int    `json:"lost"`   // of them opened by no secret, and left alone
-}
-
 // Store is a whole engine.
 type Store interface {
 	ClientStore
@@ -265,6 +257,7 @@ type Store interface {
 	ReplayStore
 	AuditStore
 	GrantWatch
+	Upkeep
 
 	// Deployment returns ErrNotFound in a new store.
 	Deployment(ctx context.Context) (Deployment, error)
@@ -281,14 +274,10 @@ type Store interface {
 	Lead(ctx context.Context, work func(context.Context))
 	// StartGeneration makes good for writes the store has lost, as one put back from a copy has: what
 	// they may have ended is over from now on. Every grant and link that has not ended ends with
-	// EndStoreLost, its key queued for revocation, and the list of signing keys is emptied. It reports how
+	// EndStoreLost, its key queued for revocation and its consent forgotten; every sign-in is over, its
+	// Trinity session waiting to be logged out; and the list of signing keys is emptied. It reports how
 	// many grants it ended. It is many transactions: after an error, call it again.
 	StartGeneration(ctx context.Context, now time.Time) (int, error)
-	// Reseal seals anew, under the current master secret, what is sealed under another one that is live, in
-	// up to limit rows behind after; "" is the beginning. Callers go on with what it returns as Next until
-	// that is "" again, and begin anew while a walk has found something: what was written meanwhile by a
-	// replica with the other secret may lie behind it. Doing it again does no harm.
-	Reseal(ctx context.Context, after string, limit int, now time.Time) (Resealed, error)
 	// Ping reports whether the store takes writes.
 	Ping(ctx context.Context) error
 	Close() error

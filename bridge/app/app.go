@@ -91,7 +91,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (*Bridge, error) {
 	b.hosts = hosts(cfg)
 	b.resources = discovery.Resources(cfg.PublicURL.String(), cfg.Tools.Profiles())
 	for _, step := range []func() error{
-		func() error { return b.unlock(ctx, o.MadeSecret) },
+		func() error { return b.unlock(ctx, secretMade(o.MadeSecret)) },
 		func() error { return b.openStore(ctx) },
 		func() error { return b.build(ctx) },
 		func() error { return b.bind(ctx) },
@@ -103,8 +103,17 @@ func New(ctx context.Context, cfg *config.Config, o Options) (*Bridge, error) {
 	return b, nil
 }
 
+// secretMade stands for whoever does not want to know that a secret was made.
+func secretMade(made func(string)) func(string) {
+	if made == nil {
+		return func(string) {}
+	}
+	return made
+}
+
 // unlock makes the keyring from the configured secret, or from the data folder's secret file,
-// which is made on the first start only: beside a store it would be a wrong one (OP-13).
+// which is made on the first start only: beside a store it would be a wrong one (OP-13). A nil made makes
+// none.
 func (b *Bridge) unlock(ctx context.Context, made func(string)) error {
 	if err := os.MkdirAll(b.config.Data, 0o700); err != nil {
 		return fmt.Errorf("making the data folder: %w", err)
@@ -139,8 +148,11 @@ func (b *Bridge) master(ctx context.Context, made func(string)) ([]byte, error) 
 	if _, err := os.Stat(b.storeFolder()); err == nil && errors.Is(noSecret, os.ErrNotExist) {
 		return nil, fmt.Errorf("the secret file %s is gone but the store beside it is not: put the file back", path)
 	}
+	if made == nil && noSecret != nil {
+		return nil, fmt.Errorf("there is no secret: give it by --secret, or as the file %s", path)
+	}
 	master, isNew, err := secret.ReadOrMakeMaster(path)
-	if err == nil && isNew && made != nil {
+	if err == nil && isNew {
 		made(path)
 	}
 	return master, err

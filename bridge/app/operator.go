@@ -94,6 +94,9 @@ func (o *operator) mount() error {
 	r.HandleFunc("/keys", o.own(o.listKeys)).Methods(http.MethodGet)
 	r.HandleFunc("/keys/rotate", o.own(o.rotateKeys)).Methods(http.MethodPost)
 	r.HandleFunc("/keys/reseal", o.own(o.reseal)).Methods(http.MethodPost)
+	r.HandleFunc("/store/backup", o.own(o.backup)).Methods(http.MethodGet)
+	r.HandleFunc("/store/verify", o.own(o.verify)).Methods(http.MethodGet)
+	r.HandleFunc("/store/stats", o.own(o.stats)).Methods(http.MethodGet)
 	r.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		refuse(w, http.StatusNotFound, "There is nothing at this path")
 	})

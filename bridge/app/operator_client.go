@@ -99,14 +99,12 @@ func sendOperator(ctx context.Context, data, method, path string, query url.Valu
 	if err != nil {
 		return err
 	}
-	if answer.Status != http.StatusOK {
-		var refused struct {
-			Description string `json:"error_description"`
-		}
-		if json.Unmarshal(answer.Body, &refused) != nil || refused.Description == "" {
-			refused.Description = http.StatusText(answer.Status)
-		}
-		return errors.New(refused.Description)
+	return readAnswer(answer, into)
+}
+
+func readAnswer(answer *outbound.Answer, into any) error {
+	if err := refusal(answer); err != nil {
+		return err
 	}
 	if err := json.Unmarshal(answer.Body, into); err != nil {
 		return fmt.Errorf("reading the running bridge's answer: %w", err)
@@ -114,23 +112,48 @@ func sendOperator(ctx context.Context, data, method, path string, query url.Valu
 	return nil
 }
 
+// refusal is what an answer refuses with, nil for one that does not.
+func refusal(answer *outbound.Answer) error {
+	if answer.Status == http.StatusOK {
+		return nil
+	}
+	var refused struct {
+		Description string `json:"error_description"`
+	}
+	if json.Unmarshal(answer.Body, &refused) != nil || refused.Description == "" {
+		refused.Description = http.StatusText(answer.Status)
+	}
+	return errors.New(refused.Description)
+}
+
 func askOperator(ctx context.Context, data, method, path string, query url.Values, body []byte) (*outbound.Answer, error) {
-	text, err := os.ReadFile(filepath.Join(data, operatorFile)) //nolint:gosec // the operator names the folder
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("no bridge is running on the data folder %s", data)
-	}
+	client, header, err := reachOperator(data, operatorTimeout)
 	if err != nil {
-		return nil, fmt.Errorf("finding the running bridge: %w", err)
+		return nil, err
 	}
-	var running Operator
-	if err := json.Unmarshal(text, &running); err != nil {
-		return nil, fmt.Errorf("finding the running bridge: %w", err)
-	}
-	client := outbound.Fixed(&url.URL{Scheme: "http", Host: running.Address}, operatorTimeout)
-	header := http.Header{"Authorization": {"Bearer " + running.Token}}
 	answer, err := client.Do(ctx, method, path+"?"+query.Encode(), header, body)
 	if err != nil {
 		return nil, fmt.Errorf("asking the running bridge: %w", err)
 	}
 	return answer, nil
+}
+
+// errNotRunning says that no bridge has left word in the data folder of where it is.
+var errNotRunning = errors.New("no bridge is running")
+
+// reachOperator finds the running bridge of a data folder. A timeout of 0 is none.
+func reachOperator(data string, timeout time.Duration) (*outbound.Client, http.Header, error) {
+	text, err := os.ReadFile(filepath.Join(data, operatorFile)) //nolint:gosec // the operator names the folder
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil, fmt.Errorf("%w on the data folder %s", errNotRunning, data)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("finding the running bridge: %w", err)
+	}
+	var running Operator
+	if err := json.Unmarshal(text, &running); err != nil {
+		return nil, nil, fmt.Errorf("finding the running bridge: %w", err)
+	}
+	client := outbound.Fixed(&url.URL{Scheme: "http", Host: running.Address}, timeout)
+	return client, http.Header{"Authorization": {"Bearer " + running.Token}}, nil
 }

@@ -71,6 +71,30 @@ func newDialer() *net.Dialer {
 // Do sends body to path, which may carry a query, below the base URL and reads the whole answer.
 // An error wraps ErrUnreachable or is the context's.
 func (c *Client) Do(ctx context.Context, method, path string, header http.Header, body []byte) (*Answer, error) {
+	return c.do(ctx, method, path, header, body, func(res *http.Response) ([]byte, error) {
+		read, err := io.ReadAll(io.LimitReader(res.Body, MaxAnswerBytes+1))
+		if err == nil && len(read) > MaxAnswerBytes {
+			err = fmt.Errorf("more than %d bytes from %s", MaxAnswerBytes, c.base.Host)
+		}
+		return read, err
+	})
+}
+
+// Download is Do for a GET whose answer, when its status is 200, is of any length and goes to to. Then the
+// answer has no body.
+func (c *Client) Download(ctx context.Context, path string, header http.Header, to io.Writer) (*Answer, error) {
+	return c.do(ctx, http.MethodGet, path, header, nil, func(res *http.Response) ([]byte, error) {
+		if res.StatusCode != http.StatusOK {
+			return io.ReadAll(io.LimitReader(res.Body, MaxAnswerBytes))
+		}
+		_, err := io.Copy(to, res.Body)
+		return nil, err
+	})
+}
+
+func (c *Client) do(
+	ctx context.Context, method, path string, header http.Header, body []byte, read func(*http.Response) ([]byte, error),
+) (*Answer, error) {
 	path, query, _ := strings.Cut(path, "?")
 	target := c.base.JoinPath(path)
 	target.RawQuery = query
@@ -86,14 +110,11 @@ func (c *Client) Do(ctx context.Context, method, path string, header http.Header
 		return nil, unreachable(ctx, err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	read, err := io.ReadAll(io.LimitReader(res.Body, MaxAnswerBytes+1))
-	if err != nil {
+	answer := &Answer{Status: res.StatusCode, Header: res.Header}
+	if answer.Body, err = read(res); err != nil {
 		return nil, unreachable(ctx, err)
 	}
-	if len(read) > MaxAnswerBytes {
-		return nil, fmt.Errorf("%w: more than %d bytes from %s", ErrUnreachable, MaxAnswerBytes, target.Host)
-	}
-	return &Answer{Status: res.StatusCode, Header: res.Header, Body: read}, nil
+	return answer, nil
 }
 
 // unreachable drops the URL from the transport's error: a path may name a person.

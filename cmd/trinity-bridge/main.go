@@ -37,7 +37,7 @@ type cli struct {
 	Links   linksCommand   `cmd:"" help:"List, import and end the links between people of identity sources and Trinity accounts, through the running bridge."`
 	Access  accessCommand  `cmd:"" help:"Try the rules of who may come in."`
 	Keys    keysCommand    `cmd:"" help:"Look after the keys that access tokens are signed with, and after what the secret seals, through the running bridge."`
-	Store   storeCommand   `cmd:"" help:"Look after the store of a bridge that is not running."`
+	Store   storeCommand   `cmd:"" help:"Look after the store: back it up, restore, verify, count, move it."`
 	Tools   toolsCommand   `cmd:"" help:"Show which tools are offered, and audit a server's against what directories of connectors want."`
 	Health  healthCommand  `cmd:"" help:"Ask the running bridge whether it can do its whole job; for health checks of containers."`
 	Version versionCommand `cmd:"" help:"Print the version."`

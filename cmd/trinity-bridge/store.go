@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
-	"slices"
 
 	"github.com/abilityai/trinity-bridge/bridge/app"
 	"github.com/abilityai/trinity-bridge/bridge/config"
@@ -15,6 +13,10 @@ import (
 type storeCommand struct {
 	AcceptLoss storeAcceptLoss `cmd:"" help:"Make a store usable again that was put back from a copy or has lost writes: every connection ends, people connect anew."`
 	Migrate    storeMigrate    `cmd:"" help:"Bring the tables of the database that --store names to this version's layout. Stop the replicas of an older version first."`
+	Backup     storeBackup     `cmd:"" help:"Write a sealed copy of the store to a new file, while the bridge runs or when it does not."`
+	Restore    storeRestore    `cmd:"" help:"Make a store of a backup, where none is. Every connection of it ends, people connect anew."`
+	Verify     storeVerify     `cmd:"" help:"Read everything in the store, or in a backup, and say what is wrong."`
+	Stats      storeStats      `cmd:"" help:"Count what is in the store, and what it takes on the disk."`
 	Copy       storeCopy       `cmd:"" help:"Copy the whole store from the data folder to the database that --store names, or back. No bridge may be running on either."`
 }
 
@@ -80,9 +82,7 @@ func (s *storeCopy) Run(c *console) error {
 	if s.JSON {
 		return json.NewEncoder(c.out).Encode(map[string]any{"rows": held.Rows, "mac": held.MAC})
 	}
-	for _, kind := range slices.Sorted(maps.Keys(held.Rows)) {
-		_, _ = fmt.Fprintf(c.out, "%8d  %s\n", held.Rows[kind], kind)
-	}
+	printRows(c.out, held.Rows)
 	_, err = fmt.Fprintf(c.out, "%8d  rows copied and compared, %s\n", held.Total(), held.MAC)
 	return err
 }

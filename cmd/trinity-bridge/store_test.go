@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,4 +64,80 @@ func TestStore_OP14_acceptLoss(t *testing.T) {
 	third := start(t, serve...)
 	third.waitFor(t, "ready: ")
 	third.end(t)
+}
+
+// OP-18: the commands do the same through the running bridge and without it; restoring asks for an empty
+// place, and what is wrong is exit code 1.
+func TestStore_OP18_commands(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	data, backup := filepath.Join(folder, "data"), filepath.Join(folder, "backup")
+	listen := address(t)
+	settings := func(data string) []string {
+		return []string{"--public-url", "http://" + listen, "--trinity-url", "http://127.0.0.1:1", "--mcp-url", "http://127.0.0.1:1/mcp", "--data", data}
+	}
+	call := func(want int, data string, args ...string) string {
+		t.Helper()
+		var out bytes.Buffer
+		if code := run(t.Context(), append(args, settings(data)...), &out, &out); code != want {
+			t.Fatalf("%v: exit code %d: %s", args, code, out.String())
+		}
+		return out.String()
+	}
+	demo := start(t, "demo", "--listen", listen, "--operator-listen", "127.0.0.1:0", "--data", data)
+	demo.waitFor(t, "ready: ")
+	look := func() {
+		t.Helper()
+		if out := call(exitDone, data, "store", "verify"); !strings.Contains(out, " 0 faults") || !strings.Contains(out, "meta") {
+			t.Errorf("verify: %s", out)
+		}
+		if out := call(exitDone, data, "store", "stats"); !strings.Contains(out, "OVERDUE") || !strings.Contains(out, "KiB in badger; generation 0, write ") {
+			t.Errorf("stats: %s", out)
+		}
+		for _, command := range []string{"verify", "stats"} {
+			var document map[string]any
+			if out := call(exitDone, data, "store", command, "--json"); json.Unmarshal([]byte(out), &document) != nil || document["rows"] == nil {
+				t.Errorf("%s: %s", command, out)
+			}
+		}
+	}
+	look()
+	call(exitDone, data, "store", "backup", backup)
+	if out := call(exitFailed, data, "store", "backup", backup); !strings.Contains(out, "is there already") {
+		t.Errorf("a second backup of that name: %s", out)
+	}
+	demo.end(t)
+	look()
+	call(exitDone, data, "store", "backup", backup+"-2")
+
+	if out := call(exitFailed, data, "store", "restore", "--yes", backup); !strings.Contains(out, "move it away first") {
+		t.Errorf("restored over a store: %s", out)
+	}
+	empty := filepath.Join(folder, "empty")
+	if out := call(exitFailed, empty, "store", "restore", "--yes", backup); !strings.Contains(out, "there is no secret") {
+		t.Errorf("restored without a secret: %s", out)
+	}
+	if _, err := os.Stat(filepath.Join(empty, "secret")); err == nil {
+		t.Error("OP-13: restoring made a secret")
+	}
+	if err := os.Link(filepath.Join(data, "secret"), filepath.Join(empty, "secret")); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{backup, backup + "-2"} {
+		if out := call(exitDone, empty, "store", "verify", file); !strings.Contains(out, "rows of http://"+listen) {
+			t.Errorf("verify of a backup: %s", out)
+		}
+	}
+	if out := call(exitDone, empty, "store", "restore", "--yes", backup); !strings.Contains(out, "0 connections are ended") || !strings.Contains(out, "people connect anew") {
+		t.Errorf("restore: %s", out)
+	}
+	if out := call(exitDone, empty, "store", "stats"); !strings.Contains(out, "generation 1") {
+		t.Errorf("the restored store: %s", out)
+	}
+	if err := os.Truncate(backup, 500); err != nil {
+		t.Fatal(err)
+	}
+	if out := call(exitFailed, empty, "store", "verify", backup); !strings.Contains(out, "cut off") {
+		t.Errorf("verify of half a backup: %s", out)
+	}
 }

@@ -100,6 +100,29 @@ func AcceptLoss(ctx context.Context, opts Options, now time.Time) (grants int, e
 	return grants, errors.Join(err, s.Close())
 }
 
+// Restore makes a store in an empty folder of what fill puts into it, as a new generation: later than any
+// that fill's source had, and than the watermark, if there is one, says. It returns how many grants it
+// ended. What was begun and not finished is to be removed by the caller.
+func Restore(ctx context.Context, opts Options, source uint64, fill func(*Store) error, now time.Time) (grants int, err error) {
+	s, err := open(opts, true)
+	if err != nil {
+		return 0, err
+	}
+	if said, err := readMarks(s.opts.Watermark); err != nil || said != nil && s.seen == (position{}) {
+		err = errors.Join(err, fmt.Errorf("the watermark %s is another store's: move it away first", s.opts.Watermark))
+		return 0, errors.Join(err, s.Close())
+	}
+	s.seen.generation = max(s.seen.generation, source)
+	if err = fill(s); err == nil {
+		grants, err = s.StartGeneration(ctx, now)
+	}
+	if err == nil {
+		s.writer.close()
+		err = s.keepWatermark(nil)
+	}
+	return grants, errors.Join(err, s.Close())
+}
+
 // StartGeneration moves the store's generation on with its last write, so that one that was cut short
 // is not taken for done.
 func (s *Store) StartGeneration(ctx context.Context, now time.Time) (int, error) {

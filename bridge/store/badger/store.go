@@ -254,6 +254,10 @@ type transactions struct{ s *Store }
 
 // Read runs a closure on one state of the store.
 func (e transactions) Read(ctx context.Context, run func(rows.Tx) error) error {
+	return e.view(ctx, func(t *tx) error { return run(t) })
+}
+
+func (e transactions) view(ctx context.Context, run func(*tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}

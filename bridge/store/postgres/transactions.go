@@ -28,7 +28,7 @@ type transactions struct{ s *Store }
 // Read runs a closure on one snapshot.
 func (e transactions) Read(ctx context.Context, run func(rows.Tx) error) error {
 	return e.s.retry(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
-		t := e.s.newTx(ctx, conn, beginRead)
+		t := e.s.newTx(ctx, conn.Conn(), beginRead)
 		defer t.end()
 		return run(t)
 	})
@@ -57,7 +57,7 @@ func (e transactions) ReadRow(ctx context.Context, row rows.Ref) (record []byte,
 // Write runs a closure and commits what it changed.
 func (e transactions) Write(ctx context.Context, run func(rows.Tx) error) error {
 	return e.s.retry(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
-		t := e.s.newTx(ctx, conn, beginWrite)
+		t := e.s.newTx(ctx, conn.Conn(), beginWrite)
 		t.write = true
 		defer t.end()
 		if err := run(t); err != nil {
@@ -71,9 +71,9 @@ func (e transactions) Write(ctx context.Context, run func(rows.Tx) error) error 
 	})
 }
 
-func (s *Store) newTx(ctx context.Context, conn *pgxpool.Conn, begin string) *tx {
+func (s *Store) newTx(ctx context.Context, conn *pgx.Conn, begin string) *tx {
 	return &tx{
-		ctx: ctx, conn: conn.Conn(), tables: s.tables, due: s.due, begin: begin,
+		ctx: ctx, conn: conn, tables: s.tables, due: s.due, begin: begin,
 		seen: map[rows.Ref]seen{}, changes: map[rows.Ref]change{},
 	}
 }

@@ -83,15 +83,31 @@ func (s *Store) Inventory(ctx context.Context, now time.Time) (Inventory, error)
 	return held, err
 }
 
-// walk goes over all rows that are no engine's own, in the order of kinds and ids.
+// walk goes over all rows of one state of the store that are no engine's own, in the order of kinds and ids.
 func (s *Store) walk(ctx context.Context, now time.Time, visit func([]Row) error) error {
+	return s.engine.Snapshot(ctx, func(t Tx) error {
+		return everyRow(ctx, t, func(kind Kind, found []Found) error {
+			some := make([]Row, 0, len(found))
+			for _, f := range found {
+				row, err := Describe(s.key, Ref{kind, f.ID}, f.Record, now)
+				if err != nil {
+					return fmt.Errorf("a row of kind %s: %w", kind, err)
+				}
+				some = append(some, row)
+			}
+			return visit(some)
+		})
+	})
+}
+
+// everyRow visits all rows that are no engine's own, some at a time.
+func everyRow(ctx context.Context, t Tx, visit func(Kind, []Found) error) error {
 	for _, kind := range Kinds() {
 		for after := (*Position)(nil); ; {
-			var found []Found
-			err := s.engine.Read(ctx, func(t Tx) (err error) {
-				found, err = t.Scan(Scan{Index: Index{Kind: kind}, After: after, Limit: copyAtOnce})
+			if err := ctx.Err(); err != nil {
 				return err
-			})
+			}
+			found, err := t.Scan(Scan{Index: Index{Kind: kind}, After: after, Limit: copyAtOnce})
 			if err != nil {
 				return err
 			}
@@ -99,11 +115,10 @@ func (s *Store) walk(ctx context.Context, now time.Time, visit func([]Row) error
 				break
 			}
 			after = &Position{ID: found[len(found)-1].ID}
-			some, err := s.described(kind, found, now)
-			if err != nil {
-				return err
+			if kind == KindMeta {
+				found = slices.DeleteFunc(found, func(f Found) bool { return !slices.Contains(ourMeta(), Ref{kind, f.ID}) })
 			}
-			if err := visit(some); err != nil {
+			if err := visit(kind, found); err != nil {
 				return err
 			}
 		}
@@ -111,19 +126,7 @@ func (s *Store) walk(ctx context.Context, now time.Time, visit func([]Row) error
 	return nil
 }
 
-func (s *Store) described(kind Kind, found []Found, now time.Time) ([]Row, error) {
-	ours := []Ref{deploymentRow, signingKeysRow, verdictsRow, unusedClientsRow, auditSequenceRow}
-	var some []Row
-	for _, f := range found {
-		ref := Ref{kind, f.ID}
-		if kind == KindMeta && !slices.Contains(ours, ref) {
-			continue
-		}
-		row, err := Describe(s.key, ref, f.Record, now)
-		if err != nil {
-			return nil, fmt.Errorf("a row of kind %s: %w", kind, err)
-		}
-		some = append(some, row)
-	}
-	return some, nil
+// ourMeta are the rows of KindMeta that are not an engine's own.
+func ourMeta() []Ref {
+	return []Ref{deploymentRow, signingKeysRow, verdictsRow, unusedClientsRow, auditSequenceRow}
 }

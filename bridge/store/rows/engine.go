@@ -3,6 +3,8 @@ package rows
 import (
 	"context"
 	"time"
+
+	"github.com/abilityai/trinity-bridge/bridge"
 )
 
 // Kind is a kind of row.
@@ -80,6 +82,12 @@ type Tx interface {
 	// Scan returns the rows an index leads to, in its order: the index as it is committed, the records as
 	// this write has left them. It keeps nobody from changing them: Get does.
 	Scan(scan Scan) ([]Found, error)
+	// Misplaced returns those of the rows, as they are stored, that indexes do not lead to from all of their
+	// places, or that they lead to from elsewhere.
+	Misplaced(rows []Row) ([]Ref, error)
+	// Strays names places of indexes that lead to no row, or to one that is not there, when so many are
+	// right; none where places go with their row. places are those of a row as it is stored.
+	Strays(right int, places func(row Ref, record []byte) []Place) ([]string, error)
 	// Due returns up to limit rows that Sweep has to look at, the longest overdue first.
 	Due(now time.Time, limit int) ([]Due, error)
 }
@@ -95,6 +103,12 @@ type Engine interface {
 	// afterwards its result is waited for, since a write that may have happened must not be reported as
 	// one that did not.
 	Write(ctx context.Context, run func(Tx) error) error
+	// Snapshot is Read for what takes long. It runs the closure once, keeps nobody waiting, and ends early
+	// when ctx does.
+	Snapshot(ctx context.Context, run func(Tx) error) error
+	// Disk is what the engine knows of itself; Check says what is wrong beside the rows.
+	Disk(ctx context.Context) (bridge.StoreDisk, error)
+	Check(ctx context.Context) ([]string, error)
 	// WrappedKey is the store's row key under a master secret.
 	WrappedKey(ctx context.Context) ([]byte, error)
 	// Rewrap puts the same key under another one in its place. It fails when from is not there any more.

@@ -41,6 +41,9 @@ func (s *Store) StartGeneration(ctx context.Context, now time.Time) (int, error)
 	if err != nil {
 		return ended, err
 	}
+	if err := s.endFlows(ctx, now); err != nil {
+		return ended, err
+	}
 	return ended, s.write(ctx, func(t *tx) error {
 		var signing keyList
 		if _, err := load(t, signingKeysRow, &signing); err != nil {
@@ -48,6 +51,29 @@ func (s *Store) StartGeneration(ctx context.Context, now time.Time) (int, error)
 		}
 		return save(t, signingKeysRow, keyList{Revision: signing.Revision + 1})
 	})
+}
+
+// endFlows ends every sign-in that is under way: it may have been decided in what was lost.
+func (s *Store) endFlows(ctx context.Context, now time.Time) error {
+	scan := Scan{Index: Index{Kind: KindFlow}, Limit: passAtOnce}
+	_, err := pass(ctx, s,
+		func(after string) ([]bridge.Flow, error) {
+			if after != "" {
+				scan.After = &Position{ID: after}
+			}
+			return read(ctx, s, func(t *tx) ([]bridge.Flow, error) { return list(t, flows, scan) })
+		},
+		func(f bridge.Flow) string { return f.ID },
+		func(t *tx, id string) (bool, error) {
+			flow, found, err := flows.get(t, id)
+			if err != nil || !found || !now.Before(flow.ExpiresAt) {
+				return false, err
+			}
+			over := flow
+			over.Step, over.ExpiresAt = bridge.StepFinished, now
+			return true, flows.put(t, id, &flow, &over, now)
+		})
+	return err
 }
 
 // pass has end look at all that list returns, a page and a write at a time, and counts what it ended.

@@ -43,6 +43,14 @@ var (
 	IndexAudit = Index{Kind: KindAudit}
 )
 
+// Indexes are those that places are kept for.
+func Indexes() []Index {
+	return []Index{
+		IndexDue, IndexGrants, IndexPersonGrants, IndexClientGrants, IndexOpenGrants, IndexLapses, IndexLinkGrants, IndexIdentityGrants,
+		IndexLinks, IndexPersonLink, IndexSubjects, IndexSIDs, IndexSessions, IndexRevocations, IndexPersonKeys, IndexGrantAudit,
+	}
+}
+
 // Place is where an index leads to a row.
 type Place struct {
 	Index Index

@@ -122,34 +122,48 @@ func (tb table[T]) sweptBy(record *T, now time.Time) time.Duration {
 	return max(left, 0) + BroomDelay
 }
 
-// describe is row for a record that was stored before.
-func (tb table[T]) describe(t *tx, id string, value []byte, now time.Time) (Row, error) {
+// describe is row for a record that was stored before. It returns the record, too.
+func (tb table[T]) describe(t *tx, id string, value []byte, now time.Time) (Row, any, error) {
 	record, found, err := tb.read(t.key, id, value)
 	if err != nil || !found {
-		return Row{}, errors.Join(err, fmt.Errorf("a %s cannot be read", tb.kind))
+		return Row{}, nil, errors.Join(err, fmt.Errorf("a %s cannot be read", tb.kind))
 	}
-	return Row{Ref: tb.ref(id), Record: value, Places: tb.all(t, &record), Broom: tb.sweptBy(&record, now)}, nil
+	return Row{Ref: tb.ref(id), Record: value, Places: tb.all(t, &record), Broom: tb.sweptBy(&record, now)}, &record, nil
 }
 
 // Describe returns the row of a record as it is stored, with its places: for copies and for checks.
 // A record that does not belong to the row is an error.
 func Describe(key bridge.RowKey, row Ref, record []byte, now time.Time) (Row, error) {
+	described, _, err := examine(key, row, record, now)
+	return described, err
+}
+
+// examine is Describe that also returns a pointer to what the record says.
+func examine(key bridge.RowKey, row Ref, record []byte, now time.Time) (Row, any, error) {
 	t := &tx{key: key}
-	describe := map[Kind]func(*tx, string, []byte, time.Time) (Row, error){
+	describe := map[Kind]func(*tx, string, []byte, time.Time) (Row, any, error){
 		KindAudit: auditEvents.describe, KindClient: clients.describe, KindCode: codes.describe, KindConsent: consents.describe,
 		KindCounter: counters.describe, KindFamily: families.describe, KindFlow: flows.describe, KindGrant: grants.describe,
 		KindIdentity: identities.describe, KindLink: links.describe, KindRefresh: refreshTokens.describe,
 		KindRevocation: revocations.describe, KindUsed: usedIDs.describe, KindMeta: describeMeta,
 	}[row.Kind]
 	if describe == nil {
-		return Row{}, fmt.Errorf("rows of kind %q are not known", row.Kind)
+		return Row{}, nil, fmt.Errorf("rows of kind %q are not known", row.Kind)
 	}
 	return describe(t, row.ID, record, now)
 }
 
 // describeMeta is describe for rows no index leads to.
-func describeMeta(t *tx, id string, value []byte, _ time.Time) (Row, error) {
+func describeMeta(t *tx, id string, value []byte, _ time.Time) (Row, any, error) {
 	row := Ref{KindMeta, id}
 	var record any
-	return Row{Ref: row, Record: value}, Decode(t.key, row, value, &record)
+	switch row {
+	case deploymentRow:
+		record = &bridge.Deployment{}
+	case signingKeysRow:
+		record = &keyList{}
+	default:
+		record = new(any)
+	}
+	return Row{Ref: row, Record: value}, record, Decode(t.key, row, value, record)
 }

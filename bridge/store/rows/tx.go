@@ -2,7 +2,8 @@ package rows
 
 import "github.com/abilityai/trinity-bridge/bridge"
 
-const foreignBytes = 16
+// WhoseBytes is the length of what says whose a place is.
+const WhoseBytes = 16
 
 // tx is an engine's transaction and the key of its rows.
 type tx struct {
@@ -39,7 +40,7 @@ func foreign(key bridge.RowKey, values ...string) string {
 		}
 	}
 	mac := key.MAC("index", joined)
-	return string(mac[:foreignBytes])
+	return string(mac[:WhoseBytes])
 }
 
 // load reads a row into record and reports whether there is one.

@@ -25,6 +25,8 @@ func generationEnds(t *testing.T, f *fixture) {
 	link := f.linked(t, carol)
 	identity := *f.issued(t, f.from("sid")).Identity
 	must(t, f.SwapSigningKeys(t.Context(), []bridge.SigningKey{{ID: "key"}}, 0))
+	signingIn := f.newFlow()
+	must(t, f.CreateFlow(t.Context(), signingIn))
 
 	f.now = f.now.Add(time.Second)
 	ended, err := f.StartGeneration(t.Context(), f.now)
@@ -49,6 +51,15 @@ func generationEnds(t *testing.T, f *fixture) {
 	must(t, err)
 	equal(t, "signing keys", len(keys), 0)
 	equal(t, "revision", revision, 2)
+
+	_, err = f.Flow(t.Context(), signingIn.ID, f.now)
+	wantError(t, err, bridge.ErrNotFound)
+	sessions, err := f.ExpiredFlows(t.Context(), f.now, 10)
+	must(t, err)
+	equal(t, "sessions to be logged out", len(sessions), 1)
+	consent := pending.Consent
+	_, err = f.Consent(t.Context(), consent.PersonID, consent.ClientID, consent.RedirectURI, consent.Resource)
+	wantError(t, err, bridge.ErrNotFound)
 
 	f.live(t) // and it goes on
 }

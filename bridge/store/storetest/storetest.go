@@ -44,6 +44,7 @@ func Run(t *testing.T, fresh Fresh) {
 		{"Watch", watchTests},
 		{"Generations", generationTests},
 		{"Reseal", resealTests},
+		{"Upkeep", upkeepTests},
 		{"Whole", wholeTests},
 	}
 	for _, group := range groups {
@@ -87,6 +88,7 @@ func newFixture(t *testing.T, fresh Fresh) *fixture {
 	f.Store, err = open(secrettest.Ring())
 	must(t, err)
 	t.Cleanup(func() {
+		f.wantWhole(t)
 		if err := f.Close(); err != nil {
 			t.Errorf("closing the store: %v", err)
 		}

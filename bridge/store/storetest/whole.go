@@ -196,5 +196,5 @@ func wholeClosed(t *testing.T, f *fixture) {
 	if err := f.Ping(t.Context()); err == nil {
 		t.Error("a closed store answers")
 	}
-	must(t, f.Close())
+	f.reopen(t) // closes it again
 }

@@ -1,0 +1,148 @@
+package app
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/config"
+	"github.com/abilityai/trinity-bridge/bridge/outbound"
+	"github.com/abilityai/trinity-bridge/bridge/secret"
+)
+
+// upkeepTimeout is for what reads a store whole.
+const upkeepTimeout = 30 * time.Minute
+
+// OpenUpkeep returns what looks after a deployment's store: the bridge that runs on its data folder, which
+// has the store, or the store itself when none is running. Close it.
+func OpenUpkeep(ctx context.Context, cfg *config.Config, log *slog.Logger) (upkeep bridge.Upkeep, shut func() error, err error) {
+	err = Health(ctx, cfg.Data)
+	if !errors.Is(err, errNotRunning) && !errors.Is(err, outbound.ErrUnreachable) { // one that was killed leaves its word behind
+		return running{cfg.Data}, func() error { return nil }, nil
+	}
+	b := &Bridge{config: cfg, log: log}
+	if err := b.unlock(ctx, nil); err != nil {
+		return nil, nil, err
+	}
+	store, err := b.openEngine(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return store, store.Close, nil
+}
+
+// WriteBackup makes a backup in a new file, which has its name only when it is whole and on the disk.
+func WriteBackup(ctx context.Context, from bridge.Upkeep, path string) (bytes int64, err error) {
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		return 0, errors.Join(fmt.Errorf("%s is there already", path), err)
+	}
+	part, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".part-") // with mode 0600
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(part.Name()))
+		}
+	}()
+	if err := from.Backup(ctx, part, time.Now()); err != nil {
+		return 0, errors.Join(err, part.Close())
+	}
+	if _, err = part.Seek(0, io.SeekStart); err == nil {
+		err = secret.WholeStream(bufio.NewReader(part))
+	}
+	if err == nil {
+		bytes, err = part.Seek(0, io.SeekEnd)
+	}
+	if err = errors.Join(err, part.Sync(), part.Close()); err != nil {
+		return 0, fmt.Errorf("writing the backup: %w", err)
+	}
+	if err := os.Link(part.Name(), path); err != nil { // unlike a renaming it replaces nothing
+		return 0, err
+	}
+	return bytes, errors.Join(os.Remove(part.Name()), syncFolder(filepath.Dir(path)))
+}
+
+// running is the bridge.Upkeep of a bridge that runs on a data folder. Times are its own.
+type running struct{ data string }
+
+// Reseal does a part.
+func (r running) Reseal(ctx context.Context, after string, _ int, _ time.Time) (done bridge.Resealed, err error) {
+	return done, callOperator(ctx, r.data, http.MethodPost, "/keys/reseal", url.Values{"after": {after}}, &done)
+}
+
+// Backup passes on what the bridge writes.
+func (r running) Backup(ctx context.Context, to io.Writer, _ time.Time) error {
+	client, header, err := reachOperator(r.data, 0)
+	if err != nil {
+		return err
+	}
+	answer, err := client.Download(ctx, "/store/backup", header, to)
+	if err != nil {
+		return err
+	}
+	return refusal(answer)
+}
+
+// Verify has the bridge verify its store.
+func (r running) Verify(ctx context.Context, _ time.Time) (report bridge.StoreReport, err error) {
+	return report, r.read(ctx, "/store/verify", &report)
+}
+
+// Stats has the bridge count.
+func (r running) Stats(ctx context.Context, _ time.Time) (stats bridge.StoreStats, err error) {
+	return stats, r.read(ctx, "/store/stats", &stats)
+}
+
+func (r running) read(ctx context.Context, path string, into any) error {
+	client, header, err := reachOperator(r.data, upkeepTimeout)
+	if err != nil {
+		return err
+	}
+	answer, err := client.Do(ctx, http.MethodGet, path, header, nil)
+	if err != nil {
+		return err
+	}
+	return readAnswer(answer, into)
+}
+
+// backup streams a backup. One that fails on the way breaks the connection off, so that nobody takes what
+// has come for all of it.
+func (o *operator) backup(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if err := o.store.Backup(r.Context(), w, o.now()); err != nil {
+		o.log.ErrorContext(r.Context(), "a backup could not be made", "error", err)
+		panic(http.ErrAbortHandler)
+	}
+	o.log.InfoContext(r.Context(), "a backup was made")
+}
+
+func (o *operator) verify(w http.ResponseWriter, r *http.Request) {
+	report, err := o.store.Verify(r.Context(), o.now())
+	if err != nil {
+		o.failed(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(report)
+}
+
+func (o *operator) stats(w http.ResponseWriter, r *http.Request) {
+	stats, err := o.store.Stats(r.Context(), o.now())
+	if err != nil {
+		o.failed(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(stats)
+}
