@@ -46,7 +46,7 @@ func (s *Step) comeBack(source Source) http.HandlerFunc {
 			s.problem(w, r, err)
 			return
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), tripTime)
+		ctx, cancel := context.WithTimeout(r.Context(), flow.AskTime)
 		defer cancel()
 		identity, err := source.Provider.Return(ctx, trip, answer)
 		if err != nil {
@@ -83,7 +83,7 @@ func (s *Step) end(ctx context.Context, current bridge.Flow, source Source, stat
 // arrive is where a provider has said who came: the rules decide whether they may, a link says which
 // Trinity account they have here, and where there is none the flow goes on to make one.
 func (s *Step) arrive(w http.ResponseWriter, r *http.Request, current bridge.Flow, source Source, identity Identity) {
-	ctx := context.WithoutCancel(r.Context())
+	ctx := r.Context()
 	person := bridge.Person{Source: identity.Issuer, Subject: identity.Subject}
 	verdict := source.Policy.Decide(identity.Claims)
 	if !verdict.Admitted {
@@ -98,7 +98,9 @@ func (s *Step) arrive(w http.ResponseWriter, r *http.Request, current bridge.Flo
 		s.problem(w, r, err)
 		return
 	}
-	link, standing, err := s.Links.Current(ctx, person)
+	asking, cancel := flow.Asking(ctx, 0)
+	defer cancel()
+	link, standing, err := s.Links.Current(asking, person)
 	switch {
 	case err != nil && !errors.Is(err, bridge.ErrNotFound):
 		s.problem(w, r, err)
@@ -138,7 +140,7 @@ func (s *Step) arrive(w http.ResponseWriter, r *http.Request, current bridge.Flo
 		s.problem(w, r, err)
 		return
 	}
-	s.Trail.Record(ctx, bridge.AuditEvent{
+	s.Trail.Record(context.WithoutCancel(ctx), bridge.AuditEvent{
 		Kind: audit.SignedIn, ClientID: moved.Request.ClientID, PersonID: person.ID(), Outcome: "ok",
 		Detail: "source " + source.Name + ", rule " + session.Admission.Rule,
 	})

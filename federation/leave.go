@@ -32,7 +32,7 @@ func (s *Step) leave(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, r, err)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), tripTime)
+	ctx, cancel := context.WithTimeout(r.Context(), flow.AskTime)
 	defer cancel()
 	address, err := source.Provider.Depart(ctx, trip)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge/admission"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
@@ -99,6 +98,3 @@ type Source struct {
 	ByCode   bool     // the person may prove their Trinity account by its e-mail code
 	ByKey    bool     // or by pasting a key
 }
-
-// tripTime bounds everything that is asked of a provider while a person waits for a page.
-const tripTime = 9 * time.Second

@@ -70,7 +70,27 @@ func (c Claims) groups(path Path) ([]string, bool) {
 		return nil, true
 	}
 	groups, ok := texts(value)
+	if !ok {
+		groups, ok = names(value)
+	}
 	return groups, ok && len(groups) <= MaxGroups
+}
+
+// names reads groups that are an object with a member for each, as Zitadel writes roles: what the member
+// holds says more of it, and is an object again. Whatever else it holds could mean no.
+func names(value any) ([]string, bool) {
+	object, ok := value.(map[string]any)
+	if !ok || len(object) > MaxGroups {
+		return nil, false
+	}
+	all := make([]string, 0, len(object))
+	for name, more := range object {
+		if detail, ok := more.(map[string]any); !ok || len(detail) == 0 {
+			return nil, false
+		}
+		all = append(all, name)
+	}
+	return all, true
 }
 
 // elsewhere reports whether the claim is one the provider keeps in another place: an aggregated or

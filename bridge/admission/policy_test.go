@@ -50,6 +50,19 @@ func TestPolicy_Decide(t *testing.T) {
 		}
 		return claims
 	}
+	byName := func(names ...string) map[string]any {
+		roles := map[string]any{}
+		for _, name := range names {
+			roles[name] = map[string]any{"217": "company.example.com"} // the organization that gave it
+		}
+		return roles
+	}
+	texts := func(values []any) (all []string) {
+		for _, value := range values {
+			all = append(all, fmt.Sprint(value))
+		}
+		return all
+	}
 	robot := admission.Claims{
 		"robot": true, "realm_access": map[string]any{"roles": []any{"x", "mcp"}}, "https://example.com/team": "a",
 	}
@@ -89,6 +102,12 @@ func TestPolicy_Decide(t *testing.T) {
 		"FB-22/the short form":                {admission.Claims{"hasgroups": true}, ""},
 		"a pointer to something else":         {admission.Claims{"groups": []any{"staff"}, "_claim_names": map[string]any{"address": "src1"}}, "staff"},
 		"groups of another form":              {admission.Claims{"groups": map[string]any{"staff": true}}, ""},
+		"groups that are an object's names":   {admission.Claims{"groups": byName("x", "staff")}, "staff"},
+		"none of the names":                   {admission.Claims{"groups": byName("x")}, ""},
+		"an object without names":             {admission.Claims{"groups": map[string]any{}}, ""},
+		"a name that says nothing more":       {admission.Claims{"groups": map[string]any{"staff": map[string]any{}}}, ""},
+		"a name that may mean no":             {admission.Claims{"groups": map[string]any{"staff": map[string]any{"1": "x"}, "y": false}}, ""},
+		"FB-22/257 names":                     {admission.Claims{"groups": byName(texts(many(257, "staff"))...)}, ""},
 		"a group that is a number":            {admission.Claims{"groups": []any{"staff", 7.0}}, ""},
 		"no groups":                           {admission.Claims{"groups": nil}, ""},
 		"nested, boolean and URL claims":      {robot, "robots"},

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -40,6 +41,11 @@ func (b *Bridge) shell(next http.Handler) http.Handler {
 		defer func() { b.finish(recorder, r, began, recover()) }()
 		if !b.acceptable(recorder, r) {
 			return
+		}
+		if word := routeWord(r.URL.Path); word == "sign-in" || word == "consent" {
+			ctx, cancel := context.WithTimeout(r.Context(), flow.PageTime)
+			defer cancel()
+			r = r.WithContext(ctx)
 		}
 		next.ServeHTTP(recorder, r)
 	})

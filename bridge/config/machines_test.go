@@ -20,7 +20,7 @@ func TestLoad_EX15_machines(t *testing.T) {
 	write(t, empty, "")
 	client := func(rest string) string { return "clients: [{id: a, name: A, " + rest + "}]" }
 	const machine = "grant_types: [client_credentials], "
-	tests := []struct{ id, text, want string }{
+	tests := []fileTest{
 		{"by secret", client(machine + "secret_sha256: [" + hash + "], scope: 'trinity:read', trinity_key_file: " + held), ""},
 		{"by key", client(machine + "jwks_uri: 'https://a.example.com/jwks', scope: 'trinity:read', trinity_key_file: " + held), ""},
 		{"with people", client("grant_types: [authorization_code, client_credentials], redirect_uris: ['https://a.example.com/cb'], secret_sha256: [" + hash + "], scope: 'trinity:read', trinity_key_file: " + held), ""},
@@ -36,25 +36,13 @@ func TestLoad_EX15_machines(t *testing.T) {
 		{"key file without the grant", client("redirect_uris: ['https://a.example.com/cb'], trinity_key_file: " + held), "trinity_key_file is for clients with"},
 		{"another grant", client("grant_types: [password], redirect_uris: ['https://a.example.com/cb']"), "is not served"},
 	}
-	for _, tt := range tests {
-		t.Run(tt.id, func(t *testing.T) {
-			t.Parallel()
-			flags := good()
-			flags.Config = filepath.Join(t.TempDir(), "bridge.yaml")
-			write(t, flags.Config, tt.text)
-			got, err := config.Load(flags, noEnvironment)
-			if tt.want != "" {
-				if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "hunter2") {
-					t.Errorf("mistakes = %v, want %q", err, tt.want)
-				}
-				return
-			}
-			if err != nil || len(got.Machines) != 1 || got.Machines["a"].Reveal() != key {
-				t.Fatalf("Load: %v", err)
-			}
-			if text := fmt.Sprintf("%v %+v", got, got.Machines); strings.Contains(text, "trinity_mcp_") {
-				t.Errorf("the key is printed: %s", text)
-			}
-		})
-	}
+	loadEach(t, tests, nil, func(t *testing.T, _ string, got *config.Config) {
+		t.Helper()
+		if len(got.Machines) != 1 || got.Machines["a"].Reveal() != key {
+			t.Fatalf("machines %+v", got.Machines)
+		}
+		if text := fmt.Sprintf("%v %+v", got, got.Machines); strings.Contains(text, "trinity_mcp_") {
+			t.Errorf("the key is printed: %s", text)
+		}
+	})
 }

@@ -14,7 +14,8 @@ func presets() map[string]SourceDeclaration {
 		"dex":      {Scopes: words{"profile", "email", "groups", "offline_access"}, Userinfo: &off},
 		"keycloak": {Scopes: words{"profile", "email"}},
 		"okta":     {Scopes: words{"profile", "email", "groups", "offline_access"}},
-		"zitadel":  {Scopes: words{"profile", "email", "offline_access"}},
+		// Its roles are an object with a member for each.
+		"zitadel": {Scopes: words{"profile", "email", "offline_access"}, GroupsClaim: "urn:zitadel:iam:org:project:roles"},
 		// Google refuses offline_access and wants parameters of its own for a refresh token.
 		"google": {
 			Issuer: "https://accounts.google.com", Scopes: words{"profile", "email"},
@@ -41,7 +42,7 @@ func preset(d SourceDeclaration, whose string, m *Mistakes) SourceDeclaration {
 		m.add("%s: there is no preset %q, only %s", whose, d.Preset, strings.Join(slices.Sorted(maps.Keys(presets())), ", "))
 		return d
 	}
-	d.Issuer, d.VerifiedClaim = or(d.Issuer, p.Issuer), or(d.VerifiedClaim, p.VerifiedClaim)
+	d.Issuer, d.VerifiedClaim, d.GroupsClaim = or(d.Issuer, p.Issuer), or(d.VerifiedClaim, p.VerifiedClaim), or(d.GroupsClaim, p.GroupsClaim)
 	if len(d.Scopes) == 0 {
 		d.Scopes = p.Scopes
 	}

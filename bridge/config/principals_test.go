@@ -2,7 +2,6 @@ package config_test
 
 import (
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/abilityai/trinity-bridge/bridge"
@@ -25,7 +24,7 @@ identity_sources:
 		return source + "principals: [{trinity_key_file: " + held + ", " + rest + "}]"
 	}
 	const alice = "who: [{source: trinity, addresses: Alice@example.com}]"
-	tests := []struct{ id, text, want string }{
+	tests := []fileTest{
 		{"agent", one("act_as: agent, agent: researcher, " + alice), ""},
 		{"system", one("act_as: system, " + alice), ""},
 		{"by a source's groups", one("act_as: system, who: [{source: company, groups: [ops]}, {source: trinity, subjects: [carol]}]"), ""},
@@ -48,30 +47,18 @@ identity_sources:
 		{"no key in it", "principals: [{act_as: system, trinity_key_file: " + bad + ", " + alice + "}]", "is not a trinity_mcp_ key"},
 		{"unknown member", one("act_as: system, role: admin, " + alice), "role"},
 	}
-	for _, tt := range tests {
-		t.Run(tt.id, func(t *testing.T) {
-			t.Parallel()
-			flags := good()
-			flags.Config = filepath.Join(t.TempDir(), "bridge.yaml")
-			write(t, flags.Config, tt.text)
-			got, err := config.Load(flags, noEnvironment)
-			if tt.want != "" {
-				if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "hunter2") {
-					t.Errorf("mistakes = %v, want %q", err, tt.want)
-				}
-				return
+	loadEach(t, tests, nil, func(t *testing.T, id string, got *config.Config) {
+		t.Helper()
+		if len(got.Principals.Keys) != 1 {
+			t.Fatalf("principals %+v", got.Principals)
+		}
+		for as, token := range got.Principals.Keys {
+			if token.Reveal() != key || as.Kind == bridge.ActAsUser || len(got.Principals.ByCode.Acting) != 1 || got.Principals.ByCode.Acting[0].As != as {
+				t.Errorf("%s, %+v", as, got.Principals.ByCode)
 			}
-			if err != nil || len(got.Principals.Keys) != 1 {
-				t.Fatalf("Load: %v", err)
-			}
-			for as, token := range got.Principals.Keys {
-				if token.Reveal() != key || as.Kind == bridge.ActAsUser || len(got.Principals.ByCode.Acting) != 1 || got.Principals.ByCode.Acting[0].As != as {
-					t.Errorf("%s, %+v", as, got.Principals.ByCode)
-				}
-			}
-			if tt.id == "by a source's groups" && (len(got.Sources[0].Policy.Acting) != 1 || got.Sources[0].Policy.Acting[0].Rule.Groups[0] != "ops") {
-				t.Errorf("the source's policy %+v", got.Sources[0].Policy)
-			}
-		})
-	}
+		}
+		if id == "by a source's groups" && (len(got.Sources[0].Policy.Acting) != 1 || got.Sources[0].Policy.Acting[0].Rule.Groups[0] != "ops") {
+			t.Errorf("the source's policy %+v", got.Sources[0].Policy)
+		}
+	})
 }

@@ -2,7 +2,6 @@ package config_test
 
 import (
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/abilityai/trinity-bridge/bridge/config"
@@ -18,7 +17,7 @@ func TestLoad_EX04_providers(t *testing.T) {
 	const issuer = "issuer: 'https://login.example.com', "
 	const rest = "clients: [desk], scope: 'trinity:read'"
 	one := func(text string) string { return "trusted_idps: [{" + text + "}]" }
-	tests := []struct{ id, text, want string }{
+	tests := []fileTest{
 		{"without people", one(issuer + keys + rest), ""},
 		{"with people", one(issuer + keys + "algorithms: [ES256], " + rest + ", people: [{subject: u-1, trinity_key_file: " + held + "}]"), ""},
 		{"two tenants", "trusted_idps: [{" + issuer + keys + "tenant_claim: tid, tenant: a, " + rest + "}, {" + issuer + keys + "tenant_claim: tid, tenant: b, " + rest + "}]", ""},
@@ -41,22 +40,10 @@ func TestLoad_EX04_providers(t *testing.T) {
 		{"no key in the file", one(issuer + keys + rest + ", people: [{subject: u-1, trinity_key_file: " + bad + "}]"), "is not a trinity_mcp_ key"},
 		{"unknown member", one(issuer + keys + rest + ", audience: x"), "trusted_idps"},
 	}
-	for _, tt := range tests {
-		t.Run(tt.id, func(t *testing.T) {
-			t.Parallel()
-			flags := good()
-			flags.Config = filepath.Join(t.TempDir(), "bridge.yaml")
-			write(t, flags.Config, tt.text)
-			got, err := config.Load(flags, noEnvironment)
-			if tt.want != "" {
-				if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "hunter2") {
-					t.Errorf("mistakes = %v, want %q", err, tt.want)
-				}
-				return
-			}
-			if err != nil || len(got.Providers) == 0 || len(got.Providers[0].Algorithms) == 0 || len(got.Providers[0].Scopes) != 1 {
-				t.Errorf("Load = %+v, %v", got, err)
-			}
-		})
-	}
+	loadEach(t, tests, nil, func(t *testing.T, _ string, got *config.Config) {
+		t.Helper()
+		if len(got.Providers) == 0 || len(got.Providers[0].Algorithms) == 0 || len(got.Providers[0].Scopes) != 1 {
+			t.Errorf("providers %+v", got.Providers)
+		}
+	})
 }

@@ -1,30 +1,23 @@
 package config_test
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/admission"
 	"github.com/abilityai/trinity-bridge/bridge/config"
 )
-
-// loadSources loads a configuration with these identity sources.
-func loadSources(t *testing.T, text, emailCode string) (*config.Config, error) {
-	t.Helper()
-	flags := good()
-	flags.Config, flags.EmailCode = filepath.Join(t.TempDir(), "bridge.yaml"), emailCode
-	write(t, flags.Config, text)
-	return config.Load(flags, noEnvironment)
-}
 
 func TestLoad_sources(t *testing.T) {
 	t.Parallel()
@@ -47,7 +40,7 @@ func TestLoad_sources(t *testing.T) {
 	const admit = "admit: [{rule: all, anyone: true, scope: 'trinity:read'}]"
 	one := func(text string) string { return "identity_sources: [{name: company, " + text + "}]" }
 	rule := func(text string) string { return one(issuer + secret + "admit: [{rule: r, " + text + "}]") }
-	tests := []struct{ id, text, want string }{
+	tests := []fileTest{
 		{"plain", one(issuer + secret + admit), ""},
 		{"with a key", one(issuer + "client_key_file: " + key + ", " + admit), ""},
 		{"loopback by http", one("issuer: 'http://127.0.0.1:9998/', client_id: bridge, " + secret + admit), ""},
@@ -95,22 +88,14 @@ func TestLoad_sources(t *testing.T) {
 		{"a profile there is not", rule("groups: [a], scope: 'trinity:read', profiles: [nothing]"), "there is no profile"},
 		{"an unknown member", one(issuer + secret + "group: x, " + admit), "identity_sources"},
 	}
-	for _, tt := range tests {
-		t.Run(tt.id, func(t *testing.T) {
-			t.Parallel()
-			got, err := loadSources(t, tt.text, "off")
-			if tt.want != "" {
-				if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "hunter2") {
-					t.Errorf("mistakes = %v, want %q", err, tt.want)
-				}
-				return
-			}
-			if err != nil || len(got.Sources) != 1 || got.Sources[0].Auth == "" || got.EmailCode {
-				t.Errorf("Load = %+v, %v", got, err)
-			}
-		})
-	}
-	if _, err := loadSources(t, "log_level: info", "off"); err == nil || !strings.Contains(err.Error(), "no way to sign in") {
+	codeOff := func(f *config.Flags) { f.EmailCode = "off" }
+	loadEach(t, tests, codeOff, func(t *testing.T, _ string, got *config.Config) {
+		t.Helper()
+		if len(got.Sources) != 1 || got.Sources[0].Auth == "" || got.EmailCode {
+			t.Errorf("Load = %+v", got)
+		}
+	})
+	if _, err := loadFile(t, "log_level: info", codeOff); err == nil || !strings.Contains(err.Error(), "no way to sign in") {
 		t.Errorf("no way to sign in: %v", err)
 	}
 }
@@ -120,7 +105,7 @@ func TestLoad_rules(t *testing.T) {
 	t.Parallel()
 	word := filepath.Join(t.TempDir(), "word")
 	write(t, word, "word")
-	got, err := loadSources(t, `
+	got, err := loadFile(t, `
 identity_sources:
   - name: company
     preset: entra
@@ -138,7 +123,7 @@ identity_sources:
         claims: {hd: example.com, level: 3, active: true, a.b: [x, y]}
         scope: trinity:admin
         profiles: [default, listed]
-`, "")
+`, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,10 +141,86 @@ identity_sources:
 			Ceiling: bridge.AllScopes(), Profiles: []string{"default", "listed"},
 		}},
 	}
-	if diff := cmp.Diff(want, s.Policy); diff != "" {
+	if diff := gocmp.Diff(want, s.Policy); diff != "" {
 		t.Errorf("policy (-want +got):\n%s", diff)
 	}
 	if s.Userinfo || !s.ByCode || s.ByKey || s.Label != "company" || len(s.Scopes) != 1 || len(s.Tenants) != 1 || !got.EmailCode {
 		t.Errorf("source %+v", s)
+	}
+}
+
+// What each preset fills in, as docs/sign-in.md says, where the operator has written no more than has to be; and what the
+// operator has written stays.
+func TestLoad_presets(t *testing.T) {
+	t.Parallel()
+	word := filepath.Join(t.TempDir(), "word")
+	write(t, word, "word")
+	load := func(t *testing.T, preset, issuer, more string) config.Source {
+		t.Helper()
+		got, err := loadFile(t, `
+identity_sources:
+  - name: company
+    preset: `+preset+`
+    issuer: `+issuer+`
+    client_id: bridge
+    client_secret_file: `+word+`
+    admit: [{rule: staff, groups: [staff], scope: trinity:write}]
+`+more, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.Sources[0]
+	}
+	type filled struct {
+		Issuer           string
+		Scopes, Origins  []string
+		Parameters       string
+		Userinfo         bool
+		Verified, Groups string
+	}
+	of := func(s config.Source) filled {
+		return filled{s.Issuer, s.Scopes, s.Origins, s.Parameters.Encode(), s.Userinfo, s.Policy.Verified, s.Policy.Groups.String()}
+	}
+	tests := map[string]struct {
+		issuer string
+		want   filled
+	}{
+		"okta": {"https://okta.example.com/oauth2/default", filled{Scopes: []string{"profile", "email", "groups", "offline_access"}, Userinfo: true}},
+		"entra": {"https://login.example.com/0f5a/v2.0", filled{
+			Scopes: []string{"profile", "email", "offline_access"}, Origins: []string{"https://graph.microsoft.com"}, Verified: "xms_edov",
+		}},
+		"google": {"", filled{
+			Issuer: "https://accounts.google.com", Scopes: []string{"profile", "email"}, Userinfo: true, Parameters: "access_type=offline&prompt=consent",
+			Origins: []string{"https://oauth2.googleapis.com", "https://openidconnect.googleapis.com", "https://www.googleapis.com"},
+		}},
+		"keycloak": {"https://keycloak.example.com/realms/company", filled{Scopes: []string{"profile", "email"}, Userinfo: true}},
+		"auth0":    {"https://company.example.com/", filled{Scopes: []string{"profile", "email", "offline_access"}, Userinfo: true}},
+		"zitadel": {"https://zitadel.example.com", filled{
+			Scopes: []string{"profile", "email", "offline_access"}, Userinfo: true, Groups: "urn:zitadel:iam:org:project:roles",
+		}},
+		"dex": {"https://dex.example.com", filled{Scopes: []string{"profile", "email", "groups", "offline_access"}}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tt.want.Issuer = cmp.Or(tt.want.Issuer, tt.issuer)
+			tt.want.Verified, tt.want.Groups = cmp.Or(tt.want.Verified, "email_verified"), cmp.Or(tt.want.Groups, "groups")
+			if diff := gocmp.Diff(tt.want, of(load(t, name, tt.issuer, ""))); diff != "" {
+				t.Errorf("filled in (-want +got):\n%s", diff)
+			}
+			own := load(t, name, "https://login.example.com", `
+    scopes: [email]
+    userinfo: true
+    verified_claim: sure
+    groups_claim: realm_access.roles
+    endpoint_origins: ['https://keys.example.com']
+    parameters: {prompt: login, access_type: online}
+`)
+			got := of(own)
+			if got.Issuer != "https://login.example.com" || !slices.Equal(got.Scopes, []string{"email"}) || !got.Userinfo || got.Verified != "sure" ||
+				got.Groups != "realm_access.roles" || got.Origins[0] != "https://keys.example.com" || got.Parameters != "access_type=online&prompt=login" {
+				t.Errorf("what the operator wrote became %+v", got)
+			}
+		})
 	}
 }

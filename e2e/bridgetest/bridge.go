@@ -51,6 +51,7 @@ type settings struct {
 	file     string
 	switches trinitytest.Switches
 	upstream func(backendURL string) string
+	backend  func(backendURL string) string
 }
 
 // With edits the settings.
@@ -73,6 +74,12 @@ func WithTrinity(edit func(*trinitytest.Switches)) Option {
 // which says whose a key is, and returns the server's endpoint.
 func WithUpstream(start func(backendURL string) (endpoint string)) Option {
 	return func(s *settings) { s.upstream = start }
+}
+
+// WithBackend puts something between the bridge, and the bridge alone, and Trinity's backend. It is told where that
+// is, and returns the address to ask in its place.
+func WithBackend(start func(backendURL string) (baseURL string)) Option {
+	return func(s *settings) { s.backend = start }
 }
 
 // Start starts a bridge before a simulated Trinity. Both end with the test.
@@ -115,6 +122,9 @@ func prepare(t *testing.T, options ...Option) *Bridge {
 	s.flags.TrinityURL, s.flags.MCPURL = simulated.BackendURL(), simulated.MCPURL()
 	if s.upstream != nil {
 		s.flags.MCPURL = s.upstream(simulated.BackendURL())
+	}
+	if s.backend != nil {
+		s.flags.TrinityURL = s.backend(simulated.BackendURL())
 	}
 	if s.file != "" {
 		s.flags.Config = writeFile(t, s.file)

@@ -115,10 +115,20 @@ func (b *Bridge) Visit(t *testing.T, w *Browser, email string) {
 // ProveMailbox types the address and the code that comes to it.
 func (b *Bridge) ProveMailbox(t *testing.T, w *Browser, email string) {
 	t.Helper()
+	code := b.CodeOf(t, email, func() {
+		w.Submit(t, "/signin", func(form url.Values) { form.Set("email", email) })
+	})
+	w.Submit(t, "/signin/code", func(form url.Values) { form.Set("code", code) })
+}
+
+// CodeOf is the code that ask has Trinity send. The bridge answers before it has asked for the mail, so that nobody
+// learns who may come in.
+func (b *Bridge) CodeOf(t *testing.T, email string, ask func()) string {
+	t.Helper()
 	before := b.Trinity.LastCode(email)
-	w.Submit(t, "/signin", func(form url.Values) { form.Set("email", email) })
+	ask()
 	code := b.Trinity.LastCode(email)
-	for range 500 { // the bridge answers before it has asked for the mail, so that nobody learns who may come in
+	for range 500 {
 		if code != before {
 			break
 		}
@@ -126,7 +136,7 @@ func (b *Bridge) ProveMailbox(t *testing.T, w *Browser, email string) {
 		code = b.Trinity.LastCode(email)
 	}
 	b.Secret(code)
-	w.Submit(t, "/signin/code", func(form url.Values) { form.Set("code", code) })
+	return code
 }
 
 // Decide presses one of the consent page's buttons.

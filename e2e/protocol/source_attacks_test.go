@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
-
 	"github.com/abilityai/trinity-bridge/bridge/config"
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest/idp"
@@ -124,45 +122,6 @@ func TestSource_two(t *testing.T) {
 	one.arrive(t, w, b.Query(client), "u2")
 	if w.URL.Path != "/signin/link" {
 		t.Errorf("FB-19: a new subject with an old address is at %s", w.URL)
-	}
-}
-
-// A provider that hangs or drips costs the same page, within the time a person is made to wait.
-func TestSource_slow(t *testing.T) {
-	t.Parallel()
-	for name, fault := range map[string]func(http.ResponseWriter, *http.Request) bool{
-		"hang": func(_ http.ResponseWriter, r *http.Request) bool { <-r.Context().Done(); return true },
-		"1 byte/s": func(w http.ResponseWriter, r *http.Request) bool {
-			w.Header().Set("Content-Type", "application/json")
-			for r.Context().Err() == nil {
-				_, _ = w.Write([]byte(" "))
-				_ = http.NewResponseController(w).Flush()
-				select {
-				case <-r.Context().Done():
-				case <-time.After(time.Second):
-				}
-			}
-			return true
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c := startCompany(t, "")
-			c.idp.Add(person("00u1", "alice@example.com", "staff"))
-			w := c.NewBrowser(t)
-			back := c.idp.Approve(t, c.leave(t, w, c.Query(c.Register(t))), "00u1")
-			c.idp.Hook(idp.Hooks{Intercept: fault})
-			began := time.Now()
-			w.Open(t, back.RequestURI())
-			t.Logf("the page came after %s", time.Since(began).Round(time.Millisecond))
-			wantSourcePage(t, w, http.StatusServiceUnavailable, "does not work right now")
-			c.idp.Hook(idp.Hooks{})
-			w.Follow(t, "Try again")
-			w.Follow(t, "The company login")
-			if w.Open(t, c.idp.Approve(t, w.Left, "00u1").RequestURI()); w.URL.Path != "/signin/link" {
-				t.Errorf("the same flow's next try is at %s", w.URL)
-			}
-		})
 	}
 }
 
@@ -362,58 +321,5 @@ func TestSource_alone(t *testing.T) {
 	}
 	if answer := c.Do(t, req); answer.Status != http.StatusForbidden || c.Trinity.LastCode("alice@example.com") != "" {
 		t.Errorf("a form for a code: %d", answer.Status)
-	}
-}
-
-// A provider in trouble costs a page that keeps the flow; who is in stays in, and the next try works.
-func TestSource_faults(t *testing.T) {
-	t.Parallel()
-	c := startCompany(t, "")
-	c.idp.Add(person("00u1", "alice@example.com", "staff"))
-	client := c.Register(t)
-	tokens := c.connect(t, client, "00u1", "alice@example.com")
-	faults := map[string]func(http.ResponseWriter, *http.Request) bool{
-		"refuse": func(w http.ResponseWriter, _ *http.Request) bool {
-			conn, _, err := http.NewResponseController(w).Hijack()
-			if err == nil {
-				_ = conn.Close()
-			}
-			return true
-		},
-		"500": func(w http.ResponseWriter, _ *http.Request) bool {
-			w.WriteHeader(http.StatusInternalServerError)
-			return true
-		},
-		"HTML": func(w http.ResponseWriter, _ *http.Request) bool {
-			w.Header().Set("Content-Type", "text/html")
-			_, _ = w.Write([]byte("<html>down for maintenance</html>"))
-			return true
-		},
-	}
-	// Keys that are not the signer's: what came back is not believed, and the flow is kept as well.
-	strange := c.NewBrowser(t)
-	c.idp.Rotate() // or the right ones would be remembered
-	back := c.idp.Approve(t, c.leave(t, strange, c.Query(client)), "00u1")
-	c.idp.Hook(idp.Hooks{Keys: func(k *jose.JSONWebKeySet) { *k = idp.Start(t, "", time.Now).PublicKeys() }})
-	strange.Open(t, back.RequestURI())
-	wantSourcePage(t, strange, http.StatusBadGateway, "This sign-in cannot be trusted")
-	c.idp.Hook(idp.Hooks{})
-	for name, fault := range faults {
-		w := c.NewBrowser(t)
-		back := c.idp.Approve(t, c.leave(t, w, c.Query(client)), "00u1")
-		c.idp.Hook(idp.Hooks{Intercept: fault})
-		w.Open(t, back.RequestURI())
-		wantSourcePage(t, w, http.StatusServiceUnavailable, "does not work right now")
-		if status := c.Works(t, tokens.Access); status != http.StatusOK {
-			t.Errorf("%s: who is in gets %d", name, status)
-		}
-		tokens = c.Token(t, c.RefreshForm(client, tokens.Refresh))
-		c.idp.Hook(idp.Hooks{})
-		w.Follow(t, "Try again")
-		w.Follow(t, "The company login")
-		w.Open(t, c.idp.Approve(t, w.Left, "00u1").RequestURI())
-		if w.URL.Path != "/consent" {
-			t.Errorf("%s: the same flow's next try is at %s", name, w.URL)
-		}
 	}
 }

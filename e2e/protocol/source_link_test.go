@@ -59,9 +59,7 @@ func TestLink_mailbox(t *testing.T) {
 	if links := c.links(t); len(links) != 1 || links[0].Account != "alice@example.com" || links[0].Subject != "00u1" || links[0].Made != "code" {
 		t.Errorf("links: %+v", links)
 	}
-	if n := c.Trinity.LiveJWTs(); n != 0 {
-		t.Errorf("%d Trinity sessions are left", n)
-	}
+	wait(t, func() bool { return c.Trinity.LiveJWTs() == 0 }, "no Trinity session is left")
 }
 
 func (c *company) links(t *testing.T) []app.ListedLink {

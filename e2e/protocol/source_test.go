@@ -96,9 +96,9 @@ func (c *company) arrive(t *testing.T, w *bridgetest.Browser, query url.Values, 
 // link proves the Trinity account of a person who has arrived.
 func (c *company) link(t *testing.T, w *bridgetest.Browser, email string) {
 	t.Helper()
-	w.Submit(t, "/signin/link", func(form url.Values) { form.Set("way", "code") })
-	code := c.Trinity.LastCode(email)
-	c.Secret(code)
+	code := c.CodeOf(t, email, func() {
+		w.Submit(t, "/signin/link", func(form url.Values) { form.Set("way", "code") })
+	})
 	w.Submit(t, "/signin/code", func(form url.Values) { form.Set("code", code) })
 	if w.URL.Path != "/consent" {
 		t.Fatalf("after linking the browser is at %s (%d):\n%s", w.URL, w.Page.Status, w.Page.Body)

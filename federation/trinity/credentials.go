@@ -12,6 +12,7 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
+	"github.com/abilityai/trinity-bridge/bridge/flow"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 )
 
@@ -22,8 +23,10 @@ const (
 	// sealKey is what a grant's key is sealed as; the row is the grant's id.
 	sealKey = bridge.SealedKey
 
-	// signOutTimeout is the time for each half of SignOut.
-	signOutTimeout = 5 * time.Second
+	// While a person waits for a page, the time for a key leaves undoTime to take it back again, or to
+	// sign out, and the time for lending leaves lendSpare to make the key.
+	undoTime  = 2 * time.Second
+	lendSpare = 5 * time.Second
 )
 
 // CredentialsOptions are what Credentials need.
@@ -127,7 +130,8 @@ type mint struct {
 }
 
 func (c *Credentials) mint(ctx context.Context, m mint) (bridge.Credential, error) {
-	ctx = context.WithoutCancel(ctx) // a key nobody knows of would stay at Trinity for good
+	ctx, cancel := flow.Asking(ctx, undoTime) // also without the browser: a key nobody knows of would stay at Trinity for good
+	defer cancel()
 	minted, err := c.api.MintKey(ctx, m.session, m.name, m.description)
 	credential := bridge.Credential{KeyID: minted.ID, KeyName: minted.Name}
 	if !minted.Key.IsZero() {
@@ -165,7 +169,9 @@ func (c *Credentials) discard(ctx context.Context, m mint, credential bridge.Cre
 	abandoned := bridge.KeyRevocation{GrantID: m.row, PersonID: m.person, Credential: credential}
 	err := errNoSession
 	if !m.session.IsZero() {
-		err = c.api.RevokeKey(ctx, m.session, credential.KeyID)
+		undoing, cancel := context.WithTimeout(ctx, undoTime)
+		defer cancel()
+		err = c.api.RevokeKey(undoing, m.session, credential.KeyID)
 	}
 	if err == nil {
 		c.queue.revoked(ctx, abandoned, "approval_not_stored")
@@ -176,18 +182,17 @@ func (c *Credentials) discard(ctx context.Context, m mint, credential bridge.Cre
 }
 
 // SignOut ends the Trinity session of the flow. While it is still at hand, keys that only the
-// person's own session may revoke are revoked with it. It never fails its caller and takes 10 s at
-// most.
-func (c *Credentials) SignOut(ctx context.Context, flow bridge.Flow) {
-	session, err := c.ring.OpenToken(sealSession, flow.ID, flow.SignIn.Session)
+// person's own session may revoke are revoked with it. It never fails its caller and ends within the
+// time of a page.
+func (c *Credentials) SignOut(ctx context.Context, of bridge.Flow) {
+	session, err := c.ring.OpenToken(sealSession, of.ID, of.SignIn.Session)
 	if err != nil {
 		return // there never was one, or the log has said so when it was needed
 	}
-	ctx = context.WithoutCancel(ctx)
-	settling, cancel := context.WithTimeout(ctx, signOutTimeout)
+	settling, cancel := flow.Asking(ctx, undoTime/2)
 	defer cancel()
-	c.queue.settleWith(settling, session, flow.SignIn.Person.ID())
-	leaving, cancel := context.WithTimeout(ctx, signOutTimeout)
+	c.queue.settleWith(settling, session, of.SignIn.Person.ID())
+	leaving, cancel := flow.Asking(ctx, 0)
 	defer cancel()
 	if err := c.api.Logout(leaving, session); err != nil {
 		c.log.WarnContext(ctx, "a Trinity session could not be logged out and ends by itself within 7 days",

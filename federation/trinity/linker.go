@@ -98,6 +98,7 @@ func (l *Linker) ByCode(ctx context.Context, person bridge.Person, account bridg
 	if err != nil {
 		return bridge.Link{}, err
 	}
+	ctx = context.WithoutCancel(ctx)
 	outcome, link, err := l.Store.CreateLink(ctx, bridge.Link{
 		ID: id, Person: person, Account: account, Made: bridge.LinkByCode, Credential: credential, CreatedAt: l.c.now(),
 	}, l.c.now())
@@ -122,6 +123,7 @@ func (l *Linker) ByKey(ctx context.Context, person bridge.Person, key secret.Tok
 	if err != nil {
 		return bridge.Link{}, "", err
 	}
+	ctx = context.WithoutCancel(ctx)
 	outcome, link, err := l.Store.CreateLink(ctx, bridge.Link{
 		ID: id, Person: person, Account: account, Made: made, CreatedAt: l.c.now(),
 		Credential: bridge.Credential{KeyID: principal.KeyID, KeyName: principal.KeyName, Sealed: l.c.ring.SealToken(sealKey, id, key)},

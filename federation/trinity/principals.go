@@ -8,6 +8,7 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/admission"
+	"github.com/abilityai/trinity-bridge/bridge/flow"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 )
 
@@ -63,6 +64,8 @@ func (c *Credentials) Lend(ctx context.Context, as bridge.ActingAs) (bridge.Acti
 	if !ok {
 		return bridge.ActingAs{}, fmt.Errorf("%s: no such principal: %w", doing, bridge.ErrNotFound)
 	}
+	ctx, cancel := flow.Asking(ctx, lendSpare)
+	defer cancel()
 	principal, err := c.api.Validate(ctx, key)
 	if err != nil {
 		return bridge.ActingAs{}, lending(doing, err)

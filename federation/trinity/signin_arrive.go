@@ -7,6 +7,7 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
+	"github.com/abilityai/trinity-bridge/bridge/flow"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 )
 
@@ -14,7 +15,9 @@ import (
 // flow gets both and goes on to consent, past the recovery codes of a new second factor. Whatever fails, the session does not stay behind.
 func (s *SignIn) arrive(w http.ResponseWriter, r *http.Request, c check, verified Verified) {
 	session, ctx := verified.Session, context.WithoutCancel(r.Context())
-	account, err := s.api.Me(ctx, session)
+	asking, cancel := flow.Asking(r.Context(), 0)
+	defer cancel()
+	account, err := s.api.Me(asking, session)
 	if err != nil {
 		s.logout(ctx, session)
 		s.strange(w, r, c, err)
@@ -88,9 +91,12 @@ func (s *SignIn) restart(ctx context.Context, current bridge.Flow) (bridge.Flow,
 	})
 }
 
+// logout ends a session behind the page that is answered: nobody waits for it.
 func (s *SignIn) logout(ctx context.Context, session secret.Token) {
-	if err := s.api.Logout(ctx, session); err != nil {
-		s.log.WarnContext(ctx, "a Trinity session could not be logged out and ends by itself within 7 days",
-			"request_id", audit.RequestID(ctx), "error", err)
-	}
+	s.asking.Go(func() {
+		if err := s.api.Logout(ctx, session); err != nil {
+			s.log.WarnContext(ctx, "a Trinity session could not be logged out and ends by itself within 7 days",
+				"request_id", audit.RequestID(ctx), "error", err)
+		}
+	})
 }

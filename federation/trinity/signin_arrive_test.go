@@ -15,6 +15,7 @@ import (
 // wantNoSession checks that no Trinity session was left behind.
 func (b *bench) wantNoSession() {
 	b.t.Helper()
+	b.signIn.Wait()
 	if n := b.trinity.LiveJWTs(); n != 0 {
 		b.t.Errorf("%d Trinity sessions were left behind", n)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
+	"github.com/abilityai/trinity-bridge/bridge/flow"
 )
 
 // Notices of the code page. The second-factor page shares the two about waiting.
@@ -25,8 +26,9 @@ const (
 	noticeCodeDown       = "code.trinity_down"
 )
 
-// maxCheckWait is how long a check waits for others to finish.
-const maxCheckWait = 10 * time.Second
+// maxCheckWait is how long a check waits for others to finish. What is left of a page's time is for
+// the check itself.
+const maxCheckWait = 4 * time.Second
 
 var sixDigits = regexp.MustCompile(`^[0-9]{6}$`)
 
@@ -114,6 +116,8 @@ func (s *SignIn) try(ctx context.Context, from netip.Addr, c check) (bridge.Flow
 		return c.current, Verified{}, err
 	}
 	defer release()
+	asking, cancel := flow.Asking(ctx, 0)
+	defer cancel()
 	ctx = context.WithoutCancel(ctx)
 	if err := s.limits.mayCheck(ctx, from); err != nil {
 		return c.current, Verified{}, err
@@ -122,7 +126,7 @@ func (s *SignIn) try(ctx context.Context, from netip.Addr, c check) (bridge.Flow
 	if err != nil {
 		return reserved, Verified{}, err
 	}
-	verified, err := c.ask(ctx, reserved)
+	verified, err := c.ask(asking, reserved)
 	switch {
 	case errors.Is(err, ErrWrongCode):
 		if uncounted := s.limits.failed(ctx, from); uncounted != nil {

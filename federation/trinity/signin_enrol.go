@@ -49,12 +49,14 @@ func (s *SignIn) beginEnrolment(r *http.Request, current bridge.Flow) (bridge.Fl
 		return current, nil
 	}
 	ctx := context.WithoutCancel(r.Context())
+	asking, cancel := flow.Asking(r.Context(), 0)
+	defer cancel()
 	begun, err, _ := s.enrolling.Do(current.ID, func() (any, error) {
 		challenge, err := s.ring.OpenToken(sealChallenge, current.ID, current.SignIn.Challenge)
 		if err != nil {
 			return current, fmt.Errorf("opening a second-factor challenge: %w", err)
 		}
-		enrolment, err := s.api.StartEnrolment(ctx, challenge, clientAddr(r))
+		enrolment, err := s.api.StartEnrolment(asking, challenge, clientAddr(r))
 		if err != nil {
 			return current, err
 		}

@@ -126,7 +126,9 @@ func (s *SignIn) tryKey(r *http.Request, current bridge.Flow, key secret.Token) 
 	if err := s.limits.mayCheck(ctx, from); err != nil {
 		return bridge.Link{}, err
 	}
-	link, _, err := s.linker.ByKey(ctx, current.SignIn.Person, key, bridge.LinkByPaste, "")
+	asking, cancel := flow.Asking(r.Context(), 0)
+	defer cancel()
+	link, _, err := s.linker.ByKey(asking, current.SignIn.Person, key, bridge.LinkByPaste, "")
 	if errors.Is(err, ErrKeyRefused) {
 		if uncounted := s.limits.failed(ctx, from); uncounted != nil {
 			return bridge.Link{}, uncounted
@@ -162,7 +164,7 @@ func (s *SignIn) linked(w http.ResponseWriter, r *http.Request, current bridge.F
 // the link's one key and ends.
 func (s *SignIn) arriveLinking(w http.ResponseWriter, r *http.Request, c check, account bridge.Account, verified Verified) {
 	ctx := context.WithoutCancel(r.Context())
-	link, err := s.linker.ByCode(ctx, c.current.SignIn.Person, account, verified.Session)
+	link, err := s.linker.ByCode(r.Context(), c.current.SignIn.Person, account, verified.Session)
 	s.logout(ctx, verified.Session)
 	if err != nil {
 		s.log.WarnContext(ctx, "no link could be made", "request_id", audit.RequestID(ctx), "error", err)
