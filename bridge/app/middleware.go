@@ -42,7 +42,7 @@ func (b *Bridge) shell(next http.Handler) http.Handler {
 		if !b.acceptable(recorder, r) {
 			return
 		}
-		if word := routeWord(r.URL.Path); word == "sign-in" || word == "consent" {
+		if slices.Contains([]string{"sign-in", "consent", "connections"}, routeWord(r.URL.Path)) {
 			ctx, cancel := context.WithTimeout(r.Context(), flow.PageTime)
 			defer cancel()
 			r = r.WithContext(ctx)
