@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/flow"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 )
 
@@ -33,7 +34,7 @@ func (s *Step) SignOut(ctx context.Context, signIn bridge.SignIn, back string) (
 			return "", fmt.Errorf("opening an ID token: %w", err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, tripTime)
+	ctx, cancel := context.WithTimeout(ctx, flow.AskTime)
 	defer cancel()
 	return source.Provider.SignOut(ctx, SignOut{IDToken: hint, Back: s.Issuer + back, State: s.signOutState(source)}) //nolint:wrapcheck // the provider's own words
 }

@@ -67,6 +67,7 @@ func TestSignIn_contract2_suspendedAccount(t *testing.T) {
 	w := b.begin()
 	w.name(alice)
 	w.code(b.trinity.LastCode(alice)).wantPage(http.StatusBadRequest, "code.wrong")
+	b.signIn.Wait()
 	b.wantSent(pathLogout, 1)
 	b.wantStep(w.flow, bridge.StepCode)
 	b.wantEvents("sign_in_code_requested:ok", "sign_in_failed:account_refused")
