@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -69,12 +68,12 @@ func compare(b *testing.B, kind string, size, conns int) {
 		name  string
 		value float64
 	}{
-		{"bare-p50-µs", proxy.quantile(0.5)},
-		{"p50-µs", ours.quantile(0.5)},
-		{"p50-ratio", ours.quantile(0.5) / proxy.quantile(0.5)},
-		{"bare-p99-µs", proxy.quantile(0.99)},
-		{"p99-µs", ours.quantile(0.99)},
-		{"p99-ratio", ours.quantile(0.99) / proxy.quantile(0.99)},
+		{"bare-p50-µs", at(proxy.took, 0.5)},
+		{"p50-µs", at(ours.took, 0.5)},
+		{"p50-ratio", at(ours.took, 0.5) / at(proxy.took, 0.5)},
+		{"bare-p99-µs", at(proxy.took, 0.99)},
+		{"p99-µs", at(ours.took, 0.99)},
+		{"p99-ratio", at(ours.took, 0.99) / at(proxy.took, 0.99)},
 		{"rate-ratio", proxy.wall.Seconds() / ours.wall.Seconds()},
 		{"cpu-ratio", float64(ours.cpu-direct.cpu) / float64(proxy.cpu-direct.cpu)},
 	} {
@@ -175,11 +174,6 @@ func (s *side) ask() error {
 		return fmt.Errorf("status %d", res.StatusCode)
 	}
 	return nil
-}
-
-func (s *side) quantile(q float64) float64 {
-	sorted := slices.Sorted(slices.Values(s.took))
-	return float64(sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]) / float64(time.Microsecond)
 }
 
 const benchCall = `{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"list_agents","arguments":{"query":` +

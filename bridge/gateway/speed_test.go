@@ -2,10 +2,12 @@ package gateway_test
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge/gateway"
 	"github.com/abilityai/trinity-bridge/bridge/outbound"
@@ -33,6 +35,72 @@ func TestUpstreamRequest_onePiece(t *testing.T) {
 		t.Errorf("%d writes for %d calls", got, calls)
 	}
 }
+
+// TestEvents_allocateNothing: an event that is passed on is read into the buffer of the stream it came in, and costs
+// nothing else.
+func TestEvents_allocateNothing(t *testing.T) { //nolint:paralleltest // what others allocate would be counted
+	const event = "event: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":1,\"progress\":2}}\n\n"
+	from := &eventSource{event: event}
+	w := start(t, func(o *gateway.Options) { o.Transport = from })
+	c := w.connect("alice")
+	serve := func(events int) func() {
+		return func() {
+			from.left = events
+			to := &flushed{}
+			w.handler.ServeHTTP(to, w.request(t.Context(), http.MethodPost, "/mcp", toolCall("list_agents"), bearer(c.token)))
+			if to.bytes != events*len(event) {
+				t.Fatalf("%d bytes were passed on, want %d events of %d", to.bytes, events, len(event))
+			}
+		}
+	}
+	const few, many = 100, 2100
+	if more := testing.AllocsPerRun(10, serve(many)) - testing.AllocsPerRun(10, serve(few)); more >= 10 { // of the 2,000 more
+		t.Errorf("%d events allocate %.0f times more than %d", many, more, few)
+	}
+}
+
+// eventSource is an upstream whose answer is one event in each read.
+type eventSource struct {
+	event string
+	left  int
+}
+
+func (s *eventSource) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"text/event-stream"}}, ContentLength: -1, Body: s}, nil
+}
+
+func (s *eventSource) Read(p []byte) (int, error) {
+	if s.left == 0 {
+		return 0, io.EOF
+	}
+	s.left--
+	return copy(p, s.event), nil
+}
+
+func (*eventSource) Close() error { return nil }
+
+// flushed counts what is passed on.
+type flushed struct {
+	header http.Header
+	bytes  int
+}
+
+func (f *flushed) Header() http.Header {
+	if f.header == nil {
+		f.header = http.Header{}
+	}
+	return f.header
+}
+
+func (f *flushed) Write(p []byte) (int, error) {
+	f.bytes += len(p)
+	return len(p), nil
+}
+
+func (*flushed) WriteHeader(int)                  {}
+func (*flushed) Flush()                           {}
+func (*flushed) SetReadDeadline(time.Time) error  { return nil }
+func (*flushed) SetWriteDeadline(time.Time) error { return nil }
 
 type countedConn struct {
 	net.Conn
