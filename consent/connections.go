@@ -230,10 +230,11 @@ func (c *Connections) problem(w http.ResponseWriter, r *http.Request, err error)
 	case errors.Is(err, flow.ErrGone), errors.Is(err, flow.ErrOtherBrowser):
 		page = templates.ProblemPage{Status: http.StatusForbidden, Key: "visit-over"}
 	}
-	page.RetryURL, page.Reference = flow.PathConnections, audit.RequestID(r.Context())
-	if page.Key == "internal" || errors.Is(err, bridge.ErrReadOnly) {
+	if page.Key == "internal" || page.Key == "store-down" {
+		page.Key = "visit-failed" // something may have ended already
 		w.Header().Set("Retry-After", "5")
-		c.Log.ErrorContext(r.Context(), "the page of connections failed", "request_id", page.Reference, "error", err)
+		c.Log.ErrorContext(r.Context(), "the page of connections failed", "request_id", audit.RequestID(r.Context()), "error", err)
 	}
+	page.RetryURL, page.Reference = flow.PathConnections, audit.RequestID(r.Context())
 	c.Pages.Write(w, page.Status, page)
 }

@@ -27,7 +27,7 @@ var families = map[string]struct{ keys, suffixes []string }{
 	"problem.": {suffixes: []string{".title", ".text"}, keys: []string{
 		"flow-gone", "other-browser", "forged", "not-a-form", "already-used", "trinity-down", "trinity-setup", "email-off", "email-disabled",
 		"second-factor-missing", "account-mismatch", "unknown-client", "client-blocked", "client-ask", "client-document", "bad-redirect",
-		"bad-request", "profile-closed", "visit-over", "no-connection", "not-found", "method", "too-large", "store-down", "internal", "too-many",
+		"bad-request", "profile-closed", "visit-over", "visit-failed", "no-connection", "not-found", "method", "too-large", "store-down", "internal", "too-many",
 	}},
 	"source.": {suffixes: []string{".title", ".text"}, keys: []string{
 		"source-down", "source-denied", "source-refused", "source-weak", "source-again", "not-admitted", "account-refused", "not-linked",

@@ -30,6 +30,7 @@ func realm(bridgeURL string) map[string]any {
 		"clients": []any{map[string]any{
 			"clientId": providerID, "secret": providerWord, "protocol": "openid-connect", "publicClient": false, "standardFlowEnabled": true,
 			"redirectUris": []any{bridgeURL + "/signin/keycloak/callback"},
+			"attributes":   map[string]any{"post.logout.redirect.uris": bridgeURL + "/connections/signed-out"},
 			"protocolMappers": []any{map[string]any{
 				"name": "groups", "protocol": "openid-connect", "protocolMapper": "oidc-group-membership-mapper",
 				"config": map[string]any{
@@ -100,6 +101,12 @@ func TestProvider_keycloak(t *testing.T) {
 	last := chromiumWalk(t, b, stranger, true, b.URL+"/oauth/authorize?"+query.Encode(), "", "You are not let in here")
 	if last["event"] != "stopped" || !strings.Contains(last["text"], "ops@example.com") {
 		t.Errorf("the refusal does not say whom to ask: %v", last)
+	}
+	// Who signs out of their connections is signed out there without another question, for the ID token says of what.
+	visitor := source
+	visitor.visit = []map[string]string{{"text": "No apps are connected"}, {"press": "Sign out"}, {"text": "has sent you back"}}
+	if last := chromiumWalk(t, b, visitor, true, b.URL+"/connections", "", ""); last["event"] != "visited" {
+		t.Errorf("the visit ended with %v", last)
 	}
 	walkLinked(t, b, connectAs(t, b, "none", chromiumPerson(b, source, true, alice))) // last: it lets hours pass
 }
