@@ -1,6 +1,6 @@
 // Package clients has the clients that people really use connect through the bridge, each from a fresh installation.
 //
-//	Python SDK, TypeScript SDK, FastMCP, AI SDK  →  trinity-bridge  →  simulated Trinity
+//	Python SDK, TypeScript SDK, FastMCP, AI SDK, mcp-go  →  trinity-bridge  →  simulated Trinity
 //	Inspector, Claude Code, Codex, Gemini CLI  →  trinity-bridge  →  simulated Trinity
 //	official conformance suite  →  trinity-bridge  →  go-sdk's everything-server, FastMCP, server-everything
 //
@@ -10,7 +10,7 @@
 // counted events, is the proof of how each of them came in.
 //
 // Two build tags: e2e has the libraries and the suite, which `make e2e` runs; clients has all of them, `make clients`. Both
-// install what node/package-lock.json and python/requirements-*.txt pin, and nothing needs the internet after that.
+// install what node/package-lock.json, python/requirements-*.txt and go/go.mod pin, and nothing needs the internet after that.
 //
 // Neighbours: programtest runs the programs, bridgetest lends its browser; package e2e has the first line of the
 // TypeScript SDK, mcp-remote and Chromium, package foreign the clients that need Go alone.

@@ -26,6 +26,7 @@ type library struct {
 	argument      map[string]any
 	looksFirst    bool // it asks for the authorization URL itself before it shows that to a person
 	hasty         bool // it asks for a stream before it has a session, and discovers again for the code
+	unasked       bool // it signs in before the server has asked it to
 	noDocument    bool // it knows no metadata documents
 	noWiden       bool // it does not ask for more when a tool needs more
 }
@@ -87,6 +88,28 @@ func TestAISDK(t *testing.T) {
 		name: "AI SDK", version: packageVersion(t, "@ai-sdk/mcp"),
 		command: []string{machine.Node, programtest.MustInstalled(t, "node/ai-sdk.mjs")},
 		hasty:   true, noDocument: true, noWiden: true,
+	})
+}
+
+// TestMCPGo has the client of mcp-go connect, which many servers and agents in Go are made with.
+func TestMCPGo(t *testing.T) {
+	client, err := machine.BuildIn("go", "mcp-go-client")
+	if err != nil {
+		t.Fatal(err)
+	}
+	module, err := os.ReadFile("go/go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := regexp.MustCompile(`(?m)github\.com/mark3labs/mcp-go v(\S+)$`).FindSubmatch(module)[1]
+	l := library{name: "mcp-go", version: string(version), command: []string{client}, unasked: true, noWiden: true}
+	t.Run(l.version, func(t *testing.T) {
+		t.Parallel()
+		b := startDemo(t)
+		s := l.start(t, b, nil)
+		s.walk(t, b)
+		s.wantOrderlyDiscovery(t, "POST /oauth/register 201")
+		b.wantCameIn(t, s.registered(t).ClientID, l.cameIn(1))
 	})
 }
 
@@ -213,7 +236,7 @@ func (l library) start(t *testing.T, b *bridge, more map[string]any) *script {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &script{machine.NewHome(t).Start(t, l.name, nil, l.command[0], l.command[1], string(text)), l}
+	return &script{machine.NewHome(t).Start(t, l.name, nil, l.command[0], append(slices.Clone(l.command[1:]), string(text))...), l}
 }
 
 // What the scripts tell.
@@ -341,6 +364,9 @@ func (s *script) wantOrderlyDiscovery(t *testing.T, registration ...string) {
 	}
 	discovery := []string{"GET /.well-known/oauth-protected-resource/mcp 200", "GET /.well-known/oauth-authorization-server 200"}
 	want := slices.Concat([]string{"POST /mcp 401"}, discovery, registration)
+	if s.unasked {
+		want = want[1:]
+	}
 	if s.hasty {
 		want = append(want, discovery...)
 	}

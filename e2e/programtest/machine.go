@@ -50,12 +50,19 @@ func (m *Machine) run(tests *testing.M, root string) (int, error) {
 }
 
 // Build builds a Go program.
-func (m *Machine) Build(name, pkg string) (string, error) {
+func (m *Machine) Build(name, pkg string) (string, error) { return m.build(".", name, pkg) }
+
+// BuildIn builds the Go program in a folder that is a module of its own.
+func (m *Machine) BuildIn(folder, name string) (string, error) { return m.build(folder, name, ".") }
+
+func (m *Machine) build(folder, name, pkg string) (string, error) {
 	path := filepath.Join(m.Folder, name)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", path, pkg).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building %s: %w\n%s", pkg, err, out)
+	build := exec.CommandContext(ctx, "go", "build", "-o", path, pkg)
+	build.Dir = folder
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building %s in %s: %w\n%s", pkg, folder, err, out)
 	}
 	return path, nil
 }
