@@ -5,6 +5,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -110,4 +113,61 @@ type countedConn struct {
 func (c *countedConn) Write(p []byte) (int, error) {
 	c.writes.Add(1)
 	return c.Conn.Write(p)
+}
+
+// TestLoad_goroutinesGoBack: when streams and calls are over, nothing of them goes on.
+func TestLoad_goroutinesGoBack(t *testing.T) { //nolint:paralleltest // what others start would be counted
+	transport := outbound.Transport()
+	w := start(t, func(o *gateway.Options) { o.Transport = transport })
+	c := w.connect("alice")
+	w.upstream.answer(func(rw http.ResponseWriter, r *http.Request, body string) {
+		if strings.Contains(body, `"ping"`) {
+			mcpServer(rw, r, body)
+			return
+		}
+		events(rw, "data: {}\n\n")
+		<-r.Context().Done()
+	})
+	client := outbound.Transport()
+	now := func() int {
+		client.CloseIdleConnections()
+		transport.CloseIdleConnections()
+		return runtime.NumGoroutine()
+	}
+	w.call(c, ping).want(t, http.StatusOK)
+	w.server.Client().CloseIdleConnections()
+	before := now()
+	eventually(t, "quiet", func() bool {
+		last := before
+		before = now()
+		return before == last
+	})
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	var streams sync.WaitGroup
+	var open atomic.Int64
+	const listening, calling = 100, 50
+	ask := func(method, body string, h ...header) {
+		res, err := client.RoundTrip(w.request(ctx, method, "/mcp", body, append(h, bearer(c.token))...))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = res.Body.Close() }()
+		open.Add(1)
+		_, _ = io.Copy(io.Discard, res.Body)
+	}
+	for range listening {
+		streams.Go(func() { ask(http.MethodGet, "") })
+	}
+	body, fields := modern("tools/call", `"name":"list_agents"`)
+	fields["Mcp-Name"] = []string{"list_agents"}
+	for range calling {
+		streams.Go(func() { ask(http.MethodPost, body, fields) })
+		streams.Go(func() { ask(http.MethodPost, ping) })
+	}
+	eventually(t, "all streams and answers", func() bool { return open.Load() == listening+2*calling })
+	leave()
+	streams.Wait()
+	eventually(t, "as many goroutines as before", func() bool { return now() <= before })
 }

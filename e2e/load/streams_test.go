@@ -34,7 +34,8 @@ const (
 )
 
 // TestStreams: 2,000 streams that say nothing and 500 that do, at once, through a process of its own, and what that
-// process holds in memory. Afterwards 1,000 keys make 50 calls each, every answer checked against who asked.
+// process holds in memory. Then 1,000 keys make 50 calls each, every answer checked against who asked. When all have
+// left, no goroutine of theirs is left behind. At last it is counted how many bad tokens are refused in a second.
 func TestStreams(t *testing.T) {
 	machine := &programtest.Machine{Folder: t.TempDir()}
 	var err error
@@ -44,12 +45,14 @@ func TestStreams(t *testing.T) {
 	simulated := programtest.StartTrinity(t)
 	upstream := httptest.NewServer(http.HandlerFunc(streams))
 	t.Cleanup(upstream.Close)
-	b := machine.StartServe(t, "http", simulated, upstream.URL+"/mcp", "TRINITY_BRIDGE_LOG_LEVEL=error")
+	operator := fmt.Sprintf("127.0.0.1:%d", bridgetest.FreePort(t))
+	b := machine.StartServe(t, "http", simulated, upstream.URL+"/mcp", "TRINITY_BRIDGE_LOG_LEVEL=error", "TRINITY_BRIDGE_OPERATOR_LISTEN="+operator)
 	web := &bridgetest.Bridge{URL: b.Origin, MCP: b.Connector, Trinity: simulated.Server}
 	token := web.Connect(t, web.Register(t), programtest.Alice).Access
 
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	before := goroutines(t, operator)
 	client := newClient()
 	var open, events, late atomic.Int64
 	var ended sync.WaitGroup
@@ -100,7 +103,73 @@ func TestStreams(t *testing.T) {
 	}
 	cancel()
 	ended.Wait()
+	client.CloseIdleConnections()
 	crossed(t, simulated, b)
+	after := goroutines(t, operator)
+	for end := time.Now().Add(time.Minute); after > before && time.Now().Before(end); after = goroutines(t, operator) {
+		time.Sleep(time.Second)
+	}
+	fmt.Printf("%d goroutines before, %d after\n", before, after)
+	if after > before {
+		t.Errorf("%d goroutines are left behind", after-before)
+	}
+	refused(t, b, token[:len(token)-8]+"AAAAAAAA")
+}
+
+// goroutines is how many the process has, by its own word.
+func goroutines(t *testing.T, operator string) int {
+	t.Helper()
+	res, err := http.Get("http://" + operator + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	for lines := bufio.NewScanner(res.Body); lines.Scan(); {
+		if value, ok := strings.CutPrefix(lines.Text(), "go_goroutines "); ok {
+			n, err := strconv.Atoi(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+	}
+	t.Fatal("the metrics do not say how many goroutines there are")
+	return 0
+}
+
+// refused counts how many bad tokens the whole program refuses in a second.
+func refused(t *testing.T, b *programtest.Bridge, bad string) {
+	t.Helper()
+	for _, width := range []int{1, 16} {
+		client := newClient()
+		var n atomic.Int64
+		var group sync.WaitGroup
+		const lasting = 5 * time.Second
+		end := time.Now().Add(lasting)
+		for range width {
+			group.Go(func() {
+				for time.Now().Before(end) {
+					req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.Connector, strings.NewReader(call("get_agent", "1")))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					req.Header = http.Header{"Authorization": {"Bearer " + bad}, "Content-Type": {"application/json"}}
+					res, err := client.RoundTrip(req)
+					if err != nil || res.StatusCode != http.StatusUnauthorized {
+						t.Errorf("a bad token: %v, %v", res, err)
+						return
+					}
+					_, _ = io.Copy(io.Discard, res.Body)
+					_ = res.Body.Close()
+					n.Add(1)
+				}
+			})
+		}
+		group.Wait()
+		client.CloseIdleConnections()
+		fmt.Printf("bad tokens over %d connections: %.0f refused a second\n", width, float64(n.Load())/lasting.Seconds())
+	}
 }
 
 // crossed has many keys call at once and compares each answer with the question.
@@ -114,6 +183,7 @@ func crossed(t *testing.T, simulated programtest.Trinity, b *programtest.Bridge)
 		}
 	}
 	client := newClient()
+	defer client.CloseIdleConnections()
 	var wrong, answered atomic.Int64
 	var group sync.WaitGroup
 	next := make(chan int)
