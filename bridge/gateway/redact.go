@@ -41,10 +41,15 @@ func (r *redactor) keep(buf []byte) { copy(buf, buf[r.tail:r.tail+r.held]) }
 
 // beginning is the length of the longest end of chunk that the secret begins with.
 func (r *redactor) beginning(chunk []byte) int {
-	for n := min(len(r.secret)-1, len(chunk)); n > 0; n-- {
-		if chunk[len(chunk)-n] == r.secret[0] && bytes.HasPrefix(r.secret, chunk[len(chunk)-n:]) {
-			return n
+	end := chunk[max(0, len(chunk)-len(r.secret)+1):]
+	for {
+		i := bytes.IndexByte(end, r.secret[0])
+		if i < 0 {
+			return 0
 		}
+		if end = end[i:]; bytes.HasPrefix(r.secret, end) {
+			return len(end)
+		}
+		end = end[1:]
 	}
-	return 0
 }
