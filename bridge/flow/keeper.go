@@ -264,21 +264,29 @@ func (k *Keeper) drop(w http.ResponseWriter, name string) {
 }
 
 func (k *Keeper) own(r *http.Request, id string) (bridge.Flow, error) {
-	if id == "" {
-		return bridge.Flow{}, ErrGone
-	}
-	flow, err := k.store.Flow(r.Context(), id, k.now())
-	if errors.Is(err, bridge.ErrNotFound) {
-		return bridge.Flow{}, ErrGone
-	}
+	flow, err := k.find(r.Context(), id)
 	if err != nil {
-		return bridge.Flow{}, fmt.Errorf("reading a flow: %w", err)
+		return bridge.Flow{}, err
 	}
 	session, err := k.cookies.New(r, k.cookieName(id))
 	if err != nil {
 		return bridge.Flow{}, ErrOtherBrowser // a tampered cookie is no cookie
 	}
 	return k.opened(flow, session)
+}
+
+func (k *Keeper) find(ctx context.Context, id string) (bridge.Flow, error) {
+	if id == "" {
+		return bridge.Flow{}, ErrGone
+	}
+	flow, err := k.store.Flow(ctx, id, k.now())
+	if errors.Is(err, bridge.ErrNotFound) {
+		return bridge.Flow{}, ErrGone
+	}
+	if err != nil {
+		return bridge.Flow{}, fmt.Errorf("reading a flow: %w", err)
+	}
+	return flow, nil
 }
 
 // opened is the flow if the cookie is the one it was bound with last, and the flow is open.

@@ -3,7 +3,6 @@ package flow
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -75,12 +74,9 @@ func (k *Keeper) Visit(r *http.Request) (bridge.Flow, error) {
 	if err != nil || id == "" {
 		return bridge.Flow{}, ErrOtherBrowser
 	}
-	flow, err := k.store.Flow(r.Context(), id, k.now())
-	if errors.Is(err, bridge.ErrNotFound) {
-		return bridge.Flow{}, ErrGone
-	}
+	flow, err := k.find(r.Context(), id)
 	if err != nil {
-		return bridge.Flow{}, fmt.Errorf("reading a visit: %w", err)
+		return bridge.Flow{}, err
 	}
 	if flow, err = k.opened(flow, session); err != nil {
 		return bridge.Flow{}, err

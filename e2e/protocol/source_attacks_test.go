@@ -13,7 +13,7 @@ import (
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest/idp"
 )
 
-// FB-01, FB-02, FB-05, GW-55: an answer is taken in the browser that went for it, for the flow it
+// FB-01, FB-02, FB-05, CO-09, GW-55: an answer is taken in the browser that went for it, for the flow it
 // belongs to, and once. Whatever else comes asks the provider nothing.
 func TestSource_callback(t *testing.T) {
 	t.Parallel()
@@ -287,6 +287,14 @@ func TestSource_domain_FB29(t *testing.T) {
 	w.Submit(t, "/signin", func(form url.Values) { form.Set("email", "alice@example.com") })
 	if w.Page.Status != http.StatusForbidden || c.Trinity.LastCode("alice@example.com") != "" {
 		t.Errorf("from the code page: %d", w.Page.Status)
+	}
+	// Nor to see their own connections.
+	w = c.NewBrowser(t).Open(t, "/connections")
+	w.Follow(t, "Sign in")
+	w.Follow(t, "Use a code by e-mail")
+	w.Submit(t, "/signin", func(form url.Values) { form.Set("email", "alice@example.com") })
+	if w.Page.Status != http.StatusForbidden || c.Trinity.LastCode("alice@example.com") != "" {
+		t.Errorf("for a visit: %d", w.Page.Status)
 	}
 	if hinted := open("alice@example.com"); !strings.HasPrefix(hinted.Left, c.idp.Issuer) || !strings.Contains(hinted.Left, "login_hint=alice%40example.com") {
 		t.Errorf("with a hint the browser is at %s, sent to %q", hinted.URL, hinted.Left)

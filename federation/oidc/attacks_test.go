@@ -95,6 +95,28 @@ func TestProvider_idToken(t *testing.T) {
 	}
 }
 
+// FB-12: an audience that the operator trusts is good beside ours alone, and only when the token says that we are the one
+// who asked.
+func TestProvider_FB12_trustedAudience(t *testing.T) {
+	t.Parallel()
+	for name, edit := range map[string]func(claims map[string]any){
+		"no authorized party":              func(c map[string]any) { c["aud"] = []string{idp.ClientID, "trusted"} },
+		"another authorized party":         func(c map[string]any) { c["aud"], c["azp"] = []string{idp.ClientID, "trusted"}, "trusted" },
+		"an authorized party of no text":   func(c map[string]any) { c["aud"], c["azp"] = []string{idp.ClientID, "trusted"}, []string{idp.ClientID} },
+		"the trusted one alone":            func(c map[string]any) { c["aud"], c["azp"] = "trusted", idp.ClientID },
+		"one that is not trusted, as well": func(c map[string]any) { c["aud"], c["azp"] = []string{idp.ClientID, "trusted", "x"}, idp.ClientID },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, "", func(o *oidc.Options) { o.Audiences = []string{"trusted"} })
+			b.server.Hook(idp.Hooks{Claims: edit})
+			if identity, err := b.walk(); !errors.Is(err, federation.ErrRefused) {
+				t.Errorf("signed in as %+v, %v", identity, err)
+			}
+		})
+	}
+}
+
 // What is within the leeway, or has more in it than needed, is good.
 func TestProvider_idTokenGood(t *testing.T) {
 	t.Parallel()
@@ -189,7 +211,7 @@ func TestProvider_signature(t *testing.T) {
 	}
 }
 
-// FB-06, CO-11: an answer has to be this provider's, and say so where the provider promises to.
+// FB-06: an answer has to be this provider's, and say so where the provider promises to.
 func TestProvider_answer(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

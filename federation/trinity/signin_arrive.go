@@ -32,12 +32,18 @@ func (s *SignIn) arrive(w http.ResponseWriter, r *http.Request, c check, verifie
 		s.arriveLinking(w, r, c, account, verified)
 		return
 	}
+	cookie, err := s.flows.Successor(r, c.current.ID, proof(r))
+	if err != nil {
+		s.logout(ctx, session)
+		s.problem(w, r, err)
+		return
+	}
 	person := bridge.Person{Source: bridge.SourceTrinity, Subject: account.Username}
 	moved, err := s.advance(ctx, c.current.ID, []bridge.Step{c.current.Step}, func(f *bridge.Flow) error {
 		if f.SignIn.Mailbox != c.current.SignIn.Mailbox {
 			return errMoved
 		}
-		f.Step = f.SignedIn()
+		f.Step, f.Browser = f.SignedIn(), cookie.Hash()
 		f.SignIn.Session = s.ring.SealToken(sealSession, f.ID, session)
 		f.SignIn.Challenge, f.SignIn.Enrolment, f.SignIn.Tries = nil, nil, 0
 		if len(verified.Recovery) > 0 {
@@ -46,6 +52,9 @@ func (s *SignIn) arrive(w http.ResponseWriter, r *http.Request, c check, verifie
 		f.SignIn.Person, f.SignIn.Account, f.SignIn.At = person, account, s.now()
 		return nil
 	})
+	if err == nil {
+		err = s.flows.Bind(w, r, moved.ID, cookie)
+	}
 	if err != nil {
 		s.logout(ctx, session)
 		s.stopped(w, r, moved, err)

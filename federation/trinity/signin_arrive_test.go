@@ -153,6 +153,7 @@ func TestSignIn_browserGoesAwayDuringTheCheck(t *testing.T) {
 	for b.flow(w.flow).Step == bridge.StepCode {
 		time.Sleep(time.Millisecond)
 	}
+	w.post(flow.PathCode, form).wantOnward(flow.PathConsent, w.flow) // as loading the page again does
 	w.get(flow.PathCode).wantOnward(flow.PathConsent, w.flow)
 }
 

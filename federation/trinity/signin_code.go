@@ -48,9 +48,8 @@ func (s *SignIn) showCode(w http.ResponseWriter, r *http.Request) {
 
 // takeCode takes the code of the mailbox the flow holds; no form field names a mailbox (OT-08).
 func (s *SignIn) takeCode(w http.ResponseWriter, r *http.Request) {
-	current, err := s.flows.Posted(w, r)
-	if err != nil {
-		s.problem(w, r, err)
+	current, ok := s.posted(w, r)
+	if !ok {
 		return
 	}
 	if current.Step != bridge.StepCode {
@@ -75,6 +74,42 @@ func (s *SignIn) takeCode(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// posted returns the flow of a form with a code, or answers in its place. A form that was sent twice comes
+// the second time from a browser that was given its next cookie meanwhile, and may not know. Guesses at the
+// code in there are limited as those that Trinity checks are.
+func (s *SignIn) posted(w http.ResponseWriter, r *http.Request) (bridge.Flow, bool) {
+	current, err := s.flows.Posted(w, r)
+	if err == nil {
+		return current, true
+	}
+	id, ctx, from := r.PostForm.Get("flow"), context.WithoutCancel(r.Context()), clientAddr(r)
+	if _, known := s.flows.Successor(r, id, ""); known == nil && errors.Is(err, flow.ErrOtherBrowser) {
+		if limited := s.limits.mayCheck(ctx, from); limited == nil {
+			if moved, again := s.flows.Succeed(w, r, id, proof(r)); again == nil {
+				s.onward(w, r, moved)
+				return bridge.Flow{}, false
+			}
+			if uncounted := s.limits.failed(ctx, from); uncounted != nil {
+				err = uncounted
+			}
+		}
+	}
+	s.problem(w, r, err)
+	return bridge.Flow{}, false
+}
+
+// proof is the code of a form as it makes a flow's next cookie.
+func proof(r *http.Request) string {
+	code, _ := oneCode(r.PostForm["code"])
+	return code
+}
+
+// follow sends a browser to where its flow has moved meanwhile, with the cookie that it needs there.
+func (s *SignIn) follow(w http.ResponseWriter, r *http.Request, current bridge.Flow) {
+	_, _ = s.flows.Succeed(w, r, current.ID, proof(r)) // else it has the right one, or none
+	s.onward(w, r, current)
+}
+
 // check is one try at a code or second factor, with the notices of its page.
 type check struct {
 	current            bridge.Flow
@@ -92,7 +127,7 @@ func (s *SignIn) check(w http.ResponseWriter, r *http.Request, c check) {
 	case err == nil:
 		s.challenge(w, r, c.current, verified)
 	case errors.Is(err, errMoved):
-		s.onward(w, r, reserved)
+		s.follow(w, r, reserved)
 	case errors.Is(err, errSpent):
 		s.failed(r.Context(), c.current, "code_spent")
 		s.used(w, r, c)
@@ -175,8 +210,10 @@ func (s *SignIn) refused(w http.ResponseWriter, r *http.Request, c check, outcom
 	current, err := s.advance(context.WithoutCancel(r.Context()), c.current.ID, []bridge.Step{c.current.Step},
 		func(*bridge.Flow) error { return nil })
 	switch {
+	case errors.Is(err, errMoved):
+		s.follow(w, r, current)
 	case err != nil:
-		s.stopped(w, r, current, err)
+		s.problem(w, r, err)
 	case current.SignIn.Tries >= maxTries:
 		s.used(w, r, c)
 	default:

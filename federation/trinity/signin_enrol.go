@@ -99,9 +99,8 @@ func (s *SignIn) enrolmentFailed(w http.ResponseWriter, r *http.Request, current
 
 // takeEnrol takes the first code of the new second factor: it proves that the app has the secret.
 func (s *SignIn) takeEnrol(w http.ResponseWriter, r *http.Request) {
-	current, err := s.flows.Posted(w, r)
-	if err != nil {
-		s.problem(w, r, err)
+	current, ok := s.posted(w, r)
+	if !ok {
 		return
 	}
 	if current.Step != bridge.StepEnrol || len(current.SignIn.Enrolment) == 0 {

@@ -64,9 +64,8 @@ func (s *SignIn) showFactor(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *SignIn) takeFactor(w http.ResponseWriter, r *http.Request) {
-	current, err := s.flows.Posted(w, r)
-	if err != nil {
-		s.problem(w, r, err)
+	current, ok := s.posted(w, r)
+	if !ok {
 		return
 	}
 	if current.Step != bridge.StepSecondFactor {
