@@ -120,6 +120,11 @@ corruption: ## Damage every file of a store in 20 places and every way, and look
 bench: ## Measure the gateway beside a bare reverse proxy, in REQUESTS requests of each kind, and a list of tools made the caller's
 	$(GO) test -run '^$$' -bench 'Gateway|List|Refusal|Events' -benchtime $(REQUESTS)x -timeout 15m ./bridge/gateway
 
+.PHONY: bench-access
+bench-access: ## Measure a decision on who may come in (two sources, 10,000 people, 50 groups each), and if sign-in tells addresses apart by time
+	$(GO) test -run '^$$' -bench Decide -timeout 5m ./bridge/admission
+	$(GO) test -count=1 -run OT01_timing -timeout 5m -v ./federation/trinity | grep -E 'medians|^(---|ok|FAIL)'
+
 .PHONY: lint
 lint: ## Read the code: vet, golangci-lint, format
 	$(GO) vet ./...

@@ -81,6 +81,13 @@ func (w *Browser) Form(t *testing.T, action string) url.Values {
 	return form
 }
 
+// Keep takes the cookies of an answer that somebody else got for the browser.
+func (w *Browser) Keep(answer Answer) {
+	u, _ := url.Parse(w.b.URL + "/")
+	res := http.Response{Header: answer.Header}
+	w.jar.SetCookies(u, res.Cookies())
+}
+
 // Cookies are what the browser would send to the bridge.
 func (w *Browser) Cookies() []*http.Cookie {
 	u, _ := url.Parse(w.b.URL + "/")
@@ -95,8 +102,7 @@ func (w *Browser) send(t *testing.T, req *http.Request) *Browser {
 			w.b.Secret(cookie.Value)
 		}
 		w.Page, w.URL = w.b.Do(t, req), req.URL
-		res := http.Response{Header: w.Page.Header}
-		w.jar.SetCookies(req.URL, res.Cookies())
+		w.Keep(w.Page)
 		location := w.Page.Header.Get("Location")
 		if location == "" {
 			w.Left = w.refresh()

@@ -89,9 +89,11 @@ func TestFlow_AZ46_seeOther(t *testing.T) {
 	w.Open(t, "/signin/code?flow="+form.Get("flow"))
 	code := w.Form(t, "/signin/code")
 	code.Set("code", b.Trinity.LastCode(alice))
-	if answer := post(t, b, w, "/signin/code", code); answer.Status != http.StatusSeeOther {
+	answer := post(t, b, w, "/signin/code", code)
+	if answer.Status != http.StatusSeeOther {
 		t.Errorf("code: %d", answer.Status)
 	}
+	w.Keep(answer)
 	w.Open(t, "/consent?flow="+form.Get("flow"))
 	decision := w.Form(t, "/consent")
 	decision.Set("decision", "approve")
