@@ -171,7 +171,7 @@ func TestScope_GW21_unknownMethodsOfTheModernRevision(t *testing.T) {
 }
 
 // TestScope_GW54: where the operator wants it, each call that is let through is told of: who, what and for which grant,
-// and nothing of the arguments. It is in the log, not in the store.
+// and nothing of the arguments; of a static key, its fingerprint (ST-05). It is in the log, not in the store.
 func TestScope_GW54_allowedCalls(t *testing.T) {
 	t.Parallel()
 	w := start(t, func(o *gateway.Options) { o.NoteCalls = true })

@@ -87,9 +87,13 @@ func TestSession_RS25_foreign(t *testing.T) {
 			w.wantAudit(t, "call_refused session_not_found")
 		}
 	}
+	answered := `{"jsonrpc":"2.0","id":"ask","result":{"action":"accept"}}` // to what a server has asked another person, GW-23
+	w.call(bob, answered, session(ofAlice)).want(t, http.StatusNotFound)
+	w.wantAudit(t, "call_refused session_not_found")
 	if got := len(w.upstream.requests()); got != before {
 		t.Errorf("the upstream was asked %d times", got-before)
 	}
+	w.call(alice, answered, session(ofAlice)).want(t, http.StatusOK)
 	w.send("POST", "/mcp", ping, bearer(alice.token), header{"Mcp-Session-Id": {ofAlice, ofAlice}}).want(t, http.StatusBadRequest)
 	w.call(alice, ping, session(ofAlice)).want(t, http.StatusOK) // its owner's is unharmed
 }
