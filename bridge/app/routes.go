@@ -240,8 +240,13 @@ func (b *Bridge) mountProtocol(r *mux.Router, registry *clients.Registry, flows 
 		return err
 	}
 	proofs := oauth.Proofs{Issuer: issuer, Checker: b.proofChecker(), Required: b.config.DPoP == dpop.PolicyRequired}
+	beginners, err := oauth.NewBeginners(b.now)
+	if err != nil {
+		return err
+	}
 	authorize := &oauth.Authorize{
-		Issuer: b.config.PublicURL.String(), Resources: b.resources, Clients: registry, Flows: flows, Pages: pages,
+		Beginners: beginners,
+		Issuer:    b.config.PublicURL.String(), Resources: b.resources, Clients: registry, Flows: flows, Pages: pages,
 		Pushed: oauth.Pushed{Ring: b.ring, Once: b.store, Now: b.now}, Proofs: proofs, Trail: b.trail, Log: b.log,
 	}
 	authorize.Mount(r)

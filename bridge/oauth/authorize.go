@@ -32,6 +32,7 @@ type Authorize struct {
 	Resources bridge.Resources // those served
 	Clients   Clients
 	Flows     *flow.Keeper
+	Beginners *Beginners
 	Pushed    Pushed
 	Proofs    Proofs
 	Pages     *templates.Set
@@ -74,6 +75,10 @@ func (a *Authorize) serve(w http.ResponseWriter, r *http.Request) {
 	checked, err := a.check(request)
 	if err != nil {
 		a.back(w, r, request, err)
+		return
+	}
+	if !a.Beginners.allow(sourceOf(r)) {
+		a.page(w, r, pageTooMany, errTooManyFlows)
 		return
 	}
 	begun, err := a.Flows.Begin(w, r, checked)
@@ -148,7 +153,7 @@ func clientProblem(err error) string {
 		key string
 	}{
 		{clients.ErrUnknown, "unknown-client"},
-		{outbound.ErrBusy, "too-many"},
+		{outbound.ErrBusy, pageTooMany},
 		{clients.ErrAskOperator, clients.ProblemAsk},
 		{clients.ErrNotAllowed, "client-blocked"},
 		{clients.ErrDocument, "client-document"},
@@ -176,7 +181,7 @@ func (a *Authorize) page(w http.ResponseWriter, r *http.Request, key string, err
 	status := http.StatusBadRequest
 	switch refused := bridge.AsError(err); {
 	case key == "client-document":
-	case key == "too-many":
+	case key == pageTooMany:
 		status = http.StatusTooManyRequests
 		w.Header().Set("Retry-After", retryAfterFor)
 	case refused != nil:
@@ -196,7 +201,11 @@ func (a *Authorize) page(w http.ResponseWriter, r *http.Request, key string, err
 			"client_id", event.ClientID, "error", err)
 		event.Detail = clients.ErrDocument.Error()
 	}
-	a.Trail.Record(r.Context(), event)
+	if key == pageTooMany { // a flood is no reason to write
+		a.Trail.Note(r.Context(), event)
+	} else {
+		a.Trail.Record(r.Context(), event)
+	}
 	a.Pages.Write(w, status, templates.ProblemPage{
 		Status: status, Key: key, Host: clients.HostToAllow(err), Reference: audit.RequestID(r.Context()),
 	})

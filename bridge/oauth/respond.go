@@ -23,7 +23,10 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 }
 
 // pageStoreDown is the page for trouble of our own.
-const pageStoreDown = "store-down"
+const (
+	pageStoreDown = "store-down"
+	pageTooMany   = "too-many"
+)
 
 type errorBody struct {
 	Error       string `json:"error"`

@@ -5,7 +5,9 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/abilityai/trinity-bridge/bridge/config"
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
 )
 
@@ -251,4 +253,30 @@ func TestAuthorize_AZ12_loopbackPort(t *testing.T) {
 	}
 	form.Set("redirect_uri", "http://localhost:51004/callback")
 	b.Token(t, form)
+}
+
+// GW-66: a network whose browsers begin too much waits, and nobody else does.
+func TestAuthorize_GW66_flood(t *testing.T) {
+	bridgetest.OneProcess(t, "each process counts for itself")
+	t.Parallel()
+	b := bridgetest.Start(t, bridgetest.With(func(f *config.Flags) { f.TrustedProxies = "127.0.0.1" }))
+	target := "/oauth/authorize?" + b.Query(b.Register(t)).Encode()
+	statuses := map[int]int{}
+	for range 100 {
+		answer := b.Get(t, target, "X-Forwarded-For", "203.0.113.9")
+		statuses[answer.Status]++
+		if answer.Status == http.StatusTooManyRequests && (answer.Header.Get("Retry-After") == "" || answer.Header.Get("Location") != "") {
+			t.Fatalf("429: %v", answer.Header)
+		}
+	}
+	if statuses[http.StatusSeeOther] != 60 || statuses[http.StatusTooManyRequests] != 40 {
+		t.Errorf("statuses %v", statuses)
+	}
+	if answer := b.Get(t, target, "X-Forwarded-For", "198.51.100.9"); answer.Status != http.StatusSeeOther {
+		t.Errorf("another network: %d", answer.Status)
+	}
+	b.Clock.Advance(time.Second)
+	if answer := b.Get(t, target, "X-Forwarded-For", "203.0.113.200"); answer.Status != http.StatusSeeOther {
+		t.Errorf("a second later: %d", answer.Status)
+	}
 }

@@ -1,0 +1,58 @@
+package oauth
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/time/rate"
+)
+
+// How many flows may begin, per second and at once: in all, and for the browsers of one network. Each costs the store a
+// write, and who begins one has shown nothing yet. Clients share addresses, the browsers of people do not (decision 12).
+const (
+	flowRate, flowBurst               = 50, 1000
+	networkFlowRate, networkFlowBurst = 1, 60
+	flowNetworksKept                  = 10_000
+)
+
+var errTooManyFlows = errors.New("too many requests begin at once")
+
+// Beginners bounds the flows that begin. Make one with NewBeginners.
+type Beginners struct {
+	now func() time.Time
+
+	mu       sync.Mutex
+	total    *rate.Limiter
+	networks *lru.Cache[string, *rate.Limiter]
+}
+
+// NewBeginners makes a Beginners.
+func NewBeginners(now func() time.Time) (*Beginners, error) {
+	networks, err := lru.New[string, *rate.Limiter](flowNetworksKept)
+	if err != nil {
+		return nil, fmt.Errorf("making the rates of networks: %w", err)
+	}
+	return &Beginners{now: now, total: rate.NewLimiter(flowRate, flowBurst), networks: networks}, nil
+}
+
+// allow counts a flow that a browser in a network begins; "" is nobody's. A network that has had its share takes nothing
+// of the others'.
+func (b *Beginners) allow(network string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.now()
+	if network != "" {
+		share, known := b.networks.Get(network)
+		if !known {
+			share = rate.NewLimiter(networkFlowRate, networkFlowBurst)
+			b.networks.Add(network, share)
+		}
+		if !share.AllowN(now, 1) {
+			return false
+		}
+	}
+	return b.total.AllowN(now, 1)
+}
