@@ -10,7 +10,7 @@ REPLICAS ?= 3
 DIFFERENTIAL ?= 1m
 FUZZTIME ?= 1m
 ROUNDS   ?= 1000
-GRANTS   ?= 100000
+GRANTS   ?= 20000
 node_modules := e2e/node/node_modules/.package-lock.json
 client_libraries := e2e/clients/node/node_modules/.package-lock.json
 client_programs := e2e/clients/node/node_modules/.programs
@@ -108,8 +108,8 @@ crash: ## Kill the program in the middle of its clients' work, ROUNDS times in t
 	$(GO) test -count=1 -timeout 120m -run OP01 -v ./e2e/crash -rounds $(ROUNDS) -table $(CURDIR)/docs/crash.md
 
 .PHONY: bench-store
-bench-store: ## Measure the store's transitions beside one sync of the disk, with 1,000 and with GRANTS grants, and its size after churn
-	$(GO) test -count=1 -timeout 60m -run TestBenchStore -v ./bridge/store/badger -bench-grants $(GRANTS)
+bench-store: ## Measure both stores beside one sync of the disk, with 1,000 and with GRANTS grants, and the size after churn
+	$(GO) test -count=1 -timeout 120m -run TestTable -v ./e2e/store -grants $(GRANTS)
 	$(GO) test -count=1 -timeout 60m -run TestSweep_churn -v ./bridge/store/badger -churned $(GRANTS)
 
 .PHONY: corruption

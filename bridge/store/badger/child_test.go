@@ -19,7 +19,6 @@ const (
 	childOpens  = "opens"  // opens the store and prints the error
 	childWorks  = "works"  // works until it is killed, see crash_test.go
 	childFills  = "fills"  // fills the folder's file system, see fulldisk_test.go
-	childRests  = "rests"  // opens the store and says what that takes
 	childFloods = "floods" // fills it by writing to the store
 )
 
@@ -34,8 +33,6 @@ func childMain(role string) int {
 		return work(dir)
 	case childFills:
 		return fill(dir)
-	case childRests:
-		return rest(dir)
 	case childFloods:
 		return flood(dir)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/store/storetest"
 )
 
 // churned is how many connections TestSweep_churn makes and ends; `make bench-store` asks for more.
@@ -25,22 +26,22 @@ func TestSweep_churn(t *testing.T) {
 	const days = 6
 	kept := *churned / 10
 	for range kept { // these stay
-		c := newConnection(s)
-		must(t, c.issue(t.Context()))
-		_, err := c.redeem(t.Context())
+		c := storetest.NewConnection(s)
+		must(t, c.Issue(t.Context()))
+		_, err := c.Redeem(t.Context())
 		must(t, err)
 	}
 	now := time.Now()
 	for day := range days {
 		inParallelT(t, 64, *churned/days, func() {
-			c := newConnection(s)
-			must(t, c.issue(t.Context()))
-			_, err := c.redeem(t.Context())
+			c := storetest.NewConnection(s)
+			must(t, c.Issue(t.Context()))
+			_, err := c.Redeem(t.Context())
 			must(t, err)
-			must(t, c.rotate(t.Context()))
-			_, _, err = s.EndGrant(t.Context(), c.grantID, bridge.EndRevokedByClient, now)
+			must(t, c.Rotate(t.Context()))
+			_, _, err = s.EndGrant(t.Context(), c.GrantID, bridge.EndRevokedByClient, now)
 			must(t, err)
-			must(t, s.FinishKeyRevocation(t.Context(), c.grantID))
+			must(t, s.FinishKeyRevocation(t.Context(), c.GrantID))
 		})
 		sweepAll(t, s, now.AddDate(0, 0, day))
 	}
@@ -70,7 +71,7 @@ func TestSweep_compacts(t *testing.T) {
 	s := openClosed(t, Options{Dir: t.TempDir(), Logger: log.logger()})
 	exit := []byte(strings.Repeat("x", 150<<10))
 	inParallelT(t, 16, 500, func() {
-		flow := flowNamed(randomID())
+		flow := flowNamed(storetest.RandomID())
 		flow.Exit = exit
 		must(t, s.CreateFlow(t.Context(), flow))
 	})

@@ -12,6 +12,7 @@ import (
 	engine "github.com/dgraph-io/badger/v4"
 
 	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
+	"github.com/abilityai/trinity-bridge/bridge/store/storetest"
 )
 
 // offsets is how many places of each file are damaged; `make corruption` damages 20.
@@ -140,11 +141,11 @@ func killedStore(t *testing.T) string {
 func connect(t *testing.T, s *Store, n int) {
 	t.Helper()
 	for range n {
-		c := newConnection(s)
-		must(t, c.issue(t.Context()))
-		_, err := c.redeem(t.Context())
+		c := storetest.NewConnection(s)
+		must(t, c.Issue(t.Context()))
+		_, err := c.Redeem(t.Context())
 		must(t, err)
-		must(t, c.rotate(t.Context()))
+		must(t, c.Rotate(t.Context()))
 	}
 }
 

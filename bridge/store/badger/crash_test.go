@@ -17,6 +17,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
 	"github.com/abilityai/trinity-bridge/bridge/store/rows"
+	"github.com/abilityai/trinity-bridge/bridge/store/storetest"
 )
 
 const crashRounds = 20
@@ -33,7 +34,7 @@ func work(dir string) int {
 	for range 8 {
 		workers.Go(func() {
 			for i := 0; ; i++ {
-				if err := journal(newConnection(s), i%3 == 0); err != nil {
+				if err := journal(storetest.NewConnection(s), i%3 == 0); err != nil {
 					fmt.Println("failed:", err)
 					os.Exit(1)
 				}
@@ -44,29 +45,29 @@ func work(dir string) int {
 	return 0
 }
 
-func journal(c *connection, end bool) error {
+func journal(c *storetest.Connection, end bool) error {
 	ctx := context.Background()
-	if err := c.issue(ctx); err != nil {
+	if err := c.Issue(ctx); err != nil {
 		return err
 	}
-	fmt.Println("issued", c.grantID, c.code)
-	if outcome, err := c.redeem(ctx); err != nil || outcome != bridge.CodeRedeemed {
+	fmt.Println("issued", c.GrantID, c.Code)
+	if outcome, err := c.Redeem(ctx); err != nil || outcome != bridge.CodeRedeemed {
 		return fmt.Errorf("redeeming came to %s, %w", outcome, err)
 	}
-	fmt.Println("redeemed", c.grantID, c.token)
+	fmt.Println("redeemed", c.GrantID, c.Token)
 	for range 2 {
-		if err := c.rotate(ctx); err != nil {
+		if err := c.Rotate(ctx); err != nil {
 			return err
 		}
-		fmt.Println("rotated", c.grantID, c.token)
+		fmt.Println("rotated", c.GrantID, c.Token)
 	}
 	if !end {
 		return nil
 	}
-	if _, _, err := c.store.EndGrant(ctx, c.grantID, bridge.EndRevokedByClient, time.Now()); err != nil {
+	if _, _, err := c.Store.EndGrant(ctx, c.GrantID, bridge.EndRevokedByClient, time.Now()); err != nil {
 		return err
 	}
-	fmt.Println("ended", c.grantID, "-")
+	fmt.Println("ended", c.GrantID, "-")
 	return nil
 }
 
@@ -179,8 +180,8 @@ func checkAcknowledged(t *testing.T, s *Store, id string, a *acknowledged) {
 			t.Fatal("a rotation is lost")
 		}
 	}
-	c := &connection{store: s, grantID: id, code: a.code}
-	outcome, err := c.redeem(ctx)
+	c := &storetest.Connection{Store: s, GrantID: id, Code: a.code}
+	outcome, err := c.Redeem(ctx)
 	must(t, err)
 	if a.redeemed && outcome != bridge.CodeReplayed {
 		t.Fatalf("redeeming a second time came to %s", outcome)

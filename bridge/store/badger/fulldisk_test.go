@@ -16,6 +16,7 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
+	"github.com/abilityai/trinity-bridge/bridge/store/storetest"
 )
 
 // TestStore_OP05_realFullDisk runs fill and flood on a small file system of its own.
@@ -139,7 +140,7 @@ func floodedDisk(mount string) error {
 		writers.Go(func() {
 			told := sync.OnceFunc(full.Done)
 			for ctx.Err() == nil {
-				flow := flowNamed(randomID())
+				flow := flowNamed(storetest.RandomID())
 				flow.Exit = make([]byte, 20<<10)
 				_, _ = rand.Read(flow.Exit) // never fails
 				if errors.Is(s.CreateFlow(context.WithoutCancel(ctx), flow), bridge.ErrReadOnly) {

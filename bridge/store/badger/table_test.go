@@ -13,6 +13,7 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/store/rows"
+	"github.com/abilityai/trinity-bridge/bridge/store/storetest"
 )
 
 // TestTable_OP16_broom: only rows whose absence costs nobody anything may be dropped by the engine's
@@ -23,13 +24,13 @@ func TestTable_OP16_broom(t *testing.T) {
 	ctx := t.Context()
 	must(t, s.CreateClient(ctx, bridge.Client{ID: "client", Kind: bridge.ClientRegistered, CreatedAt: testTime, UnusedUntil: testTime.Add(time.Hour)}, 1))
 	for range 2 {
-		c := newConnection(s)
-		must(t, c.issue(ctx))
-		if outcome, err := c.redeem(ctx); err != nil || outcome != bridge.CodeRedeemed {
+		c := storetest.NewConnection(s)
+		must(t, c.Issue(ctx))
+		if outcome, err := c.Redeem(ctx); err != nil || outcome != bridge.CodeRedeemed {
 			t.Fatal(outcome, err)
 		}
-		must(t, c.rotate(ctx))
-		_, _, err := s.EndGrant(ctx, c.grantID, bridge.EndExpired, time.Now())
+		must(t, c.Rotate(ctx))
+		_, _, err := s.EndGrant(ctx, c.GrantID, bridge.EndExpired, time.Now())
 		must(t, err)
 	}
 	_, err := s.Hit(ctx, "key", 1, time.Hour, testTime)
@@ -74,24 +75,24 @@ func TestStore_OP15_endedIsMarkedAndSwept(t *testing.T) {
 	t.Parallel()
 	s := openClosed(t, Options{Dir: t.TempDir()})
 	ctx := t.Context()
-	c := newConnection(s)
-	must(t, c.issue(ctx))
-	_, err := c.redeem(ctx)
+	c := storetest.NewConnection(s)
+	must(t, c.Issue(ctx))
+	_, err := c.Redeem(ctx)
 	must(t, err)
-	must(t, c.rotate(ctx))
+	must(t, c.Rotate(ctx))
 	end := time.Now()
-	_, _, err = s.EndGrant(ctx, c.grantID, bridge.EndExpired, end)
+	_, _, err = s.EndGrant(ctx, c.GrantID, bridge.EndExpired, end)
 	must(t, err)
-	_, family, err := s.RefreshGrant(ctx, bridge.HashOf(c.token), end)
+	_, family, err := s.RefreshGrant(ctx, bridge.HashOf(c.Token), end)
 	must(t, err)
 	if family.SealedSuccessor != nil {
 		t.Error("the family of an ended grant still holds a sealed token")
 	}
-	if err := c.rotate(ctx); err == nil {
+	if err := c.Rotate(ctx); err == nil {
 		t.Error("a token of an ended grant is rotated")
 	}
 
-	must(t, s.FinishKeyRevocation(ctx, c.grantID))
+	must(t, s.FinishKeyRevocation(ctx, c.GrantID))
 	_, err = s.Sweep(ctx, end.AddDate(2, 0, 0), 1000)
 	must(t, err)
 	for key := range expiries(t, s) {
@@ -131,15 +132,15 @@ func TestStore_OP10_atRest(t *testing.T) {
 	must(t, s.CreateClient(t.Context(), bridge.Client{
 		ID: "https://client.example.com/id", Kind: bridge.ClientRegistered, CreatedAt: testTime, UnusedUntil: testTime.Add(time.Hour),
 	}, 10))
-	c := newConnection(s)
-	must(t, c.issue(t.Context()))
-	_, err = c.redeem(t.Context())
+	c := storetest.NewConnection(s)
+	must(t, c.Issue(t.Context()))
+	_, err = c.Redeem(t.Context())
 	must(t, err)
 	for range 2 { // in the log, then in tables
 		for _, name := range fileNames(t, dir) {
 			content, err := os.ReadFile(filepath.Join(dir, name))
 			must(t, err)
-			for _, secret := range []string{"mailbox", "alice", "example", "subject", c.code, c.token} {
+			for _, secret := range []string{"mailbox", "alice", "example", "subject", c.Code, c.Token} {
 				if bytes.Contains(content, []byte(secret)) {
 					t.Errorf("%s shows %q", name, secret)
 				}
@@ -154,20 +155,20 @@ func TestStore_OP11_rowsCannotBeSwapped(t *testing.T) {
 	t.Parallel()
 	s := openClosed(t, Options{Dir: t.TempDir()})
 	ctx := t.Context()
-	mine, theirs := newConnection(s), newConnection(s)
-	must(t, mine.issue(ctx))
-	must(t, theirs.issue(ctx))
+	mine, theirs := storetest.NewConnection(s), storetest.NewConnection(s)
+	must(t, mine.Issue(ctx))
+	must(t, theirs.Issue(ctx))
 	must(t, s.writer.do(ctx, func(t *tx) error {
-		value, err := t.Get(rows.Ref{Kind: rows.KindGrant, ID: theirs.grantID})
+		value, err := t.Get(rows.Ref{Kind: rows.KindGrant, ID: theirs.GrantID})
 		if err != nil {
 			return err
 		}
-		return t.Put(rows.Row{Ref: rows.Ref{Kind: rows.KindGrant, ID: mine.grantID}, Record: value})
+		return t.Put(rows.Row{Ref: rows.Ref{Kind: rows.KindGrant, ID: mine.GrantID}, Record: value})
 	}))
-	_, err := s.Grant(ctx, mine.grantID)
+	_, err := s.Grant(ctx, mine.GrantID)
 	wantSaid(t, err, "for another row")
-	_, err = mine.redeem(ctx)
+	_, err = mine.Redeem(ctx)
 	wantSaid(t, err, "for another row")
-	_, err = s.Grant(ctx, theirs.grantID)
+	_, err = s.Grant(ctx, theirs.GrantID)
 	must(t, err)
 }

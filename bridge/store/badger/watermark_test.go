@@ -11,6 +11,7 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
+	"github.com/abilityai/trinity-bridge/bridge/store/storetest"
 )
 
 // TestWatermark_OP14_rollback puts yesterday's folder back. What was revoked and spent since is never
@@ -20,27 +21,27 @@ func TestWatermark_OP14_rollback(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
 	s := openStore(t, Options{Dir: dir})
 	ctx := t.Context()
-	revoked, rotated, unredeemed := newConnection(s), newConnection(s), newConnection(s)
-	for _, c := range []*connection{revoked, rotated} {
-		must(t, c.issue(ctx))
-		_, err := c.redeem(ctx)
+	revoked, rotated, unredeemed := storetest.NewConnection(s), storetest.NewConnection(s), storetest.NewConnection(s)
+	for _, c := range []*storetest.Connection{revoked, rotated} {
+		must(t, c.Issue(ctx))
+		_, err := c.Redeem(ctx)
 		must(t, err)
 	}
-	must(t, unredeemed.issue(ctx))
+	must(t, unredeemed.Issue(ctx))
 	must(t, s.SwapSigningKeys(ctx, []bridge.SigningKey{{ID: "leaked since"}}, 0))
 	must(t, s.Close())
 	yesterday := filepath.Join(t.TempDir(), "yesterday")
 	must(t, os.CopyFS(yesterday, os.DirFS(dir)))
 
 	s = openStore(t, Options{Dir: dir})
-	for _, c := range []*connection{revoked, rotated, unredeemed} {
-		c.store = s
+	for _, c := range []*storetest.Connection{revoked, rotated, unredeemed} {
+		c.Store = s
 	}
-	stale := rotated.token
-	must(t, rotated.rotate(ctx))
-	_, err := unredeemed.redeem(ctx)
+	stale := rotated.Token
+	must(t, rotated.Rotate(ctx))
+	_, err := unredeemed.Redeem(ctx)
 	must(t, err)
-	_, _, err = s.EndGrant(ctx, revoked.grantID, bridge.EndRevokedByClient, time.Now())
+	_, _, err = s.EndGrant(ctx, revoked.GrantID, bridge.EndRevokedByClient, time.Now())
 	must(t, err)
 	must(t, s.Close())
 
@@ -58,20 +59,20 @@ func TestWatermark_OP14_rollback(t *testing.T) {
 		t.Errorf("%d grants were ended, want 3", ended)
 	}
 	s = openClosed(t, Options{Dir: dir})
-	for _, c := range []*connection{revoked, rotated, unredeemed} {
-		grant, err := s.Grant(ctx, c.grantID)
+	for _, c := range []*storetest.Connection{revoked, rotated, unredeemed} {
+		grant, err := s.Grant(ctx, c.GrantID)
 		must(t, err)
 		if grant.Status != bridge.GrantEnded || grant.EndReason != bridge.EndStoreLost {
 			t.Errorf("a grant is %s %s", grant.Status, grant.EndReason)
 		}
 	}
-	unredeemed.store = s
-	if outcome, err := unredeemed.redeem(ctx); err != nil || outcome == bridge.CodeRedeemed {
+	unredeemed.Store = s
+	if outcome, err := unredeemed.Redeem(ctx); err != nil || outcome == bridge.CodeRedeemed {
 		t.Errorf("a spent code came to %s, %v", outcome, err)
 	}
-	for _, token := range []string{stale, revoked.token} {
-		c := &connection{store: s, token: token}
-		if err := c.rotate(ctx); err == nil {
+	for _, token := range []string{stale, revoked.Token} {
+		c := &storetest.Connection{Store: s, Token: token}
+		if err := c.Rotate(ctx); err == nil {
 			t.Error("an old refresh token is good again")
 		}
 	}

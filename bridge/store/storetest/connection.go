@@ -1,0 +1,126 @@
+package storetest
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+)
+
+// sealedKeyBytes is what a sealed Trinity key takes.
+const sealedKeyBytes = 88
+
+// Connection is one client's way from consent to revocation, for the tests that do many.
+type Connection struct {
+	Store   bridge.Store
+	GrantID string
+	Subject string
+	Code    string // in clear
+	Token   string // the newest refresh token, in clear
+}
+
+// NewConnection returns one of alice's.
+func NewConnection(s bridge.Store) *Connection {
+	return &Connection{Store: s, GrantID: RandomID(), Code: RandomID(), Subject: "alice"}
+}
+
+// RandomID is bridge.NewID.
+func RandomID() string {
+	id, err := bridge.NewID(rand.Reader)
+	if err != nil {
+		panic(err) // never: the system's randomness does not fail
+	}
+	return id
+}
+
+// Issue consents.
+func (c *Connection) Issue(ctx context.Context) error {
+	now := time.Now()
+	flow := bridge.Flow{
+		ID: RandomID(), Browser: bridge.HashOf("browser"), Step: bridge.StepConsent,
+		Request:   bridge.AuthorizationRequest{ClientID: "client", CodeChallenge: "challenge"},
+		SignIn:    bridge.SignIn{Session: []byte("sealed session"), Mailbox: "alice@example.com"},
+		CreatedAt: now, ExpiresAt: now.Add(time.Hour),
+	}
+	if err := c.Store.CreateFlow(ctx, flow); err != nil {
+		return err
+	}
+	sealed := make([]byte, sealedKeyBytes)
+	_, _ = rand.Read(sealed) // never fails
+	person := bridge.Person{Source: bridge.SourceTrinity, Subject: c.Subject}
+	outcome, err := c.Store.IssueCode(ctx, bridge.Issue{
+		FlowID:  flow.ID,
+		Consent: bridge.Consent{PersonID: person.ID(), ClientID: "client", GivenAt: now},
+		Grant: bridge.Grant{
+			ID: c.GrantID, Status: bridge.GrantPending, Person: person, ClientID: "client",
+			Account:    bridge.Account{Username: c.Subject, Email: "alice@example.com", Role: bridge.RoleUser},
+			ActingAs:   bridge.ActingAs{Kind: bridge.ActAsUser},
+			Resource:   "https://bridge.example.com/mcp",
+			Scopes:     bridge.BaselineScopes(),
+			Asked:      bridge.BaselineScopes(),
+			Credential: bridge.Credential{KeyID: rand.Text(), KeyName: "bridge: Example client", Sealed: sealed},
+			Refresh:    true,
+			CreatedAt:  now, Lapses: now.Add(time.Hour),
+		},
+		Code: bridge.Code{
+			Hash: bridge.HashOf(c.Code), GrantID: c.GrantID, ClientID: "client", CodeChallenge: "challenge",
+			Refresh: true, ExpiresAt: now.Add(time.Hour),
+		},
+	}, now)
+	if err == nil && outcome != bridge.CodeIssued {
+		err = fmt.Errorf("issuing came to %s", outcome)
+	}
+	return err
+}
+
+// Redeem presents the code.
+func (c *Connection) Redeem(ctx context.Context) (bridge.CodeOutcome, error) {
+	token := RandomID()
+	outcome, _, err := c.Store.RedeemCode(ctx, bridge.CodeUse{
+		Code: bridge.HashOf(c.Code), ClientID: "client", Challenge: "challenge", Refresh: bridge.HashOf(token),
+		RefreshIdle: 30 * 24 * time.Hour, RefreshAbsolute: 180 * 24 * time.Hour, AccessTokenLife: time.Hour,
+	}, time.Now())
+	if outcome == bridge.CodeRedeemed {
+		c.Token = token
+	}
+	return outcome, err
+}
+
+// Connect consents and presents the code; anything but a live grant is an error.
+func (c *Connection) Connect(ctx context.Context) error {
+	if err := c.Issue(ctx); err != nil {
+		return err
+	}
+	return c.mustRedeem(ctx)
+}
+
+func (c *Connection) mustRedeem(ctx context.Context) error {
+	outcome, err := c.Redeem(ctx)
+	if err == nil && outcome != bridge.CodeRedeemed {
+		err = fmt.Errorf("redeeming came to %s", outcome)
+	}
+	return err
+}
+
+// Rotate presents the newest refresh token.
+func (c *Connection) Rotate(ctx context.Context) error {
+	next := RandomID()
+	rotation, err := c.Store.RotateRefresh(ctx, bridge.RefreshUse{
+		Token: bridge.HashOf(c.Token), ClientID: "client",
+		Successor: bridge.HashOf(next), SealedSuccessor: make([]byte, 70),
+		Idle: 30 * 24 * time.Hour, AccessTokenLife: time.Hour,
+		Rule: func(family bridge.Family, presented bridge.Hash, _ time.Time) bridge.RefreshOutcome {
+			if presented == family.Head {
+				return bridge.RefreshRotated
+			}
+			return bridge.RefreshReused
+		},
+	}, time.Now())
+	if err == nil && rotation.Outcome != bridge.RefreshRotated {
+		err = fmt.Errorf("rotating came to %s", rotation.Outcome)
+	}
+	c.Token = next
+	return err
+}

@@ -1,0 +1,8 @@
+package store_test
+
+import (
+	"os"
+	"syscall"
+)
+
+func dataSync(file *os.File) error { return syscall.Fdatasync(int(file.Fd())) }
