@@ -305,6 +305,25 @@ func TestConnections_secondFactor(t *testing.T) {
 	}
 }
 
+// A second factor that is set up on the way leads here as well, past its recovery codes.
+func TestConnections_enrolment(t *testing.T) {
+	t.Parallel()
+	b := bridgetest.Start(t, bridgetest.WithTrinity(func(s *trinitytest.Switches) {
+		s.SecondFactor, s.SecondFactorRoutes = trinitytest.SecondFactorRequired, true
+	}))
+	w := b.NewBrowser(t)
+	w.Open(t, "/connections")
+	w.Follow(t, "Sign in")
+	b.ProveMailbox(t, w, alice)
+	w.Submit(t, "/signin/second-factor/new", func(form url.Values) { form.Set("code", trinitytest.SecondFactorCode) })
+	if w.URL.Path != "/signin/second-factor/kept" || !w.Page.Contains("Next you see what you have connected.") {
+		t.Fatalf("the browser is at %s (%d):\n%s", w.URL, w.Page.Status, w.Page.Body)
+	}
+	if w.Submit(t, "/signin/second-factor/kept", nil); w.URL.Path != "/connections" || !w.Page.Contains(alice) {
+		t.Errorf("afterwards: %s (%d)", w.URL, w.Page.Status)
+	}
+}
+
 // The page works in Trinity's absence, which ending waits for only behind.
 func TestConnections_TrinityDown(t *testing.T) {
 	t.Parallel()
