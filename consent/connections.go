@@ -112,11 +112,11 @@ func (c *Connections) begin(w http.ResponseWriter, r *http.Request) {
 // sign-in has done its work, and serves for one more thing: keys that wait for it are revoked.
 func (c *Connections) arrive(w http.ResponseWriter, r *http.Request) {
 	arrived, err := c.Flows.Arrive(w, r)
-	if _, there := c.Flows.Visit(r); err != nil && there == nil {
-		c.onward(w, r, flow.PathConnections) // the same request, sent twice
-		return
-	}
 	if err != nil {
+		if _, visiting := c.Flows.Visit(r); visiting == nil {
+			c.onward(w, r, flow.PathConnections) // the same request, sent twice
+			return
+		}
 		c.problem(w, r, err)
 		return
 	}
