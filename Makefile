@@ -62,7 +62,7 @@ official: $(node_modules) $(client_libraries) ## Run the official conformance su
 	$(GO) test -tags e2e -run Conformance -count=1 -timeout 15m -v ./e2e/clients
 
 .PHONY: clients
-clients: $(node_modules) $(client_programs) $(client_pythons) ## Run Claude Code, Codex, Gemini CLI and Inspector against it, and the libraries and the suite of e2e
+clients: $(node_modules) $(client_programs) $(client_pythons) e2e/clients/python/venv-mcp-use/.installed ## Run Claude Code, Codex, Gemini CLI, Inspector and mcp-use against it, and the libraries and the suite of e2e
 	$(GO) test -tags clients -count=1 -timeout 15m -v ./e2e/clients
 
 # Real identity providers. Where Maven or Java is out of reach the test of Keycloak is skipped, and says so.
