@@ -47,7 +47,7 @@ func (t *Token) refresh(ctx context.Context, request *tokenRequest) (*tokenRespo
 	if err := t.recheck(ctx, grant); err != nil {
 		return nil, grant.ID, err
 	}
-	return t.rotate(ctx, request, presented, scopes)
+	return t.rotate(ctx, request, presented, grant, scopes)
 }
 
 // recheck asks whether the person may still come in, before every refresh (TK-21). Who cannot be
@@ -78,7 +78,9 @@ func (t *Token) recheck(ctx context.Context, grant bridge.Grant) error {
 	return errDeadRefresh
 }
 
-func (t *Token) rotate(ctx context.Context, request *tokenRequest, presented secret.Token, scopes bridge.Scopes) (*tokenResponse, string, error) {
+func (t *Token) rotate(
+	ctx context.Context, request *tokenRequest, presented secret.Token, grant bridge.Grant, scopes bridge.Scopes,
+) (*tokenResponse, string, error) {
 	successor, err := newRefreshToken()
 	if err != nil {
 		return nil, "", err
@@ -87,6 +89,7 @@ func (t *Token) rotate(ctx context.Context, request *tokenRequest, presented sec
 	if err != nil {
 		return nil, "", err
 	}
+	minted := t.mintAhead(request, grant, scopes)
 	rotation, err := t.Grants.RotateRefresh(ctx, bridge.RefreshUse{
 		Token: presented.Hash(), ClientID: request.client.ID, ProofKey: request.proofKey, BindRefresh: request.client.Public(), Successor: successor.Hash(), SealedSuccessor: sealed,
 		Idle: t.Life.RefreshIdle, AccessTokenLife: t.Life.AccessToken, Rule: t.Refresh,
@@ -94,7 +97,7 @@ func (t *Token) rotate(ctx context.Context, request *tokenRequest, presented sec
 	if err != nil {
 		return nil, "", err
 	}
-	grant := rotation.Grant
+	grant = rotation.Grant
 	switch rotation.Outcome {
 	case bridge.RefreshRotated:
 	case bridge.RefreshRepeated:
@@ -107,10 +110,11 @@ func (t *Token) rotate(ctx context.Context, request *tokenRequest, presented sec
 	case bridge.RefreshExpired, bridge.RefreshEnded, bridge.RefreshMismatch, bridge.RefreshUnknown:
 		return nil, grant.ID, errDeadRefresh
 	}
-	answer, err := t.mint(request, grant, scopes, successor)
+	answer, err := minted()
 	if err != nil {
 		return nil, grant.ID, err
 	}
+	answer.RefreshToken = successor.Reveal()
 	t.Trail.Record(ctx, bridge.AuditEvent{
 		Kind: audit.TokenRefreshed, GrantID: grant.ID, ClientID: grant.ClientID, PersonID: grant.Person.ID(),
 		Outcome: string(rotation.Outcome),

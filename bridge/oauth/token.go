@@ -178,6 +178,28 @@ func (t *Token) mint(request *tokenRequest, grant bridge.Grant, scopes bridge.Sc
 	}, nil
 }
 
+// mintAhead is mint beside what the caller does meanwhile: a signature takes a fifth of the time the disk
+// takes to sync. What it says of a grant never changes. Nothing of it may be answered before the caller
+// knows that the refresh is stored.
+func (t *Token) mintAhead(request *tokenRequest, grant bridge.Grant, scopes bridge.Scopes) (wait func() (*tokenResponse, error)) {
+	var answer *tokenResponse
+	var err error
+	var panicked any
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() { panicked = recover() }()
+		answer, err = t.mint(request, grant, scopes, secret.Token{})
+	}()
+	return func() (*tokenResponse, error) {
+		<-done
+		if panicked != nil {
+			panic(panicked) // where the server's guard can see it
+		}
+		return answer, err
+	}
+}
+
 // refused notes a refusal; a failure of ours is in the log already.
 func (t *Token) refused(ctx context.Context, clientID, grantID string, err error) {
 	if refused := bridge.AsError(err); refused != nil {
