@@ -172,8 +172,13 @@ func (p *Presence) renew(ctx context.Context, source Source, session bridge.Iden
 // nothing is left end.
 func (p *Presence) admit(ctx context.Context, source Source, session bridge.IdentitySession, identity Identity) error {
 	verdict := source.Policy.Decide(identity.Claims)
+	silent := identity.Claims == nil // what the rules saw last is as good as ever
 	_, ended, err := p.Store.UpdateIdentity(ctx, session.ID, p.Now(), func(s *bridge.IdentitySession) error {
-		s.Admission = verdict.Admission(p.Now())
+		if silent {
+			s.Admission.CheckedAt, s.Admission.FailingSince = p.Now(), time.Time{}
+		} else {
+			s.Admission = verdict.Admission(p.Now())
+		}
 		if !identity.Refresh.IsZero() {
 			s.Refresh = p.Ring.SealToken(SealRefresh, s.ID, identity.Refresh)
 		}
@@ -186,7 +191,7 @@ func (p *Presence) admit(ctx context.Context, source Source, session bridge.Iden
 		return unlessOver(err)
 	}
 	p.told(ctx, ended, "source "+session.Source)
-	if verdict.Admitted {
+	if verdict.Admitted || silent {
 		return nil
 	}
 	p.end(ctx, session, bridge.EndNotAdmitted)

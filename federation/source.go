@@ -77,7 +77,8 @@ type Provider interface {
 	// Return redeems the answer the browser brought back.
 	Return(ctx context.Context, trip Trip, answer url.Values) (Identity, error)
 	// Renew asks with a refresh token for the claims of a person as they are now. The next refresh token
-	// is there beside an error as well, if the provider gave one.
+	// is there beside an error as well, if the provider gave one. Claims that are nil: the session stands,
+	// and the provider says no more of it.
 	Renew(ctx context.Context, refresh secret.Token, issuer, subject string) (Identity, error)
 	// SignOut returns where the browser ends the person's session there and comes back to a page of ours,
 	// or "" if the provider has no such page or it is not to be used.

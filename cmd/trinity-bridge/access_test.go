@@ -83,33 +83,3 @@ func TestAccess_explain(t *testing.T) {
 		}
 	}
 }
-
-func TestLinks_readImport(t *testing.T) {
-	t.Parallel()
-	folder := t.TempDir()
-	read := func(text string) (int, error) {
-		path := filepath.Join(folder, "links.csv")
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		rows, err := readImport(path)
-		if err == nil && len(rows) > 0 && (rows[0].Subject != "u1" || rows[0].Key != "k" || rows[0].Username != "alice" || rows[0].Source != "company" || rows[0].Line != 2) {
-			t.Errorf("%q: %+v", text, rows)
-		}
-		return len(rows), err
-	}
-	for text, want := range map[string]int{
-		"source,subject,username,key\ncompany,u1,alice,k\ncompany,u2,bob,k2\n": 2,
-		"key,username,subject,source\n k , alice , u1 , company \n":            1,
-		"source,subject,username,key\n":                                        0,
-	} {
-		if n, err := read(text); err != nil || n != want {
-			t.Errorf("%q: %d rows, %v", text, n, err)
-		}
-	}
-	for _, text := range []string{"", "source,subject,key\ncompany,u1,k\n", "source,subject,username,key,note\n", "source,subject,username,key\na,b,c\n"} {
-		if n, err := read(text); err == nil {
-			t.Errorf("%q: %d rows", text, n)
-		}
-	}
-}

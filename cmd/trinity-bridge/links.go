@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/abilityai/trinity-bridge/bridge/app"
 )
@@ -129,37 +131,78 @@ func (l *linksImport) print(c *console, rows []app.ImportedLink) error {
 	return table.Flush()
 }
 
-// readImport reads the file strictly: a column that is missing or not known is a mistake.
+// readImport reads the file strictly. What is wrong with it is told all at once, before any key is
+// tried, and never with a key.
 func readImport(path string) ([]app.LinkRow, error) {
-	file, err := os.Open(path) //nolint:gosec // the operator names the file
+	text, err := os.ReadFile(path) //nolint:gosec // the operator names the file
 	if err != nil {
 		return nil, fmt.Errorf("reading the links: %w", err)
 	}
-	defer func() { _ = file.Close() }()
-	reader := csv.NewReader(file)
-	reader.TrimLeadingSpace = true
+	if !utf8.Valid(text) {
+		return nil, fmt.Errorf("%s is not in UTF-8: store it as \"CSV UTF-8\"", path)
+	}
+	reader := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff")))) // spreadsheets write the mark
+	reader.TrimLeadingSpace, reader.FieldsPerRecord = true, -1
 	head, err := reader.Read()
 	if err != nil {
 		return nil, fmt.Errorf("reading the first line of %s: %w", path, err)
 	}
-	sorted := slices.Clone(head)
-	slices.Sort(sorted)
-	wanted := importColumns()
-	slices.Sort(wanted)
+	sorted, wanted := slices.Sorted(slices.Values(head)), slices.Sorted(slices.Values(importColumns()))
 	if !slices.Equal(sorted, wanted) {
-		return nil, fmt.Errorf("%s: the first line has to name the columns %s", path, strings.Join(importColumns(), ", "))
+		return nil, fmt.Errorf("%s: the first line has to name the columns %s, with commas between them", path, strings.Join(importColumns(), ", "))
 	}
-	var rows []app.LinkRow
+	file := importFile{path: path, head: head, lines: map[string]int{}}
 	for {
 		record, err := reader.Read()
 		if errors.Is(err, io.EOF) {
-			return rows, nil
+			return file.rows, errors.Join(file.mistakes...)
 		}
-		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", path, err)
-		}
-		line, _ := reader.FieldPos(0)
-		at := func(column string) string { return strings.TrimSpace(record[slices.Index(head, column)]) }
-		rows = append(rows, app.LinkRow{Line: line, Source: at("source"), Subject: at("subject"), Username: at("username"), Key: at("key")})
+		file.take(reader, record, err)
 	}
+}
+
+// importFile is what was read of a file so far.
+type importFile struct {
+	path     string
+	head     []string
+	rows     []app.LinkRow
+	mistakes []error
+	lines    map[string]int // where each person and each key stands
+}
+
+// take takes a line, or notes what is wrong with it.
+func (f *importFile) take(reader *csv.Reader, record []string, err error) {
+	if err != nil {
+		f.mistakes = append(f.mistakes, fmt.Errorf("%s: %w", f.path, err)) // it names the line
+		return
+	}
+	line, _ := reader.FieldPos(0)
+	if len(record) != len(f.head) {
+		f.mistake(line, "has %d fields, not %d", len(record), len(f.head))
+		return
+	}
+	at := func(column string) string { return strings.TrimSpace(record[slices.Index(f.head, column)]) }
+	row := app.LinkRow{Line: line, Source: at("source"), Subject: at("subject"), Username: at("username"), Key: at("key")}
+	for _, column := range f.head {
+		if at(column) == "" {
+			f.mistake(line, "%s is empty", column)
+		}
+	}
+	f.once(line, "person "+row.Source+"\x00"+row.Subject, "is about the person of line %d")
+	if row.Key != "" {
+		f.once(line, "key "+row.Key, "has the key of line %d: each person needs one of their own")
+	}
+	f.rows = append(f.rows, row)
+}
+
+func (f *importFile) once(line int, what, mistake string) {
+	if before, stands := f.lines[what]; stands {
+		f.mistake(line, mistake, before)
+		return
+	}
+	f.lines[what] = line
+}
+
+func (f *importFile) mistake(line int, format string, values ...any) {
+	f.mistakes = append(f.mistakes, fmt.Errorf("%s: line %d %s", f.path, line, fmt.Sprintf(format, values...)))
 }

@@ -163,6 +163,41 @@ func TestLeaving_sessionOver(t *testing.T) {
 	c.works(t, again.Access, 200)
 }
 
+// FB-30: a provider whose refreshed sessions come without an ID token is asked by its userinfo; where that says nothing
+// either, the session stands as long as the provider takes its refresh token, and no longer.
+func TestLeaving_FB30_withoutIDToken(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		more     string
+		userinfo map[string]any
+		want     int
+		why      string
+	}{
+		"userinfo says that it goes on":      {"", map[string]any{"groups": []string{"staff"}}, http.StatusOK, ""},
+		"userinfo says that the group ended": {"", map[string]any{"groups": []string{"others"}}, http.StatusUnauthorized, "not_admitted"},
+		"nothing is said":                    {"userinfo: false", nil, http.StatusOK, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := startCompany(t, tt.more+admitStaff)
+			someone := person("u1", alice, "staff")
+			someone.Userinfo = tt.userinfo
+			c.idp.Add(someone)
+			client := c.Register(t)
+			tokens := c.enter(t, client, "u1", alice)
+			c.idp.Hook(idp.Hooks{Token: func(answer map[string]any) { delete(answer, "id_token") }})
+			for range 3 {
+				c.Clock.Advance(5 * time.Minute)
+				c.works(t, tokens.Access, tt.want)
+			}
+			c.ended(t, tt.why, map[string]int{"not_admitted": 1}[tt.why])
+			c.idp.Forget()
+			c.Clock.Advance(5 * time.Minute)
+			c.works(t, tokens.Access, http.StatusUnauthorized)
+		})
+	}
+}
+
 // A source that is taken out of the configuration lets nobody in any more, those of before included.
 func TestLeaving_sourceGone(t *testing.T) {
 	t.Parallel()

@@ -65,7 +65,8 @@ func (p *Provider) Return(ctx context.Context, trip federation.Trip, answer url.
 }
 
 // Renew asks with the provider's refresh token whether the session still stands, and what the
-// person's claims are now. Without a new ID token the old subject has to be in the userinfo.
+// person's claims are now. Without a new ID token the old subject has to be in the userinfo; where that
+// is not asked either, nothing is said of the claims but that the session stands.
 func (p *Provider) Renew(ctx context.Context, refresh secret.Token, issuer, subject string) (federation.Identity, error) {
 	said, err := p.discover(ctx)
 	if err != nil {
