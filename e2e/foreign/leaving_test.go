@@ -30,7 +30,7 @@ type employee struct {
 func employ(t *testing.T, login, email string) *employee {
 	t.Helper()
 	address := bridgeAddress(t)
-	source := startOIDCProvider(t, "http://"+address, "ES256")
+	source := startOIDCProvider(t, "http://"+address, "ES256", nil)
 	source.steps, source.cookies = asLogin(login), filepath.Join(t.TempDir(), "cookies.json")
 	b := startBehind(t, address, []idp{source}, bridgetest.With(func(f *config.Flags) { f.AccessLifetime = "1h" }))
 	e := &employee{connectAs(t, b, "none", chromiumPerson(b, source, true, email)), source, login, email}

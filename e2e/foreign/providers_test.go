@@ -4,7 +4,12 @@ package foreign_test
 
 import (
 	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"maps"
@@ -16,6 +21,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/abilityai/trinity-bridge/bridge/config"
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
@@ -33,7 +40,8 @@ type idp struct {
 	issuer string
 	id     string // our client there
 	secret string
-	more   string // of the source in the configuration file
+	key    *ecdsa.PrivateKey // in the place of a secret
+	more   string            // of the source in the configuration file
 	steps  []map[string]any
 	// cookies is the file that the person's browser keeps its cookies in, "" for another browser each time.
 	cookies string
@@ -43,12 +51,19 @@ type idp struct {
 // yaml declares the provider as an identity source.
 func (p idp) yaml(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(path, []byte(p.secret), 0o600); err != nil {
+	path, text, proof := filepath.Join(t.TempDir(), "proof"), []byte(p.secret), "client_secret_file"
+	if p.key != nil {
+		der, err := x509.MarshalPKCS8PrivateKey(p.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, proof = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), "client_key_file"
+	}
+	if err := os.WriteFile(path, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("  - name: %s\n    label: The %s login\n    issuer: %s\n    client_id: %s\n    client_secret_file: %s\n%s",
-		p.name, p.name, p.issuer, p.id, path, p.more)
+	return fmt.Sprintf("  - name: %s\n    label: The %s login\n    issuer: %s\n    client_id: %s\n    %s: %s\n%s",
+		p.name, p.name, p.issuer, p.id, proof, path, p.more)
 }
 
 // startBehind starts a bridge at the address with the providers as its sources. Providers know our
@@ -217,16 +232,20 @@ func start(t *testing.T, command *exec.Cmd, issuer string, patience time.Duratio
 }
 
 // startOIDCProvider starts npm's oidc-provider, which signs our ID tokens with the algorithm.
-func startOIDCProvider(t *testing.T, bridgeURL, algorithm string) idp {
+// With a key, that is how the bridge proves there who it is.
+func startOIDCProvider(t *testing.T, bridgeURL, algorithm string, key *ecdsa.PrivateKey) idp {
 	t.Helper()
+	client := map[string]any{
+		"id": providerID, "secret": providerWord, "algorithm": algorithm, "redirect": bridgeURL + "/signin/npm/callback",
+		"logout": bridgeURL + "/signin/npm/logout", "signedOut": bridgeURL + "/connections/signed-out",
+	}
+	if key != nil {
+		client["keys"] = jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), Algorithm: "ES256", Use: "sig"}}}
+	}
 	port := bridgetest.FreePort(t)
 	issuer := fmt.Sprintf("http://127.0.0.1:%d", port)
 	argument, err := json.Marshal(map[string]any{
-		"port": port,
-		"clients": []map[string]string{{
-			"id": providerID, "secret": providerWord, "algorithm": algorithm, "redirect": bridgeURL + "/signin/npm/callback",
-			"logout": bridgeURL + "/signin/npm/logout", "signedOut": bridgeURL + "/connections/signed-out",
-		}},
+		"port": port, "clients": []any{client},
 		"people": map[string]any{
 			"alice": claims(alice, "staff"), "mallory": claims("mallory@example.com", "visitors"), "admin": claims(admin, "staff"),
 		},
@@ -238,7 +257,7 @@ func startOIDCProvider(t *testing.T, bridgeURL, algorithm string) idp {
 	command.Dir = "../node"
 	start(t, command, issuer, 30*time.Second)
 	return idp{
-		name: "npm", issuer: issuer, id: providerID, secret: providerWord,
+		name: "npm", issuer: issuer, id: providerID, secret: providerWord, key: key,
 		more: `    scopes: [email, profile, groups, offline_access]
     algorithms: [` + algorithm + `]
     admit:
@@ -276,10 +295,26 @@ func TestProvider_npm(t *testing.T) {
 		t.Run(algorithm, func(t *testing.T) {
 			t.Parallel()
 			address := bridgeAddress(t)
-			source := startOIDCProvider(t, "http://"+address, algorithm)
+			source := startOIDCProvider(t, "http://"+address, algorithm, nil)
 			b := startBehind(t, address, []idp{source})
 			walkLinked(t, b, connectAs(t, b, "none", chromiumPerson(b, source, true, alice)))
 		})
+	}
+}
+
+// GW-56: the same with a key of the bridge's own in the place of a secret, at the sign-in and when the session is renewed.
+func TestProvider_npm_privateKey(t *testing.T) {
+	t.Parallel()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := bridgeAddress(t)
+	source := startOIDCProvider(t, "http://"+address, "ES256", key)
+	b := startBehind(t, address, []idp{source})
+	walkLinked(t, b, connectAs(t, b, "none", chromiumPerson(b, source, true, alice)))
+	if b.Audited("grant_ended", "") != 0 || strings.Contains(b.Logs(), "did not say whether a person may still come in") {
+		t.Error("the session could not be renewed")
 	}
 }
 

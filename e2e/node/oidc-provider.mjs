@@ -2,7 +2,7 @@
 //
 // Argument: one JSON object
 //   port       on 127.0.0.1
-//   clients    [{id, secret, algorithm, redirect, logout, signedOut}]
+//   clients    [{id, secret or keys, algorithm, redirect, logout, signedOut}]
 //   people     {login: claims}, any password is good
 //
 // Standard output carries {"event":"listening"} once it does. PUT /people/LOGIN with claims in JSON is the
@@ -20,8 +20,9 @@ const jwk = (kind, options, kid, alg) => ({
 });
 
 const provider = new Provider(issuer, {
-  clients: clients.map(({ id, secret, algorithm, redirect, logout, signedOut }) => ({
-    client_id: id, client_secret: secret, redirect_uris: [redirect], grant_types: ['authorization_code', 'refresh_token'],
+  clients: clients.map(({ id, secret, keys, algorithm, redirect, logout, signedOut }) => ({
+    ...(keys ? { jwks: keys, token_endpoint_auth_method: 'private_key_jwt' } : { client_secret: secret }),
+    client_id: id, redirect_uris: [redirect], grant_types: ['authorization_code', 'refresh_token'],
     id_token_signed_response_alg: algorithm, ...(signedOut ? { post_logout_redirect_uris: [signedOut] } : {}),
     ...(logout ? { backchannel_logout_uri: logout, backchannel_logout_session_required: true } : {}),
   })),
