@@ -92,7 +92,17 @@ func (g *Grant) Alive(now time.Time) bool {
 }
 
 // TokenUse is what an access token says of the grant it stands for.
-type TokenUse struct{ ID, ClientID, PersonID, Resource string }
+type TokenUse struct {
+	ID, ClientID, PersonID, Resource string
+	// Person is who PersonID stands for, where that was found out before: making the id of a person
+	// costs more than comparing two of them. Zero: it was not.
+	Person Person
+}
+
+// of reports whether the token is the person's.
+func (u *TokenUse) of(p Person) bool {
+	return !p.IsZero() && u.Person == p || u.PersonID == p.ID()
+}
 
 // Mismatch says why a token that is good by itself does not open the grant at now, or "". The
 // reason is for the log.
@@ -101,7 +111,7 @@ func (g *Grant) Mismatch(use TokenUse, now time.Time) string {
 	switch {
 	case !g.Alive(now):
 		return "the grant has ended"
-	case g.ClientID != use.ClientID || g.Person.ID() != use.PersonID || g.Resource != use.Resource:
+	case g.ClientID != use.ClientID || !use.of(g.Person) || g.Resource != use.Resource:
 		return "the grant is another one's"
 	case revoked || use.ID == "":
 		return "the token is revoked"

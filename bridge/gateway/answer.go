@@ -163,7 +163,7 @@ func (x *exchange) passDocument(res *http.Response) *refusal {
 		x.w.Header()["Content-Length"] = []string{strconv.FormatInt(length, 10)}
 	}
 	x.w.WriteHeader(http.StatusOK)
-	x.copyDocument(from)
+	x.copyDocument(from, length > 0)
 	return nil
 }
 

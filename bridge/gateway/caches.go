@@ -18,14 +18,12 @@ const (
 	maxTokens  = 16384 // verified tokens kept, about a kilobyte each
 	maxRefused = 4096  // refused ones
 	maxKeys    = 8192  // opened keys kept
-	// maxSessions is how many opened session ids are kept, about a kilobyte each.
-	maxSessions = 4096
 )
 
 // tokenCache keeps what verified tokens say, and which were refused, those by their hash: a signature
 // costs a hundred times as much as looking here. Whether the grant lives is not its business.
 type tokenCache struct {
-	known   *lru.Cache[secret.Token, verified]
+	known   *lru.Cache[secret.Token, *verified]
 	refused *lru.Cache[bridge.Hash, refusedToken]
 }
 
@@ -43,12 +41,35 @@ type verified struct {
 	access   token.Access
 	revision int // of the signing keys
 	again    time.Time
+
+	// What was found out on an earlier call with it. Each is compared with the grant and the request
+	// before it is used, so that it saves work and decides nothing.
+	person  atomic.Pointer[bridge.Person]
+	key     atomic.Pointer[upstreamKey]
+	session atomic.Pointer[openedSession]
+}
+
+// use is what the token says of its grant.
+func (v *verified) use() bridge.TokenUse {
+	use := v.access.Use()
+	if person := v.person.Load(); person != nil {
+		use.Person = *person
+	}
+	return use
+}
+
+// fits notes that the token is the grant's.
+func (v *verified) fits(grant *bridge.Grant) {
+	if v.person.Load() == nil {
+		person := grant.Person
+		v.person.Store(&person)
+	}
 }
 
 const verifiedFor = time.Minute
 
 func newTokenCache() (*tokenCache, error) {
-	known, err := lru.New[secret.Token, verified](maxTokens)
+	known, err := lru.New[secret.Token, *verified](maxTokens)
 	if err != nil {
 		return nil, err
 	}
@@ -58,26 +79,26 @@ func newTokenCache() (*tokenCache, error) {
 
 // check says what a token means at resource. A token of another resource stays known: who shows it here
 // must not make its own calls cost a signature.
-func (c *tokenCache) check(tokens Tokens, presented secret.Token, resource string, now time.Time) (token.Access, error) {
-	access, err := c.read(tokens, presented, now)
+func (c *tokenCache) check(tokens Tokens, presented secret.Token, resource string, now time.Time) (*verified, error) {
+	v, err := c.read(tokens, presented, now)
 	if err == nil {
-		err = access.At(resource)
+		err = v.access.At(resource)
 	}
 	if err != nil {
-		return token.Access{}, err
+		return nil, err
 	}
-	return access, nil
+	return v, nil
 }
 
 // read is tokens.Read with a memory. A token that has expired since is read again, and that says so.
-func (c *tokenCache) read(tokens Tokens, presented secret.Token, now time.Time) (token.Access, error) {
+func (c *tokenCache) read(tokens Tokens, presented secret.Token, now time.Time) (*verified, error) {
 	revision := tokens.Revision() // taken first: a rotation meanwhile makes the entry old
 	if v, ok := c.known.Get(presented); ok && v.revision == revision && now.Before(v.again) && now.Before(v.access.ExpiresAt) {
-		return v.access, nil
+		return v, nil
 	}
 	hash := presented.Hash()
 	if r, ok := c.refused.Get(hash); ok && r.revision == revision && now.Before(r.again) {
-		return token.Access{}, r.why
+		return nil, r.why
 	}
 	access, err := readFormed(tokens, presented)
 	if err != nil {
@@ -85,10 +106,11 @@ func (c *tokenCache) read(tokens Tokens, presented secret.Token, now time.Time) 
 		if bridge.AsError(err) != nil { // not for trouble of the program's own
 			c.refused.Add(hash, refusedToken{revision: revision, again: now.Add(verifiedFor), why: err})
 		}
-		return token.Access{}, err
+		return nil, err
 	}
-	c.known.Add(presented, verified{access: access, revision: revision, again: now.Add(verifiedFor)})
-	return access, nil
+	v := &verified{access: access, revision: revision, again: now.Add(verifiedFor)}
+	c.known.Add(presented, v)
+	return v, nil
 }
 
 // readFormed is tokens.Read for what has the form of a token.
@@ -131,6 +153,18 @@ type keyCache struct {
 func newKeyCache() (*keyCache, error) {
 	opened, err := lru.New[string, *upstreamKey](maxKeys)
 	return &keyCache{opened: opened}, err
+}
+
+// openFor is open with what is remembered with the token.
+func (c *keyCache) openFor(v *verified, credentials Credentials, grant bridge.Grant) (*upstreamKey, error) {
+	if key := v.key.Load(); key != nil && bytes.Equal(key.sealed, grant.Credential.Sealed) {
+		return key, nil
+	}
+	key, err := c.open(credentials, grant)
+	if err == nil {
+		v.key.Store(key)
+	}
+	return key, err
 }
 
 func (c *keyCache) open(credentials Credentials, grant bridge.Grant) (*upstreamKey, error) {

@@ -15,6 +15,7 @@ type caller struct {
 	admitted bool
 	static   bool
 	grant    bridge.Grant
+	known    *verified // the token; nil for a static key
 	access   token.Access
 	scopes   bridge.Scopes // what token and grant both allow
 	key      *upstreamKey
@@ -102,7 +103,7 @@ func (x *exchange) refuseKey() *refusal {
 func (x *exchange) identifyToken(presented secret.Token, proven bool) *refusal {
 	g := x.g
 	now := g.Now()
-	access, err := g.tokens.check(g.Tokens, presented, x.at.resource.URL, now)
+	known, err := g.tokens.check(g.Tokens, presented, x.at.resource.URL, now)
 	if refused := bridge.AsError(err); refused != nil {
 		detail := ""
 		if refused.Cause != nil {
@@ -113,6 +114,7 @@ func (x *exchange) identifyToken(presented secret.Token, proven bool) *refusal {
 	if err != nil {
 		return unavailable("The bridge cannot check access tokens at the moment", err)
 	}
+	access := known.access
 	watch := g.watches.of(access.GrantID)
 	changes := watch.changes.Load()
 	grant, err := g.Grants.Grant(x.r.Context(), access.GrantID)
@@ -123,11 +125,12 @@ func (x *exchange) identifyToken(presented secret.Token, proven bool) *refusal {
 		return unavailable("The bridge cannot read its store at the moment", err)
 	}
 	x.who = caller{
-		grant: grant, access: access, scopes: access.Scopes.Intersect(grant.Scopes), watch: watch, changes: changes,
+		grant: grant, known: known, access: access, scopes: access.Scopes.Intersect(grant.Scopes), watch: watch, changes: changes,
 	}
-	if why := grant.Mismatch(access.Use(), now); why != "" {
+	if why := grant.Mismatch(known.use(), now); why != "" {
 		return x.at.invalidToken("invalid_token", why)
 	}
+	known.fits(&grant)
 	if g.Barred != nil && g.Barred(grant.ClientID) {
 		return x.at.invalidToken("client_barred", "")
 	}
@@ -136,7 +139,7 @@ func (x *exchange) identifyToken(presented secret.Token, proven bool) *refusal {
 			return no
 		}
 	}
-	if x.who.key, err = g.keys.open(g.Credentials, grant); err != nil {
+	if x.who.key, err = g.keys.openFor(known, g.Credentials, grant); err != nil {
 		if errors.Is(err, bridge.ErrNotFound) {
 			return x.heed(bridge.StandingWithdrawn)
 		}

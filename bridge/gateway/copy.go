@@ -18,9 +18,9 @@ type sink interface {
 	send(chunk []byte, last bool) error
 }
 
-// copyDocument relays a JSON document.
-func (x *exchange) copyDocument(from io.Reader) {
-	out := &document{writer: writer{w: x.w, control: http.NewResponseController(x.w), stall: x.g.Limits.ReaderStall}}
+// copyDocument relays a JSON document; sized: its length was told.
+func (x *exchange) copyDocument(from io.Reader, sized bool) {
+	out := &document{writer: writer{w: x.w, control: http.NewResponseController(x.w), stall: x.g.Limits.ReaderStall}, sized: sized}
 	defer out.done()
 	x.copyAnswer(from, out)
 }
@@ -116,10 +116,11 @@ func (w *writer) done() {
 	}
 }
 
-// document is a sink that leaves it to net/http when to send.
+// document is a sink that leaves it to net/http when to send, but for the end of a document whose
+// length is known: nothing comes after it, and what the call leaves to clear up can wait.
 type document struct {
 	writer
-	sent bool
+	sized, sent bool
 }
 
 // send writes chunk. The first one goes into net/http's own buffers and needs no deadline.
@@ -130,6 +131,8 @@ func (d *document) send(chunk []byte, last bool) error {
 		}
 	}
 	d.sent = true
-	_, err := d.w.Write(chunk)
-	return err
+	if _, err := d.w.Write(chunk); err != nil || !last || !d.sized {
+		return err
+	}
+	return d.control.Flush()
 }

@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
-
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/dpop"
@@ -145,17 +143,15 @@ type Gateway struct {
 	origins map[string]bool
 	tokens  *tokenCache
 	keys    *keyCache
-	// sessions are ids that were opened before, as clients send them.
-	sessions *lru.Cache[string, openedSession]
-	guesses  *guesses
-	drift    *tools.Drift
-	lines    lines
-	blank    *http.Request // what is the same in each request to the upstream
-	buffers  sync.Pool     // of *[bufferBytes]byte
-	readers  sync.Pool     // of *jsonrpc.Reader
-	asking   sync.WaitGroup
-	watches  *watches
-	carrier  *carry.Upstream
+	guesses *guesses
+	drift   *tools.Drift
+	lines   lines
+	blank   *http.Request // what is the same in each request to the upstream
+	buffers sync.Pool     // of *[bufferBytes]byte
+	readers sync.Pool     // of *jsonrpc.Reader
+	asking  sync.WaitGroup
+	watches *watches
+	carrier *carry.Upstream
 
 	// life ends with Close; listening, its child, ends with Drain too.
 	life, listening      context.Context
@@ -202,9 +198,6 @@ func New(o Options) (*Gateway, error) {
 		return nil, fmt.Errorf("making the gateway: %w", err)
 	}
 	if g.keys, err = newKeyCache(); err != nil {
-		return nil, fmt.Errorf("making the gateway: %w", err)
-	}
-	if g.sessions, err = lru.New[string, openedSession](maxSessions); err != nil {
 		return nil, fmt.Errorf("making the gateway: %w", err)
 	}
 	if g.guesses, err = newGuesses(); err != nil {

@@ -75,6 +75,7 @@ func (p principal) String() string {
 
 // openedSession is a session id that was opened for a principal: opening it anew costs more than looking here.
 type openedSession struct {
+	field string // as the client sends it
 	principal
 	opener string // the grant that began it
 	id     string // the upstream's
@@ -98,8 +99,10 @@ func (x *exchange) unseal(field string) (openedSession, error) {
 		return openedSession{}, errNoSession
 	}
 	owner := x.principal()
-	if opened, ok := x.g.sessions.Get(field); ok && opened.principal == owner {
-		return opened, nil
+	if known := x.who.known; known != nil {
+		if opened := known.session.Load(); opened != nil && opened.field == field && opened.principal == owner {
+			return *opened, nil
+		}
 	}
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(field)
 	if err != nil {
@@ -113,8 +116,10 @@ func (x *exchange) unseal(field string) (openedSession, error) {
 	if !ok {
 		return openedSession{}, errNoSession
 	}
-	opened := openedSession{principal: owner, opener: opener, id: id}
-	x.g.sessions.Add(field, opened)
+	opened := openedSession{field: field, principal: owner, opener: opener, id: id}
+	if x.who.known != nil {
+		x.who.known.session.Store(&opened)
+	}
 	return opened, nil
 }
 
