@@ -125,7 +125,7 @@ func (s *Step) deny(w http.ResponseWriter, r *http.Request, current bridge.Flow)
 		if f.Step != bridge.StepConsent {
 			return flow.ErrGone
 		}
-		f.Step, f.Exit, f.SignIn.Session = bridge.StepDecided, sealed, nil
+		f.Step, f.Exit = bridge.StepDecided, sealed
 		return nil
 	})
 	if err != nil {

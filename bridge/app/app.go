@@ -55,21 +55,22 @@ type Bridge struct {
 	now    func() time.Time
 	rand   io.Reader
 
-	store     *remember.Store
-	ring      *secret.Keyring
-	signer    *token.Signer
-	clients   *clients.Registry
-	trail     *audit.Trail
-	metrics   *telemetry.Metrics
-	probe     *gateway.Probe
-	gateway   *gateway.Gateway
-	custodian *trinity.Custodian
-	signIn    *trinity.SignIn
-	linker    *trinity.Linker
-	hosts     []string
-	resources bridge.Resources
-	handler   http.Handler
-	operator  *operator
+	store      *remember.Store
+	deployment string // its id
+	ring       *secret.Keyring
+	signer     *token.Signer
+	clients    *clients.Registry
+	trail      *audit.Trail
+	metrics    *telemetry.Metrics
+	probe      *gateway.Probe
+	gateway    *gateway.Gateway
+	custodian  *trinity.Custodian
+	signIn     *trinity.SignIn
+	linker     *trinity.Linker
+	hosts      []string
+	resources  bridge.Resources
+	handler    http.Handler
+	operator   *operator
 
 	listener, operatorListener net.Listener
 	places                     *places // the public listener's
@@ -179,6 +180,7 @@ func (b *Bridge) openStore(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		b.deployment = id
 		return store.SaveDeployment(ctx, bridge.Deployment{
 			ID: id, Issuer: issuer, SealCheck: b.ring.Seal(bridge.SealedDeployment, id, []byte(id)), CreatedAt: b.now(),
 		})
@@ -189,6 +191,7 @@ func (b *Bridge) openStore(ctx context.Context) error {
 	if _, err := b.ring.Open(bridge.SealedDeployment, deployment.ID, deployment.SealCheck); err != nil {
 		return errors.New("the configured secret is not the one this store was made with: nothing in it can be opened, and nothing was changed")
 	}
+	b.deployment = deployment.ID
 	if deployment.Issuer != issuer {
 		b.log.WarnContext(ctx, "the public URL has changed: clients have to connect anew", "before", deployment.Issuer, "now", issuer)
 		deployment.Issuer = issuer
@@ -316,8 +319,13 @@ func (b *Bridge) sweep(ctx context.Context) {
 		case <-ticker.C:
 		}
 		for {
+			began := time.Now()
 			n, err := b.store.Sweep(ctx, b.now(), sweepLimit)
-			if err != nil && ctx.Err() == nil {
+			if ctx.Err() != nil {
+				return
+			}
+			b.metrics.Job("sweep", n, time.Since(began), err)
+			if err != nil {
 				b.log.WarnContext(ctx, "sweeping failed", "error", err)
 			}
 			if err != nil || n < sweepLimit {

@@ -71,9 +71,11 @@ func (b *Bridge) build(ctx context.Context) error {
 	credentials := trinity.NewCredentials(trinity.CredentialsOptions{
 		API: api, Ring: b.ring, Revocations: b.store, Links: b.store, Trail: b.trail, Log: b.log, Now: b.now,
 		Grace: b.config.OutageGrace, Principals: &trinity.Principals{Keys: b.config.Principals.Keys, Policy: b.config.Principals.ByCode},
+		Deployment: b.deployment, Owners: b.store, Flows: b.store,
 	})
 	b.custodian = trinity.NewCustodian(trinity.CustodianOptions{
 		API: api, Ring: b.ring, Store: b.store, Trail: b.trail, Log: b.log, Now: b.now,
+		Deployment: b.deployment, Done: b.metrics.Job,
 	})
 	r := mux.NewRouter().SkipClean(true) // the shell refuses what cleaning would redirect
 	registry, err := b.registry()

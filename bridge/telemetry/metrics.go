@@ -20,6 +20,7 @@ type Metrics struct {
 	registry *prometheus.Registry
 	events   *prometheus.CounterVec
 	requests *prometheus.CounterVec
+	jobs     jobs
 
 	mu       sync.Mutex
 	outcomes map[string]bool
@@ -35,8 +36,9 @@ func New(ready func() bool) *Metrics {
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "trinity_bridge_requests_total", Help: "Requests by route and class of status.",
 		}, []string{"route", "status"}),
-		outcomes: map[string]bool{},
+		jobs: newJobs(), outcomes: map[string]bool{},
 	}
+	m.registry.MustRegister(m.jobs.runs, m.jobs.items, m.jobs.seconds, m.jobs.succeeded)
 	m.registry.MustRegister(m.events, m.requests, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -1,11 +1,13 @@
 package telemetry_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/telemetry"
@@ -55,5 +57,28 @@ func TestMetrics_OP29_bounded(t *testing.T) {
 	}
 	if n := strings.Count(scrape(t, m), "trinity_bridge_events_total{"); n > 257 {
 		t.Errorf("%d series", n)
+	}
+}
+
+func TestMetrics_Job(t *testing.T) {
+	t.Parallel()
+	m := telemetry.New(func() bool { return true })
+	m.Job("sweep", 30, 2*time.Second, nil)
+	m.Job("sweep", 12, time.Second, nil)
+	m.Job("key_revocations", 1, time.Second, errors.New("Trinity is down"))
+	got := scrape(t, m)
+	for _, line := range []string{
+		`trinity_bridge_job_runs_total{job="sweep",result="ok"} 2`,
+		`trinity_bridge_job_runs_total{job="key_revocations",result="failed"} 1`,
+		`trinity_bridge_job_items_total{job="sweep"} 42`,
+		`trinity_bridge_job_seconds_total{job="sweep"} 3`,
+	} {
+		if !strings.Contains(got, line+"\n") {
+			t.Errorf("no %q in:\n%s", line, got)
+		}
+	}
+	const last = "trinity_bridge_job_last_success_timestamp_seconds{job="
+	if !strings.Contains(got, last+`"sweep"}`) || strings.Contains(got, last+`"key_revocations"}`) {
+		t.Errorf("when each last succeeded:\n%s", got)
 	}
 }

@@ -314,6 +314,47 @@ func (a *API) RevokeKey(ctx context.Context, bearer secret.Token, keyID string) 
 	return wrap(doing, read(answer, &gone))
 }
 
+// ListedKey is a key of an account as Trinity lists it.
+type ListedKey struct {
+	ID, Name, Username string
+	Active             bool
+	CreatedAt          time.Time // zero when Trinity does not say it in a way that is known
+}
+
+// Keys lists the keys of the bearer's account; an administrator is shown everybody's (contract 3.2).
+func (a *API) Keys(ctx context.Context, bearer secret.Token) ([]ListedKey, error) {
+	const doing = "listing keys at Trinity"
+	answer, err := a.do(ctx, request{method: http.MethodGet, path: "/api/mcp/keys", credential: bearer})
+	if err != nil {
+		return nil, wrap(doing, err)
+	}
+	var body []struct {
+		ID        string `json:"id"`
+		Name      string `json:"name"`
+		Username  string `json:"username"`
+		Active    bool   `json:"is_active"`
+		CreatedAt string `json:"created_at"`
+	}
+	if err := read(answer, &body); err != nil {
+		return nil, wrap(doing, err)
+	}
+	keys := make([]ListedKey, 0, len(body))
+	for _, key := range body {
+		keys = append(keys, ListedKey{ID: key.ID, Name: key.Name, Username: key.Username, Active: key.Active, CreatedAt: trinityTime(key.CreatedAt)})
+	}
+	return keys, nil
+}
+
+// trinityTime reads a time that Trinity wrote, with a zone or, by some builds, in UTC without saying so.
+func trinityTime(text string) time.Time {
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999"} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at
+		}
+	}
+	return time.Time{}
+}
+
 // Logout ends a session. A session Trinity no longer takes is ended; a build without the route
 // (before 2026) leaves nothing to do.
 func (a *API) Logout(ctx context.Context, session secret.Token) error {

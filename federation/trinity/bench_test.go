@@ -152,6 +152,9 @@ func (describer) Describe(context.Context, bridge.AuthorizationRequest) template
 	return templates.Client{Name: "Example", RedirectHost: "client.example.com"}
 }
 
+// deploymentID is the deployment's of all tests.
+const deploymentID = "abcdefghijklmnopqrstuvwxyz"
+
 func start(t *testing.T, switches trinitytest.Switches) *bench {
 	t.Helper()
 	b := &bench{t: t, clock: &clock{now: time.Now().Truncate(time.Second)}, log: &logBuffer{}}
@@ -215,9 +218,10 @@ func (b *bench) build() {
 	b.t.Cleanup(b.signIn.Wait)
 	b.credentials = trinity.NewCredentials(trinity.CredentialsOptions{
 		API: b.api, Ring: b.ring, Revocations: b.store, Trail: b.trail, Log: log, Now: b.clock.Now,
+		Deployment: deploymentID, Owners: b.store, Links: b.store, Flows: b.store,
 	})
 	b.custodian = trinity.NewCustodian(trinity.CustodianOptions{
-		API: b.api, Ring: b.ring, Store: b.store, Trail: b.trail, Log: log, Now: b.clock.Now, Every: time.Hour,
+		API: b.api, Ring: b.ring, Store: b.store, Trail: b.trail, Log: log, Now: b.clock.Now, Every: time.Hour, Deployment: deploymentID,
 	})
 	router := mux.NewRouter()
 	b.signIn.Mount(router)

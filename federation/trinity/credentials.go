@@ -40,8 +40,19 @@ type CredentialsOptions struct {
 	Now         func() time.Time
 	// Grace is how long Trinity may say nothing of a key before that speaks against it; 0 means 1 h.
 	Grace time.Duration
+	// Deployment is the deployment's id, which the names of its keys carry; Owners knows which of them it
+	// has stored.
+	Deployment string
+	Owners     KeyOwners
+	// Flows forget the session that is logged out.
+	Flows FlowUpdater
 	// Principals are what people may act as besides themselves; nil means nothing.
 	Principals *Principals
+}
+
+// FlowUpdater changes a flow; see bridge.FlowStore.
+type FlowUpdater interface {
+	UpdateFlow(ctx context.Context, id string, now time.Time, change func(*bridge.Flow) error) (bridge.Flow, error)
 }
 
 // Credentials makes the Trinity key of a grant out of a sign-in, takes it back, and tells what it
@@ -56,6 +67,9 @@ type Credentials struct {
 	asked  singleflight.Group
 	doubts *doubts
 
+	orphans *orphans
+	flows   FlowUpdater
+
 	principals *Principals
 }
 
@@ -65,8 +79,9 @@ func NewCredentials(o CredentialsOptions) *Credentials {
 		o.Grace = time.Hour
 	}
 	return &Credentials{
-		api: o.API, ring: o.Ring, links: o.Links, log: o.Log, now: o.Now, doubts: newDoubts(o.Grace), principals: o.Principals,
-		queue: &revoker{api: o.API, ring: o.Ring, store: o.Revocations, trail: o.Trail, log: o.Log, now: o.Now},
+		api: o.API, ring: o.Ring, links: o.Links, log: o.Log, now: o.Now, doubts: newDoubts(o.Grace), principals: o.Principals, flows: o.Flows,
+		orphans: &orphans{api: o.API, deployment: o.Deployment, owners: o.Owners, trail: o.Trail, log: o.Log, now: o.Now},
+		queue:   &revoker{api: o.API, ring: o.Ring, store: o.Revocations, trail: o.Trail, log: o.Log, now: o.Now},
 	}
 }
 
@@ -80,7 +95,7 @@ func (c *Credentials) KeyName(ctx context.Context, flow bridge.Flow, client, gra
 		}
 		return link.Credential.KeyName
 	}
-	return keyNamePrefix + slug(client) + ":" + grantID
+	return c.orphans.name(slug(client), grantID)
 }
 
 // Mint makes the key of a grant with the session of the flow's sign-in and checks that it answers
@@ -158,7 +173,7 @@ func (c *Credentials) Discard(ctx context.Context, flow bridge.Flow, credential 
 	if credential.KeyID == "" {
 		return // a link's
 	}
-	_, grantID, _ := strings.Cut(strings.TrimPrefix(credential.KeyName, keyNamePrefix), ":")
+	grantID, _ := c.orphans.row(credential.KeyName)
 	made := mint{row: grantID, person: flow.SignIn.Person.ID()}
 	made.session, _ = c.ring.OpenToken(sealSession, flow.ID, flow.SignIn.Session) // without one it goes to the queue
 	c.discard(ctx, made, credential)
@@ -182,8 +197,9 @@ func (c *Credentials) discard(ctx context.Context, m mint, credential bridge.Cre
 }
 
 // SignOut ends the Trinity session of the flow. While it is still at hand, keys that only the
-// person's own session may revoke are revoked with it. It never fails its caller and ends within the
-// time of a page.
+// person's own session may revoke are revoked with it, and keys of the person that nothing here knows. The
+// flow forgets the session when Trinity has confirmed; until then it waits for the Custodian. It never
+// fails its caller and ends within the time of a page.
 func (c *Credentials) SignOut(ctx context.Context, of bridge.Flow) {
 	session, err := c.ring.OpenToken(sealSession, of.ID, of.SignIn.Session)
 	if err != nil {
@@ -192,10 +208,21 @@ func (c *Credentials) SignOut(ctx context.Context, of bridge.Flow) {
 	settling, cancel := flow.Asking(ctx, undoTime/2)
 	defer cancel()
 	c.queue.settleWith(settling, session, of.SignIn.Person.ID())
+	if _, err := c.orphans.revoke(settling, session, of.SignIn.Account.Username); err != nil {
+		c.log.WarnContext(ctx, "keys of a person that nothing here knows could not be looked for", "request_id", audit.RequestID(ctx), "error", err)
+	}
 	leaving, cancel := flow.Asking(ctx, 0)
 	defer cancel()
 	if err := c.api.Logout(leaving, session); err != nil {
-		c.log.WarnContext(ctx, "a Trinity session could not be logged out and ends by itself within 7 days",
+		c.log.WarnContext(ctx, "a Trinity session could not be logged out yet", "request_id", audit.RequestID(ctx), "error", err)
+		return
+	}
+	_, err = c.flows.UpdateFlow(context.WithoutCancel(ctx), of.ID, c.now(), func(f *bridge.Flow) error {
+		f.SignIn.Session = nil
+		return nil
+	})
+	if err != nil && !errors.Is(err, bridge.ErrNotFound) {
+		c.log.WarnContext(ctx, "a Trinity session that is logged out could not be forgotten and is logged out again later",
 			"request_id", audit.RequestID(ctx), "error", err)
 	}
 }

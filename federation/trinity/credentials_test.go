@@ -20,15 +20,15 @@ const grantID = "grant2grant2grant2grant2gr"
 
 func TestCredentials_KeyName(t *testing.T) {
 	t.Parallel()
-	var credentials *trinity.Credentials
+	credentials := trinity.NewCredentials(trinity.CredentialsOptions{Deployment: deploymentID})
 	for client, want := range map[string]string{
-		"Claude":                        "trinity-bridge:claude:g",
-		"Visual Studio Code":            "trinity-bridge:visual-studio-code:g",
-		"":                              "trinity-bridge:client:g",
-		"クロード":                          "trinity-bridge:client:g",
-		" a:b//c\r\n--D ":               "trinity-bridge:a-b-c-d:g",
-		strings.Repeat("abcdefghi ", 9): "trinity-bridge:abcdefghi-abcdefghi-abcdefghi-ab:g",
-		strings.Repeat("a", 31) + " b":  "trinity-bridge:" + strings.Repeat("a", 31) + ":g",
+		"Claude":                        "trinity-bridge:claude:g@abcdefgh",
+		"Visual Studio Code":            "trinity-bridge:visual-studio-code:g@abcdefgh",
+		"":                              "trinity-bridge:client:g@abcdefgh",
+		"クロード":                          "trinity-bridge:client:g@abcdefgh",
+		" a:b//c\r\n--D ":               "trinity-bridge:a-b-c-d:g@abcdefgh",
+		strings.Repeat("abcdefghi ", 9): "trinity-bridge:abcdefghi-abcdefghi-abcdefghi-ab:g@abcdefgh",
+		strings.Repeat("a", 31) + " b":  "trinity-bridge:" + strings.Repeat("a", 31) + ":g@abcdefgh",
 	} {
 		if got := credentials.KeyName(t.Context(), bridge.Flow{}, client, "g"); got != want {
 			t.Errorf("KeyName(%q) = %q, want %q", client, got, want)
@@ -63,7 +63,7 @@ func TestCredentials_Mint_contract3_3(t *testing.T) {
 	credential := b.mint(f)
 	keys := b.trinity.Keys()
 	want := []trinitytest.KeyInfo{{
-		ID: credential.KeyID, Name: "trinity-bridge:example-client:" + grantID, Owner: alice, Scope: "user", Active: true,
+		ID: credential.KeyID, Name: "trinity-bridge:example-client:" + grantID + "@abcdefgh", Owner: alice, Scope: "user", Active: true,
 	}}
 	if diff := cmp.Diff(want, keys); diff != "" {
 		t.Errorf("Trinity's keys (-want +got):\n%s", diff)

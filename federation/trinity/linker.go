@@ -21,6 +21,9 @@ var (
 	ErrKeyOwner = errors.New("the key belongs to another account")
 )
 
+// linkPrefix is what the ids of links begin with.
+const linkPrefix = "link-"
+
 // LinkerOptions are what a Linker needs.
 type LinkerOptions struct {
 	Credentials *Credentials
@@ -91,7 +94,7 @@ func (l *Linker) ByCode(ctx context.Context, person bridge.Person, account bridg
 		return bridge.Link{}, err
 	}
 	minting := mint{
-		session: session, row: id, name: keyNamePrefix + id, person: person.ID(), username: account.Username,
+		session: session, row: id, name: l.c.orphans.name(id), person: person.ID(), username: account.Username,
 		description: "Made when you connected your account through Trinity Bridge",
 	}
 	credential, err := l.c.mint(ctx, minting)
@@ -230,5 +233,5 @@ func (l *Linker) made(ctx context.Context, link bridge.Link, outcome bridge.Link
 
 func (l *Linker) newID() (string, error) {
 	id, err := bridge.NewID(l.Rand)
-	return "link-" + id, err
+	return linkPrefix + id, err
 }

@@ -41,7 +41,7 @@ func (s *Store) IssueCode(ctx context.Context, issue bridge.Issue, now time.Time
 			return "", err
 		}
 		decided := flow
-		decided.Step, decided.Exit, decided.SignIn.Session = bridge.StepDecided, issue.Exit, nil
+		decided.Step, decided.Exit = bridge.StepDecided, issue.Exit
 		if err := flows.put(t, flow.ID, &flow, &decided, now); err != nil {
 			return "", err
 		}

@@ -85,6 +85,8 @@ func (f *fixture) issued(t testing.TB, edits ...func(*bridge.Issue)) bridge.Issu
 	outcome, err := f.IssueCode(t.Context(), issue, f.now)
 	must(t, err)
 	equal(t, "outcome of IssueCode", outcome, bridge.CodeIssued)
+	_, err = f.UpdateFlow(t.Context(), flow.ID, f.now, func(f *bridge.Flow) error { f.SignIn.Session = nil; return nil })
+	must(t, err) // it is logged out
 	return issue
 }
 

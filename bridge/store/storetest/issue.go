@@ -27,7 +27,7 @@ func issueStores(t *testing.T, f *fixture) {
 	equal(t, "outcome", outcome, bridge.CodeIssued)
 	f.reopen(t)
 
-	flow.Step, flow.Exit, flow.SignIn.Session = bridge.StepDecided, issue.Exit, nil
+	flow.Step, flow.Exit = bridge.StepDecided, issue.Exit
 	stored, err := f.Flow(t.Context(), flow.ID, f.now)
 	must(t, err)
 	equal(t, "flow", stored, flow)
