@@ -7,7 +7,6 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/jsonrpc"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
-	"github.com/abilityai/trinity-bridge/bridge/token"
 )
 
 // caller is who a request acts as: a grant with what its token allows, or whoever holds a static key.
@@ -15,8 +14,7 @@ type caller struct {
 	admitted bool
 	static   bool
 	grant    bridge.Grant
-	known    *verified // the token; nil for a static key
-	access   token.Access
+	known    *verified     // what the token says; nil for a static key
 	scopes   bridge.Scopes // what token and grant both allow
 	key      *upstreamKey
 	hash     bridge.Hash // of a static key
@@ -114,7 +112,7 @@ func (x *exchange) identifyToken(presented secret.Token, proven bool) *refusal {
 	if err != nil {
 		return unavailable("The bridge cannot check access tokens at the moment", err)
 	}
-	access := known.access
+	access := &known.access
 	watch := g.watches.of(access.GrantID)
 	changes := watch.changes.Load()
 	grant, err := g.Grants.Grant(x.r.Context(), access.GrantID)
@@ -125,7 +123,7 @@ func (x *exchange) identifyToken(presented secret.Token, proven bool) *refusal {
 		return unavailable("The bridge cannot read its store at the moment", err)
 	}
 	x.who = caller{
-		grant: grant, known: known, access: access, scopes: access.Scopes.Intersect(grant.Scopes), watch: watch, changes: changes,
+		grant: grant, known: known, scopes: access.Scopes.Intersect(grant.Scopes), watch: watch, changes: changes,
 	}
 	if why := grant.Mismatch(known.use(), now); why != "" {
 		return x.at.invalidToken("invalid_token", why)
@@ -135,7 +133,7 @@ func (x *exchange) identifyToken(presented secret.Token, proven bool) *refusal {
 		return x.at.invalidToken("client_barred", "")
 	}
 	if proven || g.ProofsRequired || !access.ProofKey.IsZero() {
-		if no := x.checkProof(presented, access, proven); no != nil {
+		if no := x.checkProof(presented, *access, proven); no != nil {
 			return no
 		}
 	}

@@ -20,7 +20,7 @@ type sink interface {
 
 // copyDocument relays a JSON document; sized: its length was told.
 func (x *exchange) copyDocument(from io.Reader, sized bool) {
-	out := &document{writer: writer{w: x.w, control: http.NewResponseController(x.w), stall: x.g.Limits.ReaderStall}, sized: sized}
+	out := &document{writer: writer{w: x.w, control: x.control, stall: x.g.Limits.ReaderStall}, sized: sized}
 	defer out.done()
 	x.copyAnswer(from, out)
 }

@@ -46,7 +46,7 @@ func (g *Gateway) Before(next http.Handler) http.Handler {
 
 // ServeHTTP serves one request. Host and request id are the business of whoever stands in front.
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{g: e.g, at: e, w: w, r: r, reference: audit.RequestID(r.Context())}
+	x := &exchange{g: e.g, at: e, w: w, control: http.NewResponseController(w), r: r, reference: audit.RequestID(r.Context())}
 	if x.reference != "" {
 		x.named = []string{x.reference}
 	}

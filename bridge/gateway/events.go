@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net/http"
 	"sync"
 	"time"
 
@@ -33,7 +32,7 @@ type stream struct {
 func (x *exchange) copyEvents(from io.Reader) {
 	limits := x.g.Limits
 	s := &stream{
-		writer: writer{w: x.w, control: http.NewResponseController(x.w), stall: limits.ReaderStall},
+		writer: writer{w: x.w, control: x.control, stall: limits.ReaderStall},
 		prime:  limits.Prime, keepAlive: limits.KeepAlive, lineEnd: true, eventEnd: true,
 	}
 	s.start()

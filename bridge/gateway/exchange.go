@@ -20,6 +20,7 @@ type exchange struct {
 	g         *Gateway
 	at        *endpoint
 	w         http.ResponseWriter
+	control   *http.ResponseController // of w
 	r         *http.Request
 	reference string   // of the request; "" when nobody gave it one
 	named     []string // the same, as the line of a field

@@ -51,7 +51,6 @@ func (x *exchange) readBody() *refusal {
 	if x.r.Body == http.NoBody {
 		return nil
 	}
-	control := http.NewResponseController(x.w)
 	end := time.Now().Add(limits.BodyTotal)
 	data := make([]byte, 0, min(max(x.r.ContentLength+1, 512), firstRead))
 	for {
@@ -59,7 +58,7 @@ func (x *exchange) readBody() *refusal {
 		if deadline.After(end) {
 			deadline = end
 		}
-		if err := control.SetReadDeadline(deadline); err != nil {
+		if err := x.control.SetReadDeadline(deadline); err != nil {
 			return x.internal(err)
 		}
 		if len(data) == cap(data) {

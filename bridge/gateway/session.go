@@ -61,7 +61,7 @@ func (x *exchange) principal() principal {
 	}
 	g := &x.who.grant
 	return principal{
-		kind: "grant", id: x.who.access.PersonID, client: g.ClientID, resource: g.Resource, username: g.Account.Username, acting: g.ActingAs,
+		kind: "grant", id: x.who.known.access.PersonID, client: g.ClientID, resource: g.Resource, username: g.Account.Username, acting: g.ActingAs,
 	}
 }
 

@@ -59,10 +59,10 @@ func (x *exchange) awaitStanding() *refusal {
 	if err != nil {
 		return unavailable("The bridge cannot read its store at the moment", err)
 	}
-	if why := grant.Mismatch(x.who.access.Use(), x.g.Now()); why != "" {
+	if why := grant.Mismatch(x.who.known.use(), x.g.Now()); why != "" {
 		return x.at.invalidToken("invalid_token", why)
 	}
-	x.who.grant, x.who.scopes = grant, x.who.access.Scopes.Intersect(grant.Scopes)
+	x.who.grant, x.who.scopes = grant, x.who.known.access.Scopes.Intersect(grant.Scopes)
 	return nil
 }
 

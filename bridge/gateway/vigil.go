@@ -158,7 +158,7 @@ func (v *vigil) judge(grantErr error) error {
 	if v.blind >= maxBlind {
 		return errGrantEnded
 	}
-	if x.listens() && !x.who.static && x.g.Now().After(x.who.access.ExpiresAt.Add(limits.TokenSlack)) {
+	if x.listens() && !x.who.static && x.g.Now().After(x.who.known.access.ExpiresAt.Add(limits.TokenSlack)) {
 		return errTokenExpired
 	}
 	patience := limits.CallWithin
@@ -197,7 +197,7 @@ func (v *vigil) checkGrant() error {
 	if err != nil {
 		return err
 	}
-	if grant.Mismatch(x.who.access.Use(), x.g.Now()) != "" || x.g.Barred != nil && x.g.Barred(grant.ClientID) {
+	if grant.Mismatch(x.who.known.use(), x.g.Now()) != "" || x.g.Barred != nil && x.g.Barred(grant.ClientID) {
 		return errGrantEnded
 	}
 	if x.listens() {
