@@ -91,6 +91,20 @@ func TestGoSDK_fastMCP_authContextMatrix(t *testing.T) {
 				if diff := cmp.Diff(principal.want, whoIs(t, b, access)); diff != "" {
 					t.Errorf("McpAuthContext (-want +got):\n%s", diff)
 				}
+				// A key of the same kind that another account owns: the server would build another principal, so nothing is called with it.
+				strange, err := b.Trinity.MintKey(alice, "another operator's", key.scope, key.agent)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b.Secret(strange)
+				if err := os.WriteFile(filepath.Join(folder, "key"), []byte(strange), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				ended := b.Audited("grant_ended", "account_changed")
+				lend(principal.file)
+				if status := b.Works(t, access); status != http.StatusUnauthorized || b.Audited("grant_ended", "account_changed") != ended+1 {
+					t.Errorf("a key of another owner: %d", status)
+				}
 			})
 		}
 	}

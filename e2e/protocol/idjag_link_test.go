@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/abilityai/trinity-bridge/bridge/app"
 )
 
@@ -87,5 +89,13 @@ identity_sources:
 	}
 	if status, _, _ := ask("u-bob", "staff"); status != http.StatusBadRequest {
 		t.Errorf("an assertion after the link's end: %d", status)
+	}
+	got := map[string]int{}
+	for _, kind := range []string{"grant_started", "token_issued", "token_refused", "link_made", "link_ended", "grant_ended"} {
+		got[kind] = b.Audited(kind, "")
+	}
+	want := map[string]int{"grant_started": 2, "token_issued": 3, "token_refused": 4, "link_made": 1, "link_ended": 1, "grant_ended": 1}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the trail (-want +got):\n%s", diff)
 	}
 }
