@@ -235,6 +235,9 @@ func (c *Connections) problem(w http.ResponseWriter, r *http.Request, err error)
 		w.Header().Set("Retry-After", "5")
 		c.Log.ErrorContext(r.Context(), "the page of connections failed", "request_id", audit.RequestID(r.Context()), "error", err)
 	}
+	if page.Status == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", "30")
+	}
 	page.RetryURL, page.Reference = flow.PathConnections, audit.RequestID(r.Context())
 	c.Pages.Write(w, page.Status, page)
 }

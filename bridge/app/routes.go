@@ -86,7 +86,13 @@ func (b *Bridge) build(ctx context.Context) error {
 		return err
 	}
 	b.clients = registry
-	flows := flow.New(flow.Options{Store: b.store, Ring: b.ring, Issuer: b.config.PublicURL, Now: b.now, Rand: b.rand, First: b.firstStep()})
+	beginners, err := oauth.NewBeginners(b.now)
+	if err != nil {
+		return err
+	}
+	flows := flow.New(flow.Options{
+		Store: b.store, Ring: b.ring, Issuer: b.config.PublicURL, Now: b.now, Rand: b.rand, First: b.firstStep(), Allow: beginners.Allow,
+	})
 	b.linker = trinity.NewLinker(trinity.LinkerOptions{
 		Credentials: credentials, Store: b.store, Trail: b.trail, Rand: b.rand, Ended: b.custodian.Wake,
 	})
@@ -242,13 +248,8 @@ func (b *Bridge) mountProtocol(r *mux.Router, registry *clients.Registry, flows 
 		return err
 	}
 	proofs := oauth.Proofs{Issuer: issuer, Checker: b.proofChecker(), Required: b.config.DPoP == dpop.PolicyRequired}
-	beginners, err := oauth.NewBeginners(b.now)
-	if err != nil {
-		return err
-	}
 	authorize := &oauth.Authorize{
-		Beginners: beginners,
-		Issuer:    b.config.PublicURL.String(), Resources: b.resources, Clients: registry, Flows: flows, Pages: pages,
+		Issuer: b.config.PublicURL.String(), Resources: b.resources, Clients: registry, Flows: flows, Pages: pages,
 		Pushed: oauth.Pushed{Ring: b.ring, Once: b.store, Now: b.now}, Proofs: proofs, Trail: b.trail, Log: b.log,
 	}
 	authorize.Mount(r)

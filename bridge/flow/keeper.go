@@ -35,6 +35,8 @@ var (
 	ErrOtherBrowser = errors.New("this sign-in was begun in another browser")
 	// ErrForged: the form did not come from our own page for this flow, person and step (CO-01, CO-05).
 	ErrForged = errors.New("this form was not sent by our own page")
+	// ErrTooMany: too many flows begin at once, in all or in the network of this browser.
+	ErrTooMany = errors.New("too many sign-ins begin at once")
 	// ErrNotAForm: another content type, or a body that is no form (CO-04).
 	ErrNotAForm = errors.New("this is not a form")
 )
@@ -48,6 +50,8 @@ type Options struct {
 	Rand   io.Reader
 	// First is where flows begin: StepChoose where there is something to choose, else StepSignIn.
 	First bridge.Step
+	// Allow counts a flow that a browser begins, and reports whether it may; nil lets all of them.
+	Allow func(r *http.Request) bool
 }
 
 // Keeper begins flows and gives each to its own browser only.
@@ -61,6 +65,7 @@ type Keeper struct {
 	now     func() time.Time
 	rand    io.Reader
 	first   bridge.Step
+	allow   func(r *http.Request) bool
 }
 
 // New makes a Keeper. Cookies are __Host- cookies wherever the issuer is https; a loopback http
@@ -72,7 +77,7 @@ func New(o Options) *Keeper {
 	}
 	k := &Keeper{
 		store: o.Store, ring: o.Ring, cookies: sessions.NewCookieStore(pairs...),
-		prefix: "trinity-flow-", visit: "trinity-visit", issuer: o.Issuer.String(), now: o.Now, rand: o.Rand, first: o.First,
+		prefix: "trinity-flow-", visit: "trinity-visit", issuer: o.Issuer.String(), now: o.Now, rand: o.Rand, first: o.First, allow: o.Allow,
 	}
 	if k.first == "" {
 		k.first = bridge.StepSignIn
@@ -94,6 +99,9 @@ func (k *Keeper) Begin(w http.ResponseWriter, r *http.Request, request bridge.Au
 }
 
 func (k *Keeper) begin(w http.ResponseWriter, r *http.Request, flow bridge.Flow) (bridge.Flow, error) {
+	if k.allow != nil && !k.allow(r) {
+		return bridge.Flow{}, ErrTooMany
+	}
 	id, err := bridge.NewID(k.rand)
 	if err != nil {
 		return bridge.Flow{}, err

@@ -21,6 +21,8 @@ func Problem(err error) templates.ProblemPage {
 		return templates.ProblemPage{Status: http.StatusForbidden, Key: "forged"}
 	case errors.Is(err, ErrNotAForm):
 		return templates.ProblemPage{Status: http.StatusUnsupportedMediaType, Key: "not-a-form"}
+	case errors.Is(err, ErrTooMany):
+		return templates.ProblemPage{Status: http.StatusTooManyRequests, Key: "too-many"}
 	}
 	if errors.Is(err, bridge.ErrReadOnly) {
 		return templates.ProblemPage{Status: http.StatusServiceUnavailable, Key: "store-down"}

@@ -32,7 +32,6 @@ type Authorize struct {
 	Resources bridge.Resources // those served
 	Clients   Clients
 	Flows     *flow.Keeper
-	Beginners *Beginners
 	Pushed    Pushed
 	Proofs    Proofs
 	Pages     *templates.Set
@@ -77,13 +76,13 @@ func (a *Authorize) serve(w http.ResponseWriter, r *http.Request) {
 		a.back(w, r, request, err)
 		return
 	}
-	if !a.Beginners.allow(sourceOf(r)) {
-		a.page(w, r, pageTooMany, errTooManyFlows)
-		return
-	}
 	begun, err := a.Flows.Begin(w, r, checked)
 	if err != nil {
-		a.page(w, r, pageStoreDown, err)
+		key := pageStoreDown
+		if errors.Is(err, flow.ErrTooMany) {
+			key = pageTooMany
+		}
+		a.page(w, r, key, err)
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")

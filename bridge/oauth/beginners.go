@@ -1,8 +1,8 @@
 package oauth
 
 import (
-	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
@@ -18,9 +18,7 @@ const (
 	flowNetworksKept                  = 10_000
 )
 
-var errTooManyFlows = errors.New("too many requests begin at once")
-
-// Beginners bounds the flows that begin. Make one with NewBeginners.
+// Beginners bounds the flows that begin, whatever they are for. Make one with NewBeginners.
 type Beginners struct {
 	now func() time.Time
 
@@ -37,6 +35,9 @@ func NewBeginners(now func() time.Time) (*Beginners, error) {
 	}
 	return &Beginners{now: now, total: rate.NewLimiter(flowRate, flowBurst), networks: networks}, nil
 }
+
+// Allow counts a flow that a browser begins, and reports whether it may.
+func (b *Beginners) Allow(r *http.Request) bool { return b.allow(sourceOf(r)) }
 
 // allow counts a flow that a browser in a network begins; "" is nobody's. A network that has had its share takes nothing
 // of the others'.
