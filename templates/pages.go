@@ -214,11 +214,26 @@ type SignedOutPage struct {
 	Both   bool   // the browser comes back from there
 }
 
+// Ways are how people sign in.
+type Ways struct {
+	Code   bool   // with a code by e-mail
+	Only   string // the label of a provider, where it is the one way
+	Choice bool   // there are several
+}
+
 // HomePage is served at / of the public URL.
-type HomePage struct{ Connector string }
+type HomePage struct {
+	Ways
+
+	Connector string
+}
 
 // HelpPage is "Add your Trinity instance to Claude".
-type HelpPage struct{ Connector string }
+type HelpPage struct {
+	Ways
+
+	Connector string
+}
 
 // PrivacyPage tells what the bridge keeps.
 type PrivacyPage struct {

@@ -381,6 +381,55 @@ func TestSite_operatorWithDot(t *testing.T) {
 	}
 }
 
+// Home and help tell of no way to sign in that is not offered.
+func TestHome_signIn(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		ways       Ways
+		home, help string
+		code       bool
+	}{
+		{Ways{Code: true}, "You sign in with a code by e-mail and decide", "Type your e-mail address, then the six digits", true},
+		{Ways{Only: "Example SSO"}, "You sign in with Example SSO and decide", "You are taken to Example SSO", false},
+		{Ways{Code: true, Choice: true}, "You sign in and decide", "Choose how you sign in", true},
+		{Ways{Choice: true}, "You sign in and decide", "Choose how you sign in", false},
+	}
+	for _, tt := range tests {
+		home, help := write(t, HomePage{Connector: issuer + "/mcp", Ways: tt.ways}), write(t, HelpPage{Connector: issuer + "/mcp", Ways: tt.ways})
+		wantWords(t, home, tt.home)
+		wantWords(t, help, tt.help)
+		if got := strings.Contains(words(readPage(t, home)), "e-mail"); got != (tt.ways == Ways{Code: true}) {
+			t.Errorf("%+v: home tells of e-mail: %v", tt.ways, got)
+		}
+		if got := strings.Contains(words(readPage(t, help)), "No e-mail comes"); got != tt.code {
+			t.Errorf("%+v: help tells of e-mail that does not come: %v", tt.ways, got)
+		}
+	}
+}
+
+// What goes wrong on the way to the page of connections sends nobody to an app alone: there may be none.
+func TestProblem_visit(t *testing.T) {
+	t.Parallel()
+	all, err := loadMessages(messageFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{
+		"flow-gone", "other-browser", "forged", "not-a-form", "trinity-down", "trinity-setup", "email-off", "email-disabled", "second-factor-missing",
+		"account-mismatch", "visit-over", "visit-failed", "no-connection", "method", "store-down", "internal", "too-many",
+	} {
+		text := all["problem."+key+".text"]
+		if text == "" || strings.Contains(text, "app") && !strings.Contains(text, "your connections") || strings.Contains(text, "Connect again") {
+			t.Errorf("%s: %q", key, text)
+		}
+	}
+	for _, key := range families["source."].keys {
+		if text := all["source."+key+".text"]; text == "" || strings.Contains(text, " app") {
+			t.Errorf("%s: %q", key, text)
+		}
+	}
+}
+
 func TestHelp_steps(t *testing.T) {
 	t.Parallel()
 	wantWords(

@@ -292,8 +292,8 @@ func (b *Bridge) mountPages(r *mux.Router, pages *templates.Set) {
 		return func(w http.ResponseWriter, _ *http.Request) { pages.Write(w, http.StatusOK, content) }
 	}
 	get := []string{http.MethodGet, http.MethodHead}
-	r.HandleFunc("/", page(templates.HomePage{Connector: b.Connector()})).Methods(get...)
-	r.HandleFunc("/help/connect", page(templates.HelpPage{Connector: b.Connector()})).Methods(get...)
+	r.HandleFunc("/", page(templates.HomePage{Ways: b.ways(), Connector: b.Connector()})).Methods(get...)
+	r.HandleFunc("/help/connect", page(templates.HelpPage{Ways: b.ways(), Connector: b.Connector()})).Methods(get...)
 	r.HandleFunc("/privacy", page(templates.PrivacyPage{
 		IdleDays: wholeDays(b.config.RefreshIdle), MaxDays: wholeDays(b.config.RefreshMax), AuditDays: auditDays,
 		Sources: len(b.config.Sources) > 0,

@@ -45,6 +45,15 @@ func (b *Bridge) sources(flows *flow.Keeper, linker *trinity.Linker, registry *c
 	}}, nil
 }
 
+// ways are those that are offered.
+func (b *Bridge) ways() templates.Ways {
+	ways := templates.Ways{Code: b.config.EmailCode, Choice: len(b.config.Sources) > 1 || len(b.config.Sources) == 1 && b.config.EmailCode}
+	if len(b.config.Sources) == 1 && !ways.Choice {
+		ways.Only = b.config.Sources[0].Label
+	}
+	return ways
+}
+
 func (b *Bridge) relyingParty(s config.Source, callback string) oidc.Options {
 	return oidc.Options{
 		Issuer: s.Issuer, Tenants: s.Tenants, Origins: s.Origins, ClientID: s.ClientID, Auth: s.Auth, Secret: s.Secret,

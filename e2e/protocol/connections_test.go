@@ -341,3 +341,20 @@ func TestConnections_TrinityDown(t *testing.T) {
 	b.Clock.Advance(time.Hour)
 	wait(t, func() bool { return liveKeys(b) == 0 }, "the key is revoked after all")
 }
+
+// A sign-in that was on the way to the page of connections and is over, or another browser's, sends people back to where
+// they came from, not to an app they do not have.
+func TestConnections_signInOver(t *testing.T) {
+	t.Parallel()
+	b := bridgetest.Start(t)
+	w, other := b.NewBrowser(t), b.NewBrowser(t)
+	w.Open(t, "/connections/sign-in")
+	at := w.URL.RequestURI()
+	if other.Open(t, at); other.Page.Status != http.StatusForbidden || !other.Page.Contains("or at your connections") {
+		t.Errorf("in another browser: %d\n%s", other.Page.Status, other.Page.Body)
+	}
+	b.Clock.Advance(11 * time.Minute)
+	if w.Open(t, at); w.Page.Status != http.StatusGone || !w.Page.Contains("or at your connections") {
+		t.Errorf("eleven minutes later: %d\n%s", w.Page.Status, w.Page.Body)
+	}
+}

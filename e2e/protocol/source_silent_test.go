@@ -17,6 +17,11 @@ import (
 func TestSource_CO11_ourPageStands(t *testing.T) {
 	t.Parallel()
 	c := startCompany(t, "", bridgetest.With(func(f *config.Flags) { f.EmailCode = "off" }))
+	for _, path := range []string{"/", "/help/connect"} { // which tell of no way that is not offered
+		if page := c.Get(t, path); !page.Contains("The company login") || page.Contains("by e-mail") || page.Contains("six digits") {
+			t.Errorf("%s:\n%s", path, page.Body)
+		}
+	}
 	c.idp.Add(person("00u1", alice, "staff"))
 	client := c.Register(t)
 	c.connect(t, client, "00u1", alice)
