@@ -182,13 +182,13 @@ func (p *packer) text(v string) string {
 	if p.reading {
 		return p.readText()
 	}
-	raw, err := idEncoding.DecodeString(v)
 	head, form := len(v), literal
+	var raw []byte
 	if i := slices.Index(words, v); i >= 0 {
 		head, form = i, word
 	} else if i := slices.Index(p.texts, v); i >= 0 {
 		head, form = i, again
-	} else if err == nil && len(raw) == randomIDBytes && idEncoding.EncodeToString(raw) == v {
+	} else if raw = rawID(v); raw != nil {
 		head, form = 0, randomID
 	}
 	first := uint64(head*forms + form)
@@ -202,6 +202,18 @@ func (p *packer) text(v string) string {
 		p.texts = append(p.texts, v)
 	}
 	return v
+}
+
+// rawID is the bytes of an id as bridge.NewID makes it, nil for any other text.
+func rawID(v string) []byte {
+	if len(v) != idEncoding.EncodedLen(randomIDBytes) {
+		return nil
+	}
+	raw, err := idEncoding.DecodeString(v)
+	if err != nil || idEncoding.EncodeToString(raw) != v { // bits left over
+		return nil
+	}
+	return raw
 }
 
 func (p *packer) readText() string {

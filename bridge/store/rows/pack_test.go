@@ -165,3 +165,36 @@ func asJSON(t *testing.T, record any) []byte {
 	}
 	return document
 }
+
+// BenchmarkRecord writes and reads a grant as it is stored, packed and as JSON.
+func BenchmarkRecord(b *testing.B) {
+	key, _, err := secrettest.Ring().NewRowKey()
+	if err != nil {
+		b.Fatal(err)
+	}
+	at := time.Date(2026, 11, 2, 9, 30, 0, 123456789, time.UTC)
+	grant := &bridge.Grant{
+		ID: "abcdefghijklmnopqrstuvwxya", Status: bridge.GrantLive, Person: bridge.Person{Source: bridge.SourceTrinity, Subject: "alice"},
+		Account:  bridge.Account{Username: "alice", Email: "alice@example.com", Role: bridge.RoleUser},
+		ActingAs: bridge.ActingAs{Kind: bridge.ActAsUser}, ClientID: "bbcdefghijklmnopqrstuvwxya", ClientName: "Example client",
+		Resource: "https://bridge.example.com/mcp", Scopes: bridge.BaselineScopes(), Asked: bridge.BaselineScopes(), Refresh: true,
+		Credential: bridge.Credential{KeyID: "cbcdefghijklmnopqrstuvwxya", KeyName: "bridge: Example client", Sealed: make([]byte, 88)},
+		CreatedAt:  at, LastUsedAt: at.Add(time.Hour), Lapses: at.AddDate(0, 1, 0),
+	}
+	row := Ref{KindGrant, grant.ID}
+	for name, encode := range map[string]func(bridge.RowKey, Ref, any) ([]byte, error){"packed": Encode, "json": encodeJSON} {
+		b.Run(name, func(b *testing.B) {
+			var value []byte
+			for b.Loop() {
+				if value, err = encode(key, row, grant); err != nil {
+					b.Fatal(err)
+				}
+				var read bridge.Grant
+				if err := Decode(key, row, value, &read); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(len(value)), "bytes")
+		})
+	}
+}
