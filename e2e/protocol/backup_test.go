@@ -50,7 +50,8 @@ func TestLifecycle_OP18_backupAndRestore(t *testing.T) {
 	b.Token(t, unspent)
 	head := b.Token(t, b.RefreshForm(client, rotated.Refresh))
 	wantRevoked(t, b.PostForm(t, "/oauth/revoke", map[string][]string{"client_id": {client.ID}, "token": {revoked.Refresh}}))
-	later := b.Connect(t, client, b.Someone())
+	newcomer := b.Someone()
+	later := b.Connect(t, client, newcomer)
 	b.Stop(t)
 
 	b.Config = elsewhere(t, b)
@@ -82,6 +83,9 @@ func TestLifecycle_OP18_backupAndRestore(t *testing.T) {
 		t.Errorf("a new connection: %d", got)
 	}
 	wait(t, func() bool { return b.Trinity.LiveJWTs() == 0 }, "the sign-in's session at Trinity is logged out")
+	b.Clock.Advance(20 * time.Minute)
+	b.Connect(t, client, newcomer) // whose key from before no store knows of
+	wait(t, func() bool { return liveKeys(b) == 2 }, "only the keys of the two new connections are left at Trinity")
 }
 
 // OP-18: a backup that is not what was written, or meant for another secret, is refused before anything is
