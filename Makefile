@@ -117,8 +117,8 @@ corruption: ## Damage every file of a store in 20 places and every way, and look
 	$(GO) test -count=1 -timeout 15m -run Corruption -v ./bridge/store/badger -offsets 20 | grep -E 'damages:|^(---|ok|FAIL|panic)'
 
 .PHONY: bench
-bench: ## Measure the gateway beside a bare reverse proxy, in REQUESTS requests of each kind, and a list of tools made the caller's
-	$(GO) test -run '^$$' -bench 'Gateway|List|Refusal|Events' -benchtime $(REQUESTS)x -timeout 15m ./bridge/gateway
+bench: ## Measure the gateway beside a bare reverse proxy, in REQUESTS requests of each kind, and what else is promised of its speed, with GRANTS grants
+	$(GO) test -run '^$$' -bench 'Gateway|List|Refusal|Events|Grants' -benchtime $(REQUESTS)x -timeout 30m ./bridge/gateway -grants $(GRANTS)
 
 .PHONY: bench-access
 bench-access: ## Measure a decision on who may come in (two sources, 10,000 people, 50 groups each), and if sign-in tells addresses apart by time
