@@ -239,9 +239,8 @@ func (b *Bridge) mountProtocol(r *mux.Router, registry *clients.Registry, flows 
 		return err
 	}
 	// A request may be pushed by a client that nobody has allowed yet.
-	newcomers, err := oauth.NewAuthenticator(issuer, clients.Newcomers{Registry: registry}, b.store, b.now)
-	if err != nil {
-		return err
+	newcomers := func(from string) oauth.Authenticator {
+		return authenticator.Knowing(clients.Newcomers{Registry: registry, From: from})
 	}
 	providerKeys, err := b.providerKeys()
 	if err != nil {

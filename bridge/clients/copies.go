@@ -58,14 +58,20 @@ func (c *copies[T]) last(address string) (T, bool) {
 	return entry.value, c.now().Before(entry.fetchedAt.Add(longestFresh))
 }
 
-// put remembers a copy and returns the one before it.
-func (c *copies[T]) put(address string, value T, fresh time.Duration) (T, bool) {
+// put remembers a copy.
+func (c *copies[T]) put(address string, value T, fresh time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
-	before, known := c.entries.Get(address)
 	c.entries.Add(address, copyOf[T]{value: value, fetchedAt: now, freshUntil: now.Add(fresh), triedAt: now})
-	return before.value, known && !before.fetchedAt.IsZero()
+}
+
+// before returns the copy there is, however old.
+func (c *copies[T]) before(address string) (T, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	entry, known := c.entries.Get(address)
+	return entry.value, known && !entry.fetchedAt.IsZero()
 }
 
 // mayTry reports whether asking anew, for a reason somebody else gave, is not too soon.

@@ -123,11 +123,14 @@ func (d *documents) fetch(ctx context.Context, id, from string) (bridge.Client, 
 		return bridge.Client{}, fmt.Errorf("%w: %w", ErrDocument, err)
 	}
 	client.CreatedAt = d.now()
-	before, known := d.copies.put(id, client, freshFor(answer.Header, d.now()))
-	if known && before.Fingerprint == client.Fingerprint {
-		return client, nil
+	// The store comes first: a copy that is remembered is a change that was told.
+	if before, known := d.copies.before(id); !known || before.Fingerprint != client.Fingerprint {
+		if err := d.update(ctx, client); err != nil {
+			return bridge.Client{}, err
+		}
 	}
-	return client, d.update(ctx, client)
+	d.copies.put(id, client, freshFor(answer.Header, d.now()))
+	return client, nil
 }
 
 // update brings what is stored of a client with grants up to date, and tells what has changed (B47).

@@ -1,10 +1,12 @@
 package clients_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -265,6 +267,41 @@ func TestIdentify_B47_changes(t *testing.T) {
 	if len(events) != 1 || events[0].ClientID != documentID || events[0].Detail != "client_name redirect_uris" {
 		t.Errorf("events %+v", events)
 	}
+}
+
+// B47: what a document says now reaches the store, also when that could not be written the first time: a key that was
+// taken out of it must not go on to be good at the token endpoint.
+func TestIdentify_B47_storeDown(t *testing.T) {
+	t.Parallel()
+	refusing := &refusingStore{}
+	h := open(t, func(o *clients.Options) { refusing.ClientStore, o.Store = o.Store, refusing })
+	host := h.app(t)
+	if err := h.Keep(t.Context(), h.wantDescribed(t, "Example App")); err != nil {
+		t.Fatal(err)
+	}
+	host.JSON(string(described(with{"client_name": "Renamed"})))
+	h.advance(time.Hour)
+	refusing.refuse.Store(true)
+	h.wantRefused(t, documentID, bridge.ErrReadOnly)
+	refusing.refuse.Store(false)
+	h.wantDescribed(t, "Renamed")
+	if known, err := h.Client(t.Context(), documentID); err != nil || known.Name != "Renamed" {
+		t.Errorf("%+v, %v", known, err)
+	}
+}
+
+// refusingStore takes no clients for a while.
+type refusingStore struct {
+	bridge.ClientStore
+
+	refuse atomic.Bool
+}
+
+func (s *refusingStore) PutClient(ctx context.Context, client bridge.Client, now time.Time) error {
+	if s.refuse.Load() {
+		return bridge.ErrReadOnly
+	}
+	return s.ClientStore.PutClient(ctx, client, now)
 }
 
 // The request carries what was checked; the document may be another by the time a person decides.

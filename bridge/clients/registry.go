@@ -115,12 +115,17 @@ func (r *Registry) registered(ctx context.Context, id string) (bridge.Client, er
 }
 
 // Newcomers is a registry that also looks where the ids of clients point to that nobody has
-// allowed yet, for endpoints a client may come to before any person does.
-type Newcomers struct{ *Registry }
+// allowed yet, for endpoints a client may come to before any person does. From is the network of whoever
+// comes, for its share of what is fetched.
+type Newcomers struct {
+	*Registry
 
-// Client is Identify for nobody's share.
+	From string
+}
+
+// Client is Identify.
 func (n Newcomers) Client(ctx context.Context, id string) (bridge.Client, error) {
-	client, err := n.Identify(ctx, id, "")
+	client, err := n.Identify(ctx, id, n.From)
 	if errors.Is(err, ErrDocument) || errors.Is(err, ErrNotAllowed) || errors.Is(err, ErrAskOperator) {
 		return bridge.Client{}, ErrUnknown
 	}

@@ -58,6 +58,12 @@ func NewAuthenticator(issuer string, known KnownClients, replays Replays, now fu
 	}, err
 }
 
+// Knowing is an Authenticator of other clients that counts failures with this one.
+func (a Authenticator) Knowing(known KnownClients) Authenticator {
+	a.clients = known
+	return a
+}
+
 // credentials are what a request offers.
 type credentials struct {
 	id        string

@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/discovery"
+	"github.com/abilityai/trinity-bridge/bridge/outbound"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 )
 
@@ -33,8 +35,9 @@ const (
 // used; that it is used once, the store remembers.
 type Push struct {
 	Authorize *Authorize
-	Clients   Authenticator
-	Log       *slog.Logger
+	// Clients authenticates whoever pushes from a network, "" for nobody's.
+	Clients func(from string) Authenticator
+	Log     *slog.Logger
 }
 
 // Pushed opens what Push gave out.
@@ -74,7 +77,12 @@ func (p *Push) push(w http.ResponseWriter, r *http.Request) (*pushedResponse, er
 	if err != nil {
 		return nil, err
 	}
-	client, err := p.Clients.Authenticate(r, form)
+	client, err := p.Clients(sourceOf(r)).Authenticate(r, form)
+	if errors.Is(err, outbound.ErrBusy) {
+		return nil, &bridge.Error{
+			Code: "temporarily_unavailable", Description: "Too many clients are being looked up", Status: http.StatusTooManyRequests,
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -1,12 +1,14 @@
 package protocol_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/abilityai/trinity-bridge/bridge/config"
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
 )
 
@@ -94,4 +96,31 @@ func TestPush_AS43(t *testing.T) {
 		t.Parallel()
 		wire{405, "invalid_request"}.check(t, b.Get(t, "/oauth/par"))
 	})
+}
+
+// CM-24, AS-043: whoever pushes requests in the name of strange clients has them fetched for the share of their own
+// network, as at the authorization endpoint, and keeps nobody else's new client out.
+func TestPush_CM24_flood(t *testing.T) {
+	bridgetest.OneProcess(t, "each process bounds its own fetches")
+	t.Parallel()
+	host := bridgetest.NewDocumentHost(t)
+	b := bridgetest.Start(t, host.Settings, bridgetest.With(func(f *config.Flags) { f.TrustedProxies = "127.0.0.1" }))
+	host.Serve(http.NotFound)
+	statuses := map[int]int{}
+	for i := range 60 {
+		form := b.Query(describedClient(fmt.Sprintf("%s/flood-%d", host.URL, i)))
+		answer := b.PostForm(t, "/oauth/par", form, "X-Forwarded-For", "203.0.113.9")
+		statuses[answer.Status]++
+		if answer.Status == http.StatusTooManyRequests && answer.Header.Get("Retry-After") == "" {
+			t.Fatalf("429: %v", answer.Header)
+		}
+	}
+	if statuses[http.StatusTooManyRequests] != 50 || statuses[http.StatusUnauthorized] != 10 || host.Hits() != 10 {
+		t.Errorf("statuses %v, %d fetches", statuses, host.Hits())
+	}
+	id := host.URL + "/client.json"
+	host.JSON(bridgetest.NewDocument(id, nil).Text(t))
+	if answer := b.Get(t, "/oauth/authorize?"+b.Query(describedClient(id)).Encode(), "X-Forwarded-For", "198.51.100.9"); answer.Status != http.StatusSeeOther {
+		t.Errorf("somebody else's new client: %d", answer.Status)
+	}
 }
