@@ -81,7 +81,7 @@ func (x *exchange) passError(res *http.Response, excerpt []byte) *refusal {
 	x.reportEcho(r.found)
 	h := x.w.Header()
 	x.standardHeaders(h)
-	h["Content-Type"] = []string{mediaJSON}
+	h["Content-Type"] = x.g.lines.json
 	x.w.WriteHeader(res.StatusCode)
 	_, _ = x.w.Write(body) // who has left needs no answer
 	return nil
@@ -116,7 +116,7 @@ func (x *exchange) pass(res *http.Response) *refusal {
 		}
 		x.w.WriteHeader(res.StatusCode)
 	case events:
-		h["Content-Type"] = []string{contentType}
+		h["Content-Type"] = res.Header["Content-Type"][:1:1]
 		h["Cache-Control"] = []string{"no-cache, no-transform, no-store, private"}
 		h["X-Accel-Buffering"] = []string{"no"}
 		x.w.WriteHeader(http.StatusOK)
@@ -132,7 +132,7 @@ func (x *exchange) pass(res *http.Response) *refusal {
 		}
 		x.copyEvents(from)
 	default:
-		h["Content-Type"] = []string{contentType}
+		h["Content-Type"] = res.Header["Content-Type"][:1:1]
 		return x.passDocument(res)
 	}
 	return nil
@@ -177,7 +177,7 @@ func (x *exchange) sessionHeader(h http.Header, res *http.Response) *refusal {
 	if err != nil {
 		return x.upstreamFailed(err)
 	}
-	h[headerSession] = []string{sealed}
+	h[headerSession] = sealed
 	return nil
 }
 

@@ -31,7 +31,7 @@ type exchange struct {
 	version    string         // protocol version in force; versionLegacy when none was sent
 	parameters bool           // fields Mcp-Param-* came along
 	session    string         // the upstream's id of the session; "" when none was named
-	sealed     string         // the same, as the client knows it
+	sealed     []string       // the same, as the line the client sent
 	carried    *carry.Session // in which a call of 2026-07-28 runs upstream; nil for one that goes as it came
 	told       carriedSoFar
 	ended      func() error // why what goes on upstream was ended, or nil while it was not

@@ -39,7 +39,7 @@ func (x *exchange) openSession() *refusal {
 	if err != nil {
 		return unavailable("The bridge cannot read its store at the moment", err)
 	}
-	x.session, x.sealed = opened.id, lines[0]
+	x.session, x.sealed = opened.id, lines[:1:1]
 	return nil
 }
 
@@ -123,14 +123,14 @@ func (x *exchange) unseal(field string) (openedSession, error) {
 	return opened, nil
 }
 
-// sealSession is the id a client gets for one of the upstream's. The id it came with stays as it is.
-func (x *exchange) sealSession(id string) (string, error) {
+// sealSession is the line with the id a client gets for one of the upstream's. The id it came with stays as it is.
+func (x *exchange) sealSession(id string) ([]string, error) {
 	if id == x.session {
 		return x.sealed, nil
 	}
 	if len(id) > maxUpstreamSession || !visible(id) {
-		return "", errors.New("the upstream's session id is too long or no visible ASCII")
+		return nil, errors.New("the upstream's session id is too long or no visible ASCII")
 	}
 	plain := x.who.grant.ID + "\n" + id
-	return base64.RawURLEncoding.EncodeToString(x.g.Ring.Seal(sealKind, x.principal().String(), []byte(plain))), nil
+	return []string{base64.RawURLEncoding.EncodeToString(x.g.Ring.Seal(sealKind, x.principal().String(), []byte(plain)))}, nil
 }
