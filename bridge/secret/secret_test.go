@@ -84,6 +84,7 @@ func TestKeyring_Open(t *testing.T) {
 	}{
 		{"same row", "grant key", "g1", before, sealed, true},
 		{"while the secret is replaced", "grant key", "g1", after, sealed, true},
+		{"by a replica that seals under the secret before", "grant key", "g1", ring(t, oldMaster, newMaster), after.Seal("grant key", "g1", []byte(canary)), true},
 		{"OP-11/another row", "grant key", "g2", before, sealed, false},
 		{"OP-11/another kind", "signing key", "g1", before, sealed, false},
 		{"OP-13/another secret", "grant key", "g1", other, sealed, false},

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/abilityai/trinity-bridge/bridge/app"
 	"github.com/abilityai/trinity-bridge/bridge/token"
+	"github.com/abilityai/trinity-bridge/federation/trinity/trinitytest"
 )
 
 func TestKeys(t *testing.T) {
@@ -74,4 +76,73 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%v without a bridge: %s", args, out)
 		}
 	}
+}
+
+// OP-13: the secret file is exchanged with the commands that docs/keys.md names, and then given by a program
+// instead.
+func TestKeys_OP13_reseal(t *testing.T) {
+	t.Parallel()
+	simulated, err := trinitytest.Start(trinitytest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = simulated.Close() })
+	listen, data := address(t), t.TempDir()
+	settings := []string{
+		"--public-url", "http://" + listen, "--listen", listen, "--operator-listen", "127.0.0.1:0", "--data", data,
+		"--trinity-url", simulated.BackendURL(), "--mcp-url", simulated.MCPURL(),
+	}
+	serve := func(more ...string) *process {
+		t.Helper()
+		p := start(t, append(append([]string{"serve"}, settings...), more...)...)
+		p.waitFor(t, "ready: ")
+		return p
+	}
+	refused := func(says string, more ...string) {
+		t.Helper()
+		var out bytes.Buffer
+		if code := run(t.Context(), append(append([]string{"serve"}, settings...), more...), &out, &out); code != exitFailed || !strings.Contains(out.String(), says) {
+			t.Errorf("serve %v: exit code %d, %s", more, code, out.String())
+		}
+	}
+	call := func(want int, args ...string) string {
+		t.Helper()
+		var out bytes.Buffer
+		if code := run(t.Context(), append(args, "--data", data), &out, &out); code != want {
+			t.Fatalf("%v: exit code %d: %s", args, code, out.String())
+		}
+		return out.String()
+	}
+	serve().end(t)
+
+	file := filepath.Join(data, "secret")
+	before, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte("hJ2yV0p1n3mQ8rT5wXz7bC9dE1fG4iK6lN0oP2sU3vY=\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused("not the one this store was made with")
+	refused("is the same as the secret", "--secret-previous", "hJ2yV0p1n3mQ8rT5wXz7bC9dE1fG4iK6lN0oP2sU3vY=")
+	both := serve("--secret-previous", strings.TrimSpace(string(before)))
+	if out := call(exitDone, "keys", "reseal"); !strings.Contains(out, "4 values are sealed anew; all 4") || !strings.Contains(out, "needed no more") {
+		t.Errorf("reseal: %s", out)
+	}
+	var said map[string]int
+	if out := call(exitDone, "keys", "reseal", "--json"); json.Unmarshal([]byte(out), &said) != nil || said["anew"] != 0 || said["values"] != 4 || said["lost"] != 0 {
+		t.Errorf("once more: %s", out)
+	}
+	both.end(t)
+	serve().end(t)
+	call(exitFailed, "keys", "reseal") // no bridge is running
+
+	moved := filepath.Join(t.TempDir(), "kept-elsewhere")
+	if err := os.Rename(file, moved); err != nil {
+		t.Fatal(err)
+	}
+	refused("is gone but the store beside it is not")
+	serve("--secret-command", "/bin/cat "+moved).end(t)
+	refused("exit status 1", "--secret-command", "/bin/cat /nowhere")
+	refused("not the one this store was made with", "--secret-command", "/bin/echo "+strings.TrimSpace(string(before)))
 }

@@ -128,8 +128,14 @@ func TestStore_OP18_commands(t *testing.T) {
 			t.Errorf("verify of a backup: %s", out)
 		}
 	}
+	if err := os.MkdirAll(filepath.Join(empty, "store.restoring", "half"), 0o700); err != nil { // what a restore that was killed leaves
+		t.Fatal(err)
+	}
 	if out := call(exitDone, empty, "store", "restore", "--yes", backup); !strings.Contains(out, "0 connections are ended") || !strings.Contains(out, "people connect anew") {
 		t.Errorf("restore: %s", out)
+	}
+	if _, err := os.Stat(filepath.Join(empty, "store.restoring")); err == nil {
+		t.Error("half a restore is left")
 	}
 	if out := call(exitDone, empty, "store", "stats"); !strings.Contains(out, "generation 1") {
 		t.Errorf("the restored store: %s", out)

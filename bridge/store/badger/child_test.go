@@ -20,6 +20,8 @@ const (
 	childWorks  = "works"  // works until it is killed, see crash_test.go
 	childFills  = "fills"  // fills the folder's file system, see fulldisk_test.go
 	childFloods = "floods" // fills it by writing to the store
+
+	childReseals = "reseals" // seals anew until it is killed, see reseal_test.go
 )
 
 func childMain(role string) int {
@@ -35,6 +37,8 @@ func childMain(role string) int {
 		return fill(dir)
 	case childFloods:
 		return flood(dir)
+	case childReseals:
+		return reseal(dir)
 	}
 	fmt.Fprintln(os.Stderr, "no such role:", role)
 	return 2

@@ -131,7 +131,7 @@ func (s schema) check() error {
 	case s.version < schemaVersion:
 		return fmt.Errorf("its tables are of an older version of this program (schema %d, this one needs %d): run trinity-bridge store migrate", s.version, schemaVersion)
 	case s.copying:
-		return errors.New("a copy into it was not finished, so that it holds a part of a store: run trinity-bridge store copy again, into an empty database")
+		return errors.New("a copy into it, or a restore, was not finished, so that it holds a part of a store: run it again, into an empty database")
 	}
 	return nil
 }
