@@ -8,6 +8,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,6 +25,8 @@ type trouble struct {
 	name   string
 	answer http.HandlerFunc // in the place of what was asked for
 }
+
+func (f trouble) title() string { return f.name }
 
 // troubles are those a provider's server and Trinity's can have alike.
 func troubles() []trouble {
@@ -87,6 +90,16 @@ func promptly(t *testing.T, what string, do func()) {
 	}
 }
 
+// together runs tests side by side, however few may run at once: what they do is wait.
+func together[T any](t *testing.T, tests []T, name func(T) string, run func(*testing.T, T)) {
+	t.Helper()
+	var all sync.WaitGroup
+	defer all.Wait()
+	for _, tt := range tests {
+		all.Go(func() { t.Run(name(tt), func(t *testing.T) { run(t, tt) }) })
+	}
+}
+
 // FB-28: whatever a provider does when somebody signs in, they get a page within ten seconds that keeps the flow. When
 // the trouble is over, trying again leads on to a connection.
 func TestTrouble_FB28_providerAtSignIn(t *testing.T) {
@@ -102,34 +115,31 @@ func TestTrouble_FB28_providerAtSignIn(t *testing.T) {
 	for _, f := range troubles() {
 		tests = append(tests, test{f.name, f.hooks(), http.StatusServiceUnavailable, "does not work right now", true})
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			c := startCompany(t, "")
-			c.idp.Add(person("00u1", alice, "staff"))
-			client := c.Register(t)
-			w := c.NewBrowser(t)
-			w.Open(t, "/oauth/authorize?"+c.Query(client).Encode())
-			c.idp.Hook(tt.hooks)
-			promptly(t, "leaving", func() { w.Follow(t, "The company login") })
-			if tt.atTheStart {
-				wantSourcePage(t, w, tt.status, tt.words)
-				c.idp.Hook(idp.Hooks{})
-				w.Follow(t, "Try again")
-				w.Follow(t, "The company login")
-			}
-			back := c.idp.Approve(t, w.Left, "00u1")
-			c.idp.Hook(tt.hooks)
-			promptly(t, "coming back", func() { w.Open(t, back.RequestURI()) })
+	together(t, tests, func(tt test) string { return tt.name }, func(t *testing.T, tt test) {
+		c := startCompany(t, "")
+		c.idp.Add(person("00u1", alice, "staff"))
+		client := c.Register(t)
+		w := c.NewBrowser(t)
+		w.Open(t, "/oauth/authorize?"+c.Query(client).Encode())
+		c.idp.Hook(tt.hooks)
+		promptly(t, "leaving", func() { w.Follow(t, "The company login") })
+		if tt.atTheStart {
 			wantSourcePage(t, w, tt.status, tt.words)
 			c.idp.Hook(idp.Hooks{})
 			w.Follow(t, "Try again")
 			w.Follow(t, "The company login")
-			w.Open(t, c.idp.Approve(t, w.Left, "00u1").RequestURI())
-			c.link(t, w, alice)
-			c.works(t, c.Token(t, c.RedeemForm(client, c.Decide(t, w, "approve").Get("code"))).Access, http.StatusOK)
-		})
-	}
+		}
+		back := c.idp.Approve(t, w.Left, "00u1")
+		c.idp.Hook(tt.hooks)
+		promptly(t, "coming back", func() { w.Open(t, back.RequestURI()) })
+		wantSourcePage(t, w, tt.status, tt.words)
+		c.idp.Hook(idp.Hooks{})
+		w.Follow(t, "Try again")
+		w.Follow(t, "The company login")
+		w.Open(t, c.idp.Approve(t, w.Left, "00u1").RequestURI())
+		c.link(t, w, alice)
+		c.works(t, c.Token(t, c.RedeemForm(client, c.Decide(t, w, "approve").Get("code"))).Access, http.StatusOK)
+	})
 }
 
 // A provider that does not answer, or cannot be believed, throws nobody out for an hour; then calls and refreshes wait
@@ -158,31 +168,28 @@ func TestTrouble_providerOfConnected(t *testing.T) {
 	for _, f := range troubles() {
 		tests = append(tests, test{f.name, func(_ *testing.T, c *company) { c.idp.Hook(f.hooks()) }})
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			c, client, tokens := staff(t, bridgetest.With(func(f *config.Flags) { f.AccessLifetime = "4h" }))
-			tt.make(t, c)
-			c.Clock.Advance(5 * time.Minute)
-			asked := c.idp.Asked("/token")
-			c.works(t, tokens.Access, http.StatusOK)
-			c.works(t, tokens.Access, http.StatusOK)
-			if asked = c.idp.Asked("/token") - asked; asked > 1 {
-				t.Errorf("asked %d times in a minute", asked)
-			}
-			c.Clock.Advance(30 * time.Minute)
-			tokens = c.Token(t, c.RefreshForm(client, tokens.Refresh))
-			c.works(t, tokens.Access, http.StatusOK)
-			c.Clock.Advance(35 * time.Minute)
-			c.works(t, tokens.Access, http.StatusServiceUnavailable)
-			wire{503, "temporarily_unavailable"}.check(t, c.PostForm(t, "/oauth/token", c.RefreshForm(client, tokens.Refresh)))
-			c.ended(t, "", 0)
-			c.idp.Hook(idp.Hooks{})
-			c.Clock.Advance(5 * time.Minute)
-			c.works(t, tokens.Access, http.StatusOK)
-			c.Token(t, c.RefreshForm(client, tokens.Refresh))
-		})
-	}
+	together(t, tests, func(tt test) string { return tt.name }, func(t *testing.T, tt test) {
+		c, client, tokens := staff(t, bridgetest.With(func(f *config.Flags) { f.AccessLifetime = "4h" }))
+		tt.make(t, c)
+		c.Clock.Advance(5 * time.Minute)
+		asked := c.idp.Asked("/token")
+		c.works(t, tokens.Access, http.StatusOK)
+		c.works(t, tokens.Access, http.StatusOK)
+		if asked = c.idp.Asked("/token") - asked; asked > 1 {
+			t.Errorf("asked %d times in a minute", asked)
+		}
+		c.Clock.Advance(30 * time.Minute)
+		tokens = c.Token(t, c.RefreshForm(client, tokens.Refresh))
+		c.works(t, tokens.Access, http.StatusOK)
+		c.Clock.Advance(35 * time.Minute)
+		c.works(t, tokens.Access, http.StatusServiceUnavailable)
+		wire{503, "temporarily_unavailable"}.check(t, c.PostForm(t, "/oauth/token", c.RefreshForm(client, tokens.Refresh)))
+		c.ended(t, "", 0)
+		c.idp.Hook(idp.Hooks{})
+		c.Clock.Advance(5 * time.Minute)
+		c.works(t, tokens.Access, http.StatusOK)
+		c.Token(t, c.RefreshForm(client, tokens.Refresh))
+	})
 }
 
 // A backend is Trinity's, with whatever troubles the bridge has with it: what it forwards to has none.
@@ -230,114 +237,105 @@ func (b *backend) end() { b.trouble.Store(nil) }
 // form works when the trouble is over.
 func TestTrouble_trinityAtSignIn(t *testing.T) {
 	t.Parallel()
-	for _, f := range troubles() {
-		t.Run(f.name, func(t *testing.T) {
-			t.Parallel()
-			between := &backend{}
-			b := bridgetest.Start(t, between.between(t))
-			client := b.Register(t)
-			w := b.NewBrowser(t)
-			w.Open(t, "/oauth/authorize?"+b.Query(client).Encode())
-			between.begin(f, "/")
-			promptly(t, "asking for a code", func() {
-				w.Submit(t, "/signin", func(form url.Values) { form.Set("email", alice) })
-			})
-			if w.URL.Path != "/signin/code" || w.Page.Status != http.StatusOK {
-				t.Fatalf("no page for the code: %s (%d)", w.URL, w.Page.Status)
-			}
-			between.end()
-			w.Open(t, "/signin?"+url.Values{"flow": {w.Form(t, "/signin/code").Get("flow")}}.Encode())
-			code := b.CodeOf(t, alice, func() {
-				w.Submit(t, "/signin", func(form url.Values) { form.Set("email", alice) })
-			})
-
-			typed := func(form url.Values) { form.Set("code", code) }
-			between.begin(f, "/")
-			promptly(t, "the code", func() { w.Submit(t, "/signin/code", typed) })
-			if w.Page.Status != http.StatusServiceUnavailable || !w.Page.Contains("Trinity does not answer") {
-				t.Fatalf("the code: %d\n%s", w.Page.Status, w.Page.Body)
-			}
-			between.end()
-			if w.Submit(t, "/signin/code", typed); w.URL.Path != "/consent" {
-				t.Fatalf("the code again: %s (%d)", w.URL, w.Page.Status)
-			}
-
-			allow := func(form url.Values) { form.Set("decision", "approve") }
-			between.begin(f, "/")
-			promptly(t, "allowing", func() { w.Submit(t, "/consent", allow) })
-			if w.Page.Status != http.StatusServiceUnavailable || !w.Page.Contains("Trinity does not answer") {
-				t.Fatalf("allowing: %d\n%s", w.Page.Status, w.Page.Body)
-			}
-			between.end()
-			tokens := b.Token(t, b.RedeemForm(client, b.Decide(t, w, "approve").Get("code")))
-			if status := b.Works(t, tokens.Access); status != http.StatusOK {
-				t.Errorf("a call: %d", status)
-			}
+	together(t, troubles(), trouble.title, func(t *testing.T, f trouble) {
+		between := &backend{}
+		b := bridgetest.Start(t, between.between(t))
+		client := b.Register(t)
+		w := b.NewBrowser(t)
+		w.Open(t, "/oauth/authorize?"+b.Query(client).Encode())
+		between.begin(f, "/")
+		promptly(t, "asking for a code", func() {
+			w.Submit(t, "/signin", func(form url.Values) { form.Set("email", alice) })
 		})
-	}
+		if w.URL.Path != "/signin/code" || w.Page.Status != http.StatusOK {
+			t.Fatalf("no page for the code: %s (%d)", w.URL, w.Page.Status)
+		}
+		between.end()
+		w.Open(t, "/signin?"+url.Values{"flow": {w.Form(t, "/signin/code").Get("flow")}}.Encode())
+		code := b.CodeOf(t, alice, func() {
+			w.Submit(t, "/signin", func(form url.Values) { form.Set("email", alice) })
+		})
+
+		typed := func(form url.Values) { form.Set("code", code) }
+		between.begin(f, "/")
+		promptly(t, "the code", func() { w.Submit(t, "/signin/code", typed) })
+		if w.Page.Status != http.StatusServiceUnavailable || !w.Page.Contains("Trinity does not answer") {
+			t.Fatalf("the code: %d\n%s", w.Page.Status, w.Page.Body)
+		}
+		between.end()
+		if w.Submit(t, "/signin/code", typed); w.URL.Path != "/consent" {
+			t.Fatalf("the code again: %s (%d)", w.URL, w.Page.Status)
+		}
+
+		allow := func(form url.Values) { form.Set("decision", "approve") }
+		between.begin(f, "/")
+		promptly(t, "allowing", func() { w.Submit(t, "/consent", allow) })
+		if w.Page.Status != http.StatusServiceUnavailable || !w.Page.Contains("Trinity does not answer") {
+			t.Fatalf("allowing: %d\n%s", w.Page.Status, w.Page.Body)
+		}
+		between.end()
+		tokens := b.Token(t, b.RedeemForm(client, b.Decide(t, w, "approve").Get("code")))
+		if status := b.Works(t, tokens.Access); status != http.StatusOK {
+			t.Errorf("a call: %d", status)
+		}
+	})
 }
 
 // A Trinity that stops to answer in the middle of something costs a page as well, and nothing of it is left behind.
 func TestTrouble_trinityHalfWay(t *testing.T) {
 	t.Parallel()
-	for _, f := range troubles() {
-		t.Run(f.name, func(t *testing.T) {
-			t.Parallel()
-			between := &backend{}
-			c := startCompany(t, "", between.between(t))
-			c.idp.Add(person("00u1", alice, "staff"))
-			client := c.Register(t)
-			w := c.NewBrowser(t)
-			c.arrive(t, w, c.Query(client), "00u1")
-			for _, path := range []string{"/api/users/me", "/api/mcp/keys"} {
-				code := c.CodeOf(t, alice, func() {
-					w.Submit(t, "/signin/link", func(form url.Values) { form.Set("way", "code") })
-				})
-				between.begin(f, path)
-				promptly(t, "linking without "+path, func() {
-					w.Submit(t, "/signin/code", func(form url.Values) { form.Set("code", code) })
-				})
-				if w.Page.Status != http.StatusServiceUnavailable || !w.Page.Contains("Trinity does not answer") {
-					t.Fatalf("linking: %d\n%s", w.Page.Status, w.Page.Body)
-				}
-				between.end()
+	together(t, troubles(), trouble.title, func(t *testing.T, f trouble) {
+		between := &backend{}
+		c := startCompany(t, "", between.between(t))
+		c.idp.Add(person("00u1", alice, "staff"))
+		client := c.Register(t)
+		w := c.NewBrowser(t)
+		c.arrive(t, w, c.Query(client), "00u1")
+		for _, path := range []string{"/api/users/me", "/api/mcp/keys"} {
+			code := c.CodeOf(t, alice, func() {
+				w.Submit(t, "/signin/link", func(form url.Values) { form.Set("way", "code") })
+			})
+			between.begin(f, path)
+			promptly(t, "linking without "+path, func() {
+				w.Submit(t, "/signin/code", func(form url.Values) { form.Set("code", code) })
+			})
+			if w.Page.Status != http.StatusServiceUnavailable || !w.Page.Contains("Trinity does not answer") {
+				t.Fatalf("linking: %d\n%s", w.Page.Status, w.Page.Body)
 			}
-			c.link(t, w, alice)
-			c.works(t, c.Token(t, c.RedeemForm(client, c.Decide(t, w, "approve").Get("code"))).Access, http.StatusOK)
-			wait(t, func() bool { return c.Trinity.LiveJWTs() == 0 }, "no Trinity session is left")
-		})
-	}
+			between.end()
+		}
+		c.link(t, w, alice)
+		c.works(t, c.Token(t, c.RedeemForm(client, c.Decide(t, w, "approve").Get("code"))).Access, http.StatusOK)
+		wait(t, func() bool { return c.Trinity.LiveJWTs() == 0 }, "no Trinity session is left")
+	})
 }
 
 // A Trinity that does not answer the bridge throws nobody out for an hour, whether they came by its code or by a
 // provider; then calls and refreshes wait for it, with the tokens there are. Who comes from a provider meanwhile gets on.
 func TestTrouble_trinityOfConnected(t *testing.T) {
 	t.Parallel()
-	for _, f := range troubles() {
-		t.Run(f.name, func(t *testing.T) {
-			t.Parallel()
-			between := &backend{}
-			c, client, linked := staff(t, between.between(t), bridgetest.With(func(f *config.Flags) { f.AccessLifetime = "4h" }))
-			w := c.NewBrowser(t)
-			w.Open(t, "/oauth/authorize?"+c.Query(client).Encode())
-			w.Follow(t, "Use a code by e-mail")
-			c.ProveMailbox(t, w, bob)
-			own := c.Token(t, c.RedeemForm(client, c.Decide(t, w, "approve").Get("code")))
-			between.begin(f, "/")
-			c.Clock.Advance(5 * time.Minute)
-			c.works(t, linked.Access, http.StatusOK)
-			own = c.Token(t, c.RefreshForm(client, own.Refresh))
-			promptly(t, "coming from a provider", func() { c.works(t, c.enter(t, client, "u1", alice).Access, http.StatusOK) })
-			c.Clock.Advance(65 * time.Minute)
-			c.works(t, own.Access, http.StatusServiceUnavailable)
-			wire{503, "temporarily_unavailable"}.check(t, c.PostForm(t, "/oauth/token", c.RefreshForm(client, linked.Refresh)))
-			c.ended(t, "", 0)
-			between.end()
-			c.Clock.Advance(5 * time.Minute)
-			for _, tokens := range []bridgetest.Tokens{linked, own} {
-				c.works(t, tokens.Access, http.StatusOK)
-				c.Token(t, c.RefreshForm(client, tokens.Refresh))
-			}
-		})
-	}
+	together(t, troubles(), trouble.title, func(t *testing.T, f trouble) {
+		between := &backend{}
+		c, client, linked := staff(t, between.between(t), bridgetest.With(func(f *config.Flags) { f.AccessLifetime = "4h" }))
+		w := c.NewBrowser(t)
+		w.Open(t, "/oauth/authorize?"+c.Query(client).Encode())
+		w.Follow(t, "Use a code by e-mail")
+		c.ProveMailbox(t, w, bob)
+		own := c.Token(t, c.RedeemForm(client, c.Decide(t, w, "approve").Get("code")))
+		between.begin(f, "/")
+		c.Clock.Advance(5 * time.Minute)
+		c.works(t, linked.Access, http.StatusOK)
+		own = c.Token(t, c.RefreshForm(client, own.Refresh))
+		promptly(t, "coming from a provider", func() { c.works(t, c.enter(t, client, "u1", alice).Access, http.StatusOK) })
+		c.Clock.Advance(65 * time.Minute)
+		c.works(t, own.Access, http.StatusServiceUnavailable)
+		wire{503, "temporarily_unavailable"}.check(t, c.PostForm(t, "/oauth/token", c.RefreshForm(client, linked.Refresh)))
+		c.ended(t, "", 0)
+		between.end()
+		c.Clock.Advance(5 * time.Minute)
+		for _, tokens := range []bridgetest.Tokens{linked, own} {
+			c.works(t, tokens.Access, http.StatusOK)
+			c.Token(t, c.RefreshForm(client, tokens.Refresh))
+		}
+	})
 }
