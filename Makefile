@@ -123,7 +123,7 @@ bench: ## Measure the gateway beside a bare reverse proxy, in REQUESTS requests 
 .PHONY: bench-access
 bench-access: ## Measure a decision on who may come in (two sources, 10,000 people, 50 groups each), and if sign-in tells addresses apart by time
 	$(GO) test -run '^$$' -bench Decide -timeout 5m ./bridge/admission
-	$(GO) test -count=1 -run OT01_timing -timeout 5m -v ./federation/trinity | grep -E 'medians|^(---|ok|FAIL)'
+	$(GO) test -count=1 -run OT01_timing -timeout 5m -v ./federation/trinity -timing | grep -E 'medians|^(---|ok|FAIL)'
 
 .PHONY: lint
 lint: ## Read the code: vet, golangci-lint, format

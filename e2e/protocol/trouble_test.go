@@ -313,6 +313,7 @@ func TestTrouble_trinityHalfWay(t *testing.T) {
 // A Trinity that does not answer the bridge throws nobody out for an hour, whether they came by its code or by a
 // provider; then calls and refreshes wait for it, with the tokens there are. Who comes from a provider meanwhile gets on.
 func TestTrouble_trinityOfConnected(t *testing.T) {
+	bridgetest.OneProcess(t, "each process counts for itself how long Trinity has not answered")
 	t.Parallel()
 	together(t, troubles(), trouble.title, func(t *testing.T, f trouble) {
 		between := &backend{}
@@ -326,7 +327,9 @@ func TestTrouble_trinityOfConnected(t *testing.T) {
 		c.Clock.Advance(5 * time.Minute)
 		c.works(t, linked.Access, http.StatusOK)
 		own = c.Token(t, c.RefreshForm(client, own.Refresh))
-		promptly(t, "coming from a provider", func() { c.works(t, c.enter(t, client, "u1", alice).Access, http.StatusOK) })
+		var again bridgetest.Tokens
+		promptly(t, "coming from a provider", func() { again = c.enter(t, client, "u1", alice) })
+		c.works(t, again.Access, http.StatusOK)
 		c.Clock.Advance(65 * time.Minute)
 		c.works(t, own.Access, http.StatusServiceUnavailable)
 		wire{503, "temporarily_unavailable"}.check(t, c.PostForm(t, "/oauth/token", c.RefreshForm(client, linked.Refresh)))

@@ -1,6 +1,7 @@
 package oidc_test
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -10,6 +11,7 @@ import (
 	"crypto/rsa"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/url"
 	"strings"
 	"testing"
@@ -319,7 +321,10 @@ func TestProvider_pinned_FB26(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	elsewhere := idp.Start(t, "", time.Now)
-	b := newBench(t, "", func(o *oidc.Options) { o.Now = func() time.Time { return now } })
+	var log bytes.Buffer
+	b := newBench(t, "", func(o *oidc.Options) {
+		o.Now, o.Log = func() time.Time { return now }, slog.New(slog.NewJSONHandler(&log, nil))
+	})
 	b.server.Now = func() time.Time { return now }
 	for name, change := range map[string]func(map[string]any){
 		"issuer":         func(d map[string]any) { d["issuer"] = elsewhere.Issuer },
@@ -346,6 +351,9 @@ func TestProvider_pinned_FB26(t *testing.T) {
 	b.server.Hook(idp.Hooks{Discovery: func(d map[string]any) { d["token_endpoint"] = elsewhere.Issuer + "/token" }})
 	if _, err := b.walk(); err != nil {
 		t.Errorf("the old description is not in force: %v", err)
+	}
+	if !strings.Contains(log.String(), `"level":"ERROR"`) || !strings.Contains(log.String(), "the old one stays in force") {
+		t.Errorf("nobody is told: %s", log.String())
 	}
 	for _, path := range []string{"/token", "/keys", "/userinfo", "/authorize", "/.well-known/openid-configuration"} {
 		if n := elsewhere.Asked(path); n != 0 {

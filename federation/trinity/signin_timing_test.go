@@ -2,6 +2,7 @@ package trinity_test
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,10 +14,16 @@ import (
 	"github.com/abilityai/trinity-bridge/federation/trinity/trinitytest"
 )
 
+// measureTiming is for a machine that does nothing else: another's load takes longer than what is looked for.
+var measureTiming = flag.Bool("timing", false, "measure whether the time of an answer tells addresses apart")
+
 // OT-01: how long the answer takes says nothing of an address, though Trinity takes longer for one that it knows: the
 // medians of 500 tries of each, in turn, are within 5 ms.
 func TestSignIn_OT01_timing(t *testing.T) {
 	t.Parallel()
+	if !*measureTiming {
+		t.Skip("a busy machine tells nothing about 5 ms: make bench-access")
+	}
 	const tries, most = 500, 5 * time.Millisecond
 	b := start(t, trinitytest.Switches{})
 	b.between.on(pathRequest, func(w http.ResponseWriter, r *http.Request, forward http.Handler) {
