@@ -63,7 +63,7 @@ func TestKeys(t *testing.T) {
 	}
 
 	// OP-28: nobody but the data folder's owner.
-	for _, path := range []string{"/keys", "/keys/rotate"} {
+	for _, path := range []string{"/keys", "/keys/rotate", "/keys/reseal", "/store/backup", "/store/verify", "/store/stats"} {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			if code, _ := do(t, method, "http://"+operatorAddress(t, data)+path, ""); code != http.StatusUnauthorized && code != http.StatusMethodNotAllowed {
 				t.Errorf("%s %s without the operator's token: %d", method, path, code)

@@ -155,6 +155,17 @@ func TestDemo(t *testing.T) {
 	if code, body := get(t, "http://"+operator+"/metrics"); code != http.StatusOK || !strings.Contains(body, "trinity_bridge_ready 1") {
 		t.Errorf("metrics: %d %s", code, body)
 	}
+	for _, job := range []string{"lapsed_grants", "key_revocations", "trinity_sessions"} { // the first round is under way
+		line := `trinity_bridge_job_runs_total{job="` + job + `",result="ok"}`
+		for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			if _, body := get(t, "http://"+operator+"/metrics"); strings.Contains(body, line) {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("no %s", line)
+			}
+		}
+	}
 	if code, _ := get(t, "http://"+operator+"/grants"); code != http.StatusUnauthorized {
 		t.Errorf("OP-28: grants without the operator's token: %d", code)
 	}
