@@ -17,6 +17,7 @@ const nothing = z.object({});
 
 /** What asks the person at the client, and says what came back. */
 const asks = (requestedSchema) => async (args, { elicit }) => {
+  await pause(200); // a question goes on the client's stream, which its call may have overtaken
   const answer = await elicit({ message: args.message ?? 'Please fill this in', requestedSchema });
   return `action=${answer.action}, content=${JSON.stringify(answer.content)}`;
 };
