@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -353,6 +354,27 @@ func TestMethod_405AfterTheCredential(t *testing.T) {
 		}
 	}
 	w.upstream.wantUntouched(t)
+}
+
+// A stream is on its way before its use is noted: who opens it calls at once, and is asked on it.
+func TestTouch_streamsDoNotWait(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.grants.touching = make(chan struct{})
+	noted := sync.OnceFunc(func() { close(w.grants.touching) })
+	t.Cleanup(noted)
+	c := w.connect("alice")
+	f := newFeed(w)
+	r := w.stream(t, "GET", "", bearer(c.token))
+	f.events <- "data: 1\n\n"
+	r.wantEvent("data: 1\n")
+	noted()
+	eventually(t, "the use is noted while the stream goes on", func() bool {
+		w.grants.mu.Lock()
+		defer w.grants.mu.Unlock()
+		return len(w.grants.touched) == 1
+	})
+	r.stop()
 }
 
 func TestTouch_atMostOnceAMinute(t *testing.T) {

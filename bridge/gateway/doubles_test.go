@@ -16,11 +16,12 @@ import (
 
 // grants is a store of grants that can fail.
 type grants struct {
-	mu      sync.Mutex
-	rows    map[string]bridge.Grant
-	err     error
-	touched []string
-	reads   int
+	mu       sync.Mutex
+	rows     map[string]bridge.Grant
+	err      error
+	touched  []string
+	reads    int
+	touching chan struct{} // a note of use waits for it; nil waits for nothing
 }
 
 func newGrants() *grants { return &grants{rows: map[string]bridge.Grant{}} }
@@ -72,6 +73,9 @@ func (s *grants) Grant(_ context.Context, id string) (bridge.Grant, error) {
 }
 
 func (s *grants) TouchGrant(_ context.Context, id string, now time.Time) error {
+	if s.touching != nil {
+		<-s.touching
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.touched = append(s.touched, id)

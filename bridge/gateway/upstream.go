@@ -48,7 +48,7 @@ func (x *exchange) send() *refusal {
 		defer forget()
 	}
 	if x.listens() {
-		x.touch() // the end of it may be far
+		x.g.asking.Go(x.touch) // the end of it may be far; and who listens calls at once, and is asked here
 	}
 	watch := x.watch(cancel)
 	defer watch.end()
