@@ -16,7 +16,8 @@ import (
 // of clients last said.
 type ClientStore interface {
 	// CreateClient stores a new registered client. ErrFull when maxUnused clients are stored already
-	// that never redeemed a code (DC-07), ErrConflict when the id exists.
+	// that never redeemed a code (DC-07), ErrConflict when the id exists. Once there are half as many, a new
+	// one stays unused for a quarter of an hour at most.
 	CreateClient(ctx context.Context, client Client, maxUnused int) error
 	// PutClient stores what the document of a ClientDocument says, or replaces it. Of two documents
 	// the one with the later CreatedAt stays, and of two UnusedUntil the later. ErrConflict when the

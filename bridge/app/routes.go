@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/gorilla/mux"
-	"golang.org/x/time/rate"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
@@ -35,9 +34,6 @@ const (
 	firstProbe = 2 * time.Second
 	// providerTimeout is for fetching the keys of an identity provider.
 	providerTimeout = 5 * time.Second
-	// Registrations in total: a vendor's clients share addresses, so no address has its own share.
-	registrationsPerSecond = 20
-	registrationBurst      = 200
 )
 
 // Connector is the URL a person adds to a client: the default resource.
@@ -278,8 +274,12 @@ func (b *Bridge) mountProtocol(r *mux.Router, registry *clients.Registry, flows 
 		}).Mount(r)
 	}
 	if b.config.Registration {
+		limit, err := oauth.NewRegistrations(b.now)
+		if err != nil {
+			return err
+		}
 		(&oauth.Register{
-			Clients: registry, Proofs: proofs, Initial: b.config.RegistrationToken, Limit: rate.NewLimiter(registrationsPerSecond, registrationBurst), Trail: b.trail, Log: b.log,
+			Clients: registry, Proofs: proofs, Initial: b.config.RegistrationToken, Limit: limit, Trail: b.trail, Log: b.log,
 		}).Mount(r)
 	}
 	return nil

@@ -13,7 +13,6 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gorilla/mux"
-	"golang.org/x/time/rate"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
@@ -31,8 +30,8 @@ type Registrar interface {
 type Register struct {
 	Clients Registrar
 	Proofs  Proofs
-	Initial bridge.Hash   // of the initial access token that a client has to show; zero: none
-	Limit   *rate.Limiter // in total: the clients of one vendor share addresses (decision 12)
+	Initial bridge.Hash // of the initial access token that a client has to show; zero: none
+	Limit   *Registrations
 	Trail   *audit.Trail
 	Log     *slog.Logger
 }
@@ -93,7 +92,7 @@ func (g *Register) register(w http.ResponseWriter, r *http.Request) (*registered
 	if err := g.authorize(w, r); err != nil { // before the limit, so that strangers use up nobody's share
 		return nil, err
 	}
-	if !g.Limit.Allow() {
+	if !g.Limit.Allow(r) {
 		w.Header().Set("Retry-After", "10")
 		return nil, &bridge.Error{Code: "temporarily_unavailable", Description: "Too many registrations, try again shortly", Status: http.StatusTooManyRequests}
 	}

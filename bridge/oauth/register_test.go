@@ -38,7 +38,7 @@ func newRegister(t testing.TB, store rows) *Register {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Register{Clients: registry, Limit: rate.NewLimiter(rate.Inf, 0), Trail: audit.New(store, log, time.Now), Log: log}
+	return &Register{Clients: registry, Limit: &Registrations{now: time.Now, all: rate.NewLimiter(rate.Inf, 0)}, Trail: audit.New(store, log, time.Now), Log: log}
 }
 
 func (g *Register) answer(body string) *httptest.ResponseRecorder {

@@ -138,6 +138,23 @@ func TestRegister_DC06_flood(t *testing.T) {
 	}
 }
 
+// DC-06: a flood from one network leaves room for somebody else's new client.
+func TestRegister_DC06_otherNetworks(t *testing.T) {
+	bridgetest.OneProcess(t, "each process limits its own registrations")
+	t.Parallel()
+	b := bridgetest.Start(t, bridgetest.With(func(f *config.Flags) { f.TrustedProxies = "127.0.0.1" }))
+	body := `{"redirect_uris":["https://app.example.com/cb"],"token_endpoint_auth_method":"none"}`
+	refused := 0
+	for range 300 {
+		if b.PostJSON(t, "/oauth/register", body, "X-Forwarded-For", "203.0.113.9").Status == http.StatusTooManyRequests {
+			refused++
+		}
+	}
+	if answer := b.PostJSON(t, "/oauth/register", body, "X-Forwarded-For", "198.51.100.9"); refused == 0 || answer.Status != http.StatusCreated {
+		t.Errorf("%d refused, and somebody else is answered %d", refused, answer.Status)
+	}
+}
+
 // AS-123, AS-124, B42: a registration nobody used is gone after a day; one with a grant stays with it.
 func TestRegister_AS123_sweeping(t *testing.T) {
 	t.Parallel()

@@ -19,6 +19,10 @@ var clients = table[client]{
 	due:  func(c *client) time.Time { return c.UnusedUntil },
 }
 
+// crowdedLife is how long an unused registration stays while half of the room for them is taken: longer than a
+// sign-in takes. A flood at the rate there is for registrations never fills the rest, and keeps nobody out.
+const crowdedLife = 15 * time.Minute
+
 // CreateClient stores a newly registered client. The number of unused ones is a row of its own,
 // read and written here, since the engine would not notice two inserts that each counted first.
 func (s *Store) CreateClient(ctx context.Context, registered bridge.Client, maxUnused int) error {
@@ -39,6 +43,9 @@ func (s *Store) CreateClient(ctx context.Context, registered bridge.Client, maxU
 		}
 		if unused >= maxUnused {
 			return bridge.ErrFull
+		}
+		if 2*unused >= maxUnused {
+			registered.UnusedUntil = earlier(registered.UnusedUntil, registered.CreatedAt.Add(crowdedLife))
 		}
 		if err := clients.put(t, t.foreign(registered.ID), nil, &client{Client: registered}, registered.CreatedAt); err != nil {
 			return err

@@ -15,6 +15,7 @@ var clientTests = []test{
 	{"an id is given once", clientConflict},
 	{"only registered clients are stored", clientKinds},
 	{"DC-07/the number of unused clients is bounded", clientQuota},
+	{"DC-07/while there is little room, what nobody uses goes sooner", clientQuotaCrowded},
 	{"DC-07/64 registrations at once keep to the bound", clientQuotaRace},
 	{"DC-07/a redeemed code makes room", clientQuotaRedeemed},
 	{"DC-07/sweeping makes room", clientQuotaSwept},
@@ -81,6 +82,24 @@ func clientQuota(t *testing.T, f *fixture) {
 	_, err := f.Client(t.Context(), refused.ID, f.now)
 	wantError(t, err, bridge.ErrNotFound)
 	must(t, f.CreateClient(t.Context(), refused, 3))
+}
+
+// DC-07: while there is little room left, what nobody uses makes place before a day is over, so that a flood keeps
+// nobody out for long.
+func clientQuotaCrowded(t *testing.T, f *fixture) {
+	early, late := f.newClient(), f.newClient()
+	must(t, f.CreateClient(t.Context(), early, 2))
+	must(t, f.CreateClient(t.Context(), late, 2))
+	f.now = f.now.Add(15*time.Minute - time.Second)
+	_, err := f.Client(t.Context(), late.ID, f.now)
+	must(t, err)
+	f.now = f.now.Add(time.Second)
+	_, err = f.Client(t.Context(), late.ID, f.now)
+	wantError(t, err, bridge.ErrNotFound)
+	f.wantSwept(t, 1)
+	must(t, f.CreateClient(t.Context(), f.newClient(), 2))
+	_, err = f.Client(t.Context(), early.ID, f.now)
+	must(t, err)
 }
 
 func clientQuotaRace(t *testing.T, f *fixture) {
