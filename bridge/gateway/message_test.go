@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -151,6 +152,33 @@ func TestBody_RS46_deadlineIsTakenBack(t *testing.T) {
 	time.AfterFunc(150*time.Millisecond, func() { close(release) })
 	for range 3 {
 		w.call(c, ping).want(t, http.StatusOK)
+	}
+}
+
+// TestBody_deadlineOverHTTP2: where nobody takes the deadline back, it ends nothing once the body is there.
+func TestBody_RS46_deadlineOverHTTP2(t *testing.T) {
+	t.Parallel()
+	w := start(t, func(o *gateway.Options) { o.Limits.BodyIdle = 20 * time.Millisecond })
+	c := w.connect("alice")
+	w.upstream.answer(func(rw http.ResponseWriter, r *http.Request, body string) {
+		time.Sleep(100 * time.Millisecond) // well past the deadline
+		mcpServer(rw, r, body)
+	})
+	server := httptest.NewUnstartedServer(w.handler)
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	for range 2 {
+		req := w.request(t.Context(), http.MethodPost, "/mcp", ping, bearer(c.token))
+		req.URL.Scheme, req.URL.Host = "https", strings.TrimPrefix(server.URL, "https://")
+		res, err := server.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.ProtoMajor != 2 || res.StatusCode != http.StatusOK {
+			t.Errorf("%s over %s", res.Status, res.Proto)
+		}
 	}
 }
 
