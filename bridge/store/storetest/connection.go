@@ -35,7 +35,7 @@ func RandomID() string {
 	return id
 }
 
-// Issue consents.
+// Issue consents, and forgets the session of the sign-in, which is logged out.
 func (c *Connection) Issue(ctx context.Context) error {
 	now := time.Now()
 	flow := bridge.Flow{
@@ -71,6 +71,9 @@ func (c *Connection) Issue(ctx context.Context) error {
 	}, now)
 	if err == nil && outcome != bridge.CodeIssued {
 		err = fmt.Errorf("issuing came to %s", outcome)
+	}
+	if err == nil {
+		_, err = c.Store.UpdateFlow(ctx, flow.ID, now, func(f *bridge.Flow) error { f.SignIn.Session = nil; return nil })
 	}
 	return err
 }
