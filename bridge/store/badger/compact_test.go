@@ -70,7 +70,7 @@ func TestSweep_compacts(t *testing.T) {
 	var log logBuffer
 	s := openClosed(t, Options{Dir: t.TempDir(), Logger: log.logger()})
 	exit := []byte(strings.Repeat("x", 150<<10))
-	inParallelT(t, 16, 500, func() {
+	inParallelT(t, 16, 300, func() {
 		flow := flowNamed(storetest.RandomID())
 		flow.Exit = exit
 		must(t, s.CreateFlow(t.Context(), flow))

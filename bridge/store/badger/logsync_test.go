@@ -20,7 +20,7 @@ func TestLogSync_followsTheLogs(t *testing.T) {
 	first := s.synced.number
 	flow := flowNamed("")
 	flow.Exit = bytes.Repeat([]byte("x"), 100<<10)
-	for i := 0; s.synced.number < first+3; i++ {
+	for i := 0; s.synced.number < first+2; i++ {
 		flow.ID = fmt.Sprint("flow-", i)
 		must(t, s.CreateFlow(t.Context(), flow))
 		logs, err := filepath.Glob(filepath.Join(dir, "*.mem"))
