@@ -68,7 +68,6 @@ func startKeycloak(t *testing.T, bridgeURL string) idp {
 	command := exec.CommandContext(t.Context(), filepath.Join(home, "bin", "kc.sh"), "start", "--optimized", "--import-realm", "--cache=local",
 		"--http-enabled=true", "--http-host=127.0.0.1", "--http-port="+port, "--hostname="+base)
 	command.Env = append(os.Environ(), "JAVA_OPTS_KC_HEAP=-Xms64m -Xmx512m", "JAVA_OPTS_APPEND=-XX:TieredStopAtLevel=1")
-	// kc.sh hands its process over to the JVM, so that ending it ends Keycloak.
 	source := idp{
 		name: "keycloak", issuer: base + "/realms/company", id: providerID, secret: providerWord,
 		more: `    preset: keycloak

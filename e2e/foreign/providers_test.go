@@ -19,6 +19,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -195,13 +196,16 @@ func start(t *testing.T, command *exec.Cmd, issuer string, patience time.Duratio
 	}
 	command.Stdout, command.Stderr = log, log
 	command.WaitDelay = 5 * time.Second
+	// What the program starts ends with it: Keycloak's script has the JVM beside itself.
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
 	over := make(chan struct{})
 	go func() { defer close(over); _ = command.Wait() }()
 	t.Cleanup(func() {
-		_ = command.Process.Kill()
+		_ = command.Cancel() // if its context did not
 		<-over
 		_ = log.Close()
 		if t.Failed() {
