@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/abilityai/trinity-bridge/bridge"
 )
 
@@ -51,7 +53,19 @@ const (
 	// gathered is how long an event waits for others, so that the store is not asked for a write of its own
 	// by each request. The log has it at once.
 	gathered = 100 * time.Millisecond
+	// How many refusals are stored, per second and at once: anybody can cause them, and what is stored stays for
+	// months. All are in the log and counted.
+	refusalRate, refusalBurst = 1, 1000
 )
+
+// refuses reports whether events of a kind say that somebody, perhaps a stranger, was refused.
+func refuses(kind string) bool {
+	switch kind {
+	case AuthorizeRejected, RegisterRefused, SignInFailed, ConsentRefused, VisitRefused, TokenRefused, CallRefused:
+		return true
+	}
+	return false
+}
 
 // Trail takes events. Use New.
 type Trail struct {
@@ -63,12 +77,16 @@ type Trail struct {
 	mu      sync.Mutex
 	waiting []bridge.AuditEvent
 	lost    int
+	refused *rate.Limiter
 	wake    chan struct{}
 }
 
 // New makes a trail that logs to log and, while Run runs, stores to store.
 func New(store bridge.AuditStore, log *slog.Logger, now func() time.Time) *Trail {
-	return &Trail{store: store, log: log, now: now, also: func(bridge.AuditEvent) {}, wake: make(chan struct{}, 1)}
+	return &Trail{
+		store: store, log: log, now: now, also: func(bridge.AuditEvent) {}, wake: make(chan struct{}, 1),
+		refused: rate.NewLimiter(refusalRate, refusalBurst),
+	}
 }
 
 // Also has every event handed to count, too. It is called before the first Record.
@@ -78,7 +96,7 @@ func (t *Trail) Also(count func(bridge.AuditEvent)) { t.also = count }
 func (t *Trail) Record(ctx context.Context, event bridge.AuditEvent) {
 	event = t.tell(ctx, event)
 	t.mu.Lock()
-	if len(t.waiting) < maxWaiting {
+	if len(t.waiting) < maxWaiting && (!refuses(event.Kind) || t.refused.AllowN(t.now(), 1)) {
 		t.waiting = append(t.waiting, event)
 	} else {
 		t.lost++

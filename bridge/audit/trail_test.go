@@ -86,3 +86,37 @@ func TestTrail_Run_end(t *testing.T) {
 		t.Errorf("stored %v", store.events)
 	}
 }
+
+// OP-33: what strangers are refused cannot fill the store: beyond what there is room for it is in the log alone. What
+// was done is stored all the same.
+func TestTrail_OP33_floodOfRefusals(t *testing.T) {
+	t.Parallel()
+	store, counted, now := &memory{}, 0, start
+	trail := audit.New(store, slog.New(slog.DiscardHandler), func() time.Time { return now })
+	trail.Also(func(bridge.AuditEvent) { counted++ })
+	flood := func() (stored int) {
+		before := len(store.events)
+		for i := range 3000 {
+			trail.Record(t.Context(), bridge.AuditEvent{Kind: audit.TokenRefused})
+			if i%1000 == 0 {
+				trail.Flush(t.Context())
+			}
+		}
+		trail.Record(t.Context(), bridge.AuditEvent{Kind: audit.GrantEnded, GrantID: "g1"})
+		trail.Flush(t.Context())
+		if last := store.events[len(store.events)-1]; last.Kind != audit.GrantEnded {
+			t.Errorf("the last event stored is %+v", last)
+		}
+		return len(store.events) - before - 1
+	}
+	if got := flood(); got != 1000 {
+		t.Errorf("%d refusals stored", got)
+	}
+	now = now.Add(time.Minute)
+	if got := flood(); got != 60 {
+		t.Errorf("%d refusals stored a minute later", got)
+	}
+	if counted != 6002 {
+		t.Errorf("%d events counted", counted)
+	}
+}

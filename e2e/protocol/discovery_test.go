@@ -156,7 +156,10 @@ func TestDiscovery_DC13_registrationOff(t *testing.T) {
 func TestDiscovery_AS65_CORS(t *testing.T) {
 	t.Parallel()
 	b := bridgetest.Start(t)
-	for _, path := range []string{"/oauth/token", "/oauth/register", "/oauth/revoke", "/token", "/.well-known/oauth-protected-resource/mcp"} {
+	for _, path := range []string{
+		"/oauth/token", "/oauth/register", "/oauth/revoke", "/oauth/par", "/oauth/jwks", "/token", "/register",
+		"/.well-known/oauth-authorization-server", "/.well-known/oauth-protected-resource/mcp",
+	} {
 		answer := b.Do(t, b.Request(t, http.MethodOptions, path, "", "Origin", "https://inspector.example.com",
 			"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "mcp-protocol-version, authorization"))
 		allowed := strings.ToLower(answer.Header.Get("Access-Control-Allow-Headers"))
@@ -167,7 +170,9 @@ func TestDiscovery_AS65_CORS(t *testing.T) {
 			t.Errorf("GW-08 %s: credentials allowed", path)
 		}
 	}
-	for _, path := range []string{"/oauth/authorize", "/authorize", "/consent", "/signin", "/"} {
+	for _, path := range []string{
+		"/oauth/authorize", "/authorize", "/oauth/introspect", "/consent", "/signin", "/connections", "/connections/end", "/help/connect", "/",
+	} {
 		if got := b.Get(t, path, "Origin", "https://x.example.com").Header.Get("Access-Control-Allow-Origin"); got != "" {
 			t.Errorf("AS-044 %s: %q", path, got)
 		}

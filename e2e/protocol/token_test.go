@@ -249,8 +249,8 @@ func TestToken_confidential(t *testing.T) {
 		wire{400, "invalid_request"}.check(t, b.PostForm(t, "/oauth/token", both, basic(client.ID, client.Secret)...)) // AS-080
 		form.Del("client_secret")
 		bad := b.PostForm(t, "/oauth/token", form, basic(client.ID, "wrong")...)
-		if wire := (wire{401, "invalid_client"}); bad.Header.Get("WWW-Authenticate") == "" {
-			wire.check(t, bad)
+		wire{401, "invalid_client"}.check(t, bad)
+		if bad.Header.Get("WWW-Authenticate") == "" {
 			t.Error("AS-062: no Basic challenge")
 		}
 		two := cloneValues(form)
