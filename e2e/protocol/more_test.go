@@ -39,7 +39,7 @@ clients:
     redirect_uris: ["https://app.example.com/callback"]
     scope: trinity:read trinity:write
     secret_sha256:
-      - 4ba7a2bcb2ba5a0e49e5c5f4b2f7d2f3b8e9e7f4a24b7dc7b8b4d1b3a0c6d5e4
+      - `+sha256Hex("the-next-secret")+`
       - `+sha256Hex("the-vendor's-secret")+`
 `))
 	client := bridgetest.Client{ID: "vendor", Redirect: []string{bridgetest.Redirect}}
@@ -54,8 +54,16 @@ clients:
 	form := b.RedeemForm(client, answer.Get("code"))
 	wire{401, "invalid_client"}.check(t, b.PostForm(t, "/oauth/token", form))
 	form.Set("client_secret", "the-vendor's-secret")
-	if tokens := b.Token(t, form); tokens.Scope != "trinity:read" || tokens.Refresh == "" {
+	tokens := b.Token(t, form)
+	if tokens.Scope != "trinity:read" || tokens.Refresh == "" {
 		t.Errorf("tokens %+v", tokens)
+	}
+	for _, secret := range []string{"the-next-secret", "the-vendor's-secret"} { // both are live while they are exchanged
+		form := b.RefreshForm(client, tokens.Refresh)
+		form.Set("client_secret", secret+"x")
+		wire{401, "invalid_client"}.check(t, b.PostForm(t, "/oauth/token", form))
+		form.Set("client_secret", secret)
+		tokens = b.Token(t, form)
 	}
 }
 
