@@ -11,10 +11,11 @@ import (
 )
 
 // How many flows may begin, per second and at once: in all, and for the browsers of one network. Each costs the store a
-// write, and who begins one has shown nothing yet. Clients share addresses, the browsers of people do not (decision 12).
+// write, and who begins one has shown nothing yet. Clients share addresses, the browsers of people do not, but for those
+// of one office (decision 12).
 const (
-	flowRate, flowBurst               = 50, 1000
-	networkFlowRate, networkFlowBurst = 1, 60
+	flowRate, flowBurst               = 100, 2000
+	networkFlowRate, networkFlowBurst = 5, 300
 	flowNetworksKept                  = 10_000
 )
 

@@ -263,14 +263,14 @@ func TestAuthorize_GW66_flood(t *testing.T) {
 	b := bridgetest.Start(t, bridgetest.With(func(f *config.Flags) { f.TrustedProxies = "127.0.0.1" }))
 	targets := []string{"/oauth/authorize?" + b.Query(b.Register(t)).Encode(), "/connections/sign-in"}
 	statuses := map[int]int{}
-	for i := range 100 {
+	for i := range 340 {
 		answer := b.Get(t, targets[i%2], "X-Forwarded-For", "203.0.113.9")
 		statuses[answer.Status]++
 		if answer.Status == http.StatusTooManyRequests && (answer.Header.Get("Retry-After") == "" || answer.Header.Get("Location") != "") {
 			t.Fatalf("429: %v", answer.Header)
 		}
 	}
-	if statuses[http.StatusSeeOther] != 60 || statuses[http.StatusTooManyRequests] != 40 {
+	if statuses[http.StatusSeeOther] != 300 || statuses[http.StatusTooManyRequests] != 40 {
 		t.Errorf("statuses %v", statuses)
 	}
 	for _, target := range targets {
