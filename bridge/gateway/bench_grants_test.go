@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/gateway"
 	"github.com/abilityai/trinity-bridge/bridge/outbound"
@@ -75,7 +77,7 @@ func newCrowd(b *testing.B, n int) *crowd {
 	}
 	b.Cleanup(func() { _ = store.Close() })
 	c := &crowd{store: store, n: n}
-	c.world = start(b, func(o *gateway.Options) { o.Grants = remember.New(store).Remembered() })
+	c.world = start(b, func(o *gateway.Options) { o.Grants, o.Limits.CallRate = remember.New(store).Remembered(), rate.Inf })
 	c.upstream.server.Config.Handler = http.HandlerFunc(answerOf("json", 300))
 	c.fill(b)
 	for i := 0; i < n; i += n / active {

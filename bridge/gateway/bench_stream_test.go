@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/gateway"
 )
@@ -17,7 +19,7 @@ import (
 // BenchmarkEvents is what the gateway adds to the first event of a stream and to each later one, beside reading the
 // same from the upstream itself, in turns within one run. Events are sent a millisecond apart and carry when they were.
 func BenchmarkEvents(b *testing.B) {
-	w := start(b, func(o *gateway.Options) { o.Limits.Recheck = time.Hour })
+	w := start(b, func(o *gateway.Options) { o.Limits.Recheck, o.Limits.CallRate = time.Hour, rate.Inf })
 	c := w.connect("alice", bridge.AllScopes()...)
 	const events = 50 // of a stream
 	w.upstream.answer(func(rw http.ResponseWriter, r *http.Request, _ string) {

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/abilityai/trinity-bridge/bridge/gateway"
 	"github.com/abilityai/trinity-bridge/bridge/outbound"
 	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
@@ -89,7 +91,7 @@ func threeWays(b *testing.B, kind string, size int) []*side {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = store.Close() })
-	w := start(b, func(o *gateway.Options) { o.Grants = remember.New(store).Remembered() })
+	w := start(b, func(o *gateway.Options) { o.Grants, o.Limits.CallRate = remember.New(store).Remembered(), rate.Inf })
 	c := w.connect("alice")
 	keepGrant(b, store, c.grant)
 	w.upstream.server.Config.Handler = http.HandlerFunc(answerOf(kind, size))

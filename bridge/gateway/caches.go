@@ -8,6 +8,7 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/time/rate"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
@@ -132,7 +133,11 @@ type upstreamKey struct {
 	touched       atomic.Int64
 	word          atomic.Pointer[word] // what was last said of the grant
 	asking        atomic.Bool
+	calls         *rate.Limiter // of the grant; nil for a static key, whose calls are Trinity's to bound
 }
+
+// mayCall counts a call, and reports whether there may be one more now.
+func (k *upstreamKey) mayCall(now time.Time) bool { return k.calls == nil || k.calls.AllowN(now, 1) }
 
 func newUpstreamKey(key secret.Token, sealed []byte) *upstreamKey {
 	return &upstreamKey{token: key, authorization: []string{"Bearer " + key.Reveal()}, bytes: []byte(key.Reveal()), sealed: sealed}
@@ -148,11 +153,12 @@ func (k *upstreamKey) touch(now time.Time, every time.Duration) bool {
 // sealed key is the one it was opened from.
 type keyCache struct {
 	opened *lru.Cache[string, *upstreamKey]
+	calls  func() *rate.Limiter
 }
 
-func newKeyCache() (*keyCache, error) {
+func newKeyCache(limits Limits) (*keyCache, error) {
 	opened, err := lru.New[string, *upstreamKey](maxKeys)
-	return &keyCache{opened: opened}, err
+	return &keyCache{opened: opened, calls: func() *rate.Limiter { return rate.NewLimiter(limits.CallRate, limits.CallBurst) }}, err
 }
 
 // openFor is open with what is remembered with the token.
@@ -177,6 +183,7 @@ func (c *keyCache) open(credentials Credentials, grant bridge.Grant) (*upstreamK
 		return nil, err
 	}
 	key := newUpstreamKey(opened, bytes.Clone(sealed))
+	key.calls = c.calls()
 	c.opened.Add(grant.ID, key)
 	return key, nil
 }

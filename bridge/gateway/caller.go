@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/jsonrpc"
@@ -142,6 +143,12 @@ func (x *exchange) identifyToken(presented secret.Token, proven bool) *refusal {
 			return x.heed(bridge.StandingWithdrawn)
 		}
 		return unavailable("The bridge cannot open the key of this connection", err)
+	}
+	if !x.who.key.mayCall(now) {
+		return &refusal{
+			status: http.StatusTooManyRequests, code: jsonrpc.CodeServer, message: "Too many calls at once",
+			retry: time.Second, outcome: "calls_limited",
+		}
 	}
 	return x.checkStanding()
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/dpop"
@@ -102,6 +104,8 @@ type Limits struct {
 	Prime        time.Duration // silence after which a new stream gets its first comment; default 100 ms
 	KeepAlive    time.Duration // silence after which a stream gets another comment; default 20 s
 	TokenSlack   time.Duration // how long a listening stream outlives its token; default 1 min
+	CallRate     rate.Limit    // of one grant, per second; default 200
+	CallBurst    int           // of one grant, at once; default 5000, for clients that open their streams anew
 }
 
 func (l Limits) withDefaults() Limits {
@@ -113,6 +117,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.UnreadBytes == 0 {
 		l.UnreadBytes = 64 << 20
+	}
+	if l.CallRate == 0 {
+		l.CallRate, l.CallBurst = 200, 5000
 	}
 	for _, d := range []struct {
 		field    *time.Duration
@@ -197,7 +204,7 @@ func New(o Options) (*Gateway, error) {
 	if g.tokens, err = newTokenCache(); err != nil {
 		return nil, fmt.Errorf("making the gateway: %w", err)
 	}
-	if g.keys, err = newKeyCache(); err != nil {
+	if g.keys, err = newKeyCache(g.Limits); err != nil {
 		return nil, fmt.Errorf("making the gateway: %w", err)
 	}
 	if g.guesses, err = newGuesses(); err != nil {

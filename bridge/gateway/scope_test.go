@@ -220,3 +220,22 @@ func TestScope_auditNamesKnownToolsOnly(t *testing.T) {
 		t.Error("the log holds the client's words")
 	}
 }
+
+// GW-66: one connection may call so often, and what it is refused takes nothing of the others'. A static key's calls are
+// Trinity's to bound.
+func TestCall_GW66_rate(t *testing.T) {
+	t.Parallel()
+	w := start(t, func(o *gateway.Options) { o.Limits.CallRate, o.Limits.CallBurst = 1, 3 })
+	busy, other := w.connect("alice"), w.connect("bob")
+	for range 3 {
+		w.call(busy, toolCall("list_agents")).want(t, http.StatusOK)
+	}
+	got := w.call(busy, toolCall("list_agents")).want(t, http.StatusTooManyRequests)
+	if got.header.Get("Retry-After") != "1" {
+		t.Errorf("Retry-After %q", got.header.Get("Retry-After"))
+	}
+	w.call(other, toolCall("list_agents")).want(t, http.StatusOK)
+	w.clock.advance(time.Second)
+	w.call(busy, toolCall("list_agents")).want(t, http.StatusOK)
+	w.call(busy, toolCall("list_agents")).want(t, http.StatusTooManyRequests)
+}

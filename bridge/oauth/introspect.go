@@ -6,9 +6,11 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/gorilla/mux"
+	"golang.org/x/time/rate"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/discovery"
@@ -26,6 +28,38 @@ type Introspect struct {
 	}
 	Log *slog.Logger
 	Now func() time.Time
+
+	asked inquiries
+}
+
+// Each resource server may ask so often, per second and at once, and whoever fails to be one less often, all together.
+const (
+	askRate, askBurst         = 500, 2000
+	askFailRate, askFailBurst = 1, 60
+)
+
+// inquiries counts questions. The zero value is ready.
+type inquiries struct {
+	mu     sync.Mutex
+	shares map[string]*rate.Limiter // by the id of the server, "" for those who fail
+}
+
+// allow counts a question of a server, "" for somebody who failed to be one, and reports whether there may be one more.
+func (a *inquiries) allow(server string, now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	share, known := a.shares[server]
+	if !known {
+		if a.shares == nil {
+			a.shares = map[string]*rate.Limiter{}
+		}
+		share = rate.NewLimiter(askRate, askBurst)
+		if server == "" {
+			share = rate.NewLimiter(askFailRate, askFailBurst)
+		}
+		a.shares[server] = share
+	}
+	return share.AllowN(now, 1)
 }
 
 // Mount adds the endpoint.
@@ -65,6 +99,12 @@ func (i *Introspect) introspect(w http.ResponseWriter, r *http.Request) (introsp
 		return introspection{}, err
 	}
 	server, err := i.authenticate(r, form)
+	if !i.asked.allow(server.ID, i.Now()) {
+		w.Header().Set("Retry-After", "1")
+		return introspection{}, &bridge.Error{
+			Code: "temporarily_unavailable", Description: "Too many questions, try again in a second", Status: http.StatusTooManyRequests,
+		}
+	}
 	if err != nil {
 		return introspection{}, err
 	}

@@ -82,3 +82,35 @@ resource_servers:
 		t.Errorf("a resource server's credentials at the token endpoint: %d", got.Status)
 	}
 }
+
+// GW-66: a resource server may ask so often, whoever fails to be one less often, and neither at the cost of the other.
+func TestIntrospect_GW66_rate(t *testing.T) {
+	bridgetest.OneProcess(t, "each process counts for itself")
+	t.Parallel()
+	b := bridgetest.Start(t, bridgetest.WithFile("resource_servers:\n  - {id: files, secret_sha256: ["+sha256Hex("the-files-secret")+"]}\n"))
+	ask := func(secret string) bridgetest.Answer {
+		header := "Basic " + base64.StdEncoding.EncodeToString([]byte("files:"+secret))
+		return b.PostForm(t, "/oauth/introspect", url.Values{"token": {"garbage"}}, "Authorization", header)
+	}
+	for _, tt := range []struct {
+		secret string
+		status int // of those who may ask
+		most   int
+	}{{"wrong", http.StatusUnauthorized, 60}, {"the-files-secret", http.StatusOK, 2000}} {
+		statuses := map[int]int{}
+		for range tt.most + 20 {
+			answer := ask(tt.secret)
+			statuses[answer.Status]++
+			if answer.Status == http.StatusTooManyRequests && answer.Header.Get("Retry-After") == "" {
+				t.Fatalf("429: %v", answer.Header)
+			}
+		}
+		if statuses[tt.status] != tt.most || statuses[http.StatusTooManyRequests] != 20 {
+			t.Errorf("with the secret %q: %v", tt.secret, statuses)
+		}
+	}
+	b.Clock.Advance(time.Second)
+	if answer := ask("the-files-secret"); answer.Status != http.StatusOK {
+		t.Errorf("a second later: %d", answer.Status)
+	}
+}

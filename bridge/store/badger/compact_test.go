@@ -75,19 +75,17 @@ func TestSweep_compacts(t *testing.T) {
 		flow.Exit = exit
 		must(t, s.CreateFlow(t.Context(), flow))
 	})
-	s.swept.Store(0)
 	must(t, s.db.Flatten(1)) // so that what is removed lies below its removal
 	before := s.tableBytes()
 	if before < compactFrom {
 		t.Fatalf("there are only %d bytes of tables, so this tests nothing", before)
 	}
+	busy := func() { s.swept.Store(s.db.MaxVersion() - calmBatches) } // as if much had been written: not now
+	busy()
 	sweepAll(t, s, testTime.AddDate(1, 0, 0))
 	must(t, s.Close())
 	s = openClosed(t, Options{Dir: s.opts.Dir, Logger: log.logger()}) // the removals are in a table now
-	s.swept.Store(0)
-	if s.db.MaxVersion() < calmBatches {
-		s.swept.Store(s.db.MaxVersion() - calmBatches) // as if much had been written: not now
-	}
+	busy()
 	_, err := s.Sweep(t.Context(), testTime, 10)
 	must(t, err)
 	if n := log.count("the store was compacted"); n != 0 {
