@@ -193,10 +193,16 @@ func (s *auditStore) AuditTrail(context.Context, string, int) ([]bridge.AuditEve
 	return nil, nil
 }
 
-// wantAudit checks that the trail holds exactly these "kind outcome" lines since the last look.
+// wantAudit checks that the trail holds exactly these "kind outcome" lines since the last look. It waits for as many: an
+// answer may be there before what is told of it.
 func (w *world) wantAudit(t testing.TB, want ...string) {
 	t.Helper()
-	w.trail.Flush(t.Context())
+	eventually(t, fmt.Sprintf("audit events %q", want), func() bool {
+		w.trail.Flush(t.Context())
+		w.audit.mu.Lock()
+		defer w.audit.mu.Unlock()
+		return len(w.audit.events) >= len(want)
+	})
 	w.audit.mu.Lock()
 	defer w.audit.mu.Unlock()
 	got := []string{}
