@@ -1,12 +1,10 @@
 package oauth
 
 import (
-	"fmt"
 	"net/http"
 	"sync"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
 )
 
@@ -25,14 +23,14 @@ type Beginners struct {
 
 	mu       sync.Mutex
 	total    *rate.Limiter
-	networks *lru.Cache[string, *rate.Limiter]
+	networks *shares
 }
 
 // NewBeginners makes a Beginners.
 func NewBeginners(now func() time.Time) (*Beginners, error) {
-	networks, err := lru.New[string, *rate.Limiter](flowNetworksKept)
+	networks, err := newShares(flowNetworksKept, networkFlowRate, networkFlowBurst)
 	if err != nil {
-		return nil, fmt.Errorf("making the rates of networks: %w", err)
+		return nil, err
 	}
 	return &Beginners{now: now, total: rate.NewLimiter(flowRate, flowBurst), networks: networks}, nil
 }
@@ -46,15 +44,8 @@ func (b *Beginners) allow(network string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.now()
-	if network != "" {
-		share, known := b.networks.Get(network)
-		if !known {
-			share = rate.NewLimiter(networkFlowRate, networkFlowBurst)
-			b.networks.Add(network, share)
-		}
-		if !share.AllowN(now, 1) {
-			return false
-		}
+	if network != "" && !b.networks.of(network).AllowN(now, 1) {
+		return false
 	}
 	return b.total.AllowN(now, 1)
 }

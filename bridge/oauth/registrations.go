@@ -1,12 +1,10 @@
 package oauth
 
 import (
-	"fmt"
 	"net/http"
 	"sync"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
 )
 
@@ -27,14 +25,14 @@ type Registrations struct {
 	mu       sync.Mutex
 	all      *rate.Limiter
 	kept     *rate.Limiter
-	networks *lru.Cache[string, *rate.Limiter]
+	networks *shares
 }
 
 // NewRegistrations makes a Registrations.
 func NewRegistrations(now func() time.Time) (*Registrations, error) {
-	networks, err := lru.New[string, *rate.Limiter](registrantsKept)
+	networks, err := newShares(registrantsKept, ownRate, ownBurst)
 	if err != nil {
-		return nil, fmt.Errorf("making the rates of networks: %w", err)
+		return nil, err
 	}
 	return &Registrations{
 		now: now, all: rate.NewLimiter(registrationRate, registrationBurst), kept: rate.NewLimiter(keptRate, keptBurst), networks: networks,
@@ -55,10 +53,5 @@ func (g *Registrations) allow(network string) bool {
 	if network == "" {
 		return false
 	}
-	own, known := g.networks.Get(network)
-	if !known {
-		own = rate.NewLimiter(ownRate, ownBurst)
-		g.networks.Add(network, own)
-	}
-	return own.AllowN(now, 1) && g.kept.AllowN(now, 1)
+	return g.networks.of(network).AllowN(now, 1) && g.kept.AllowN(now, 1)
 }
