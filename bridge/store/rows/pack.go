@@ -172,9 +172,13 @@ func texts[T ~[]E, E ~string](p *packer, n byte, v *T) {
 	length := p.length(len(*v))
 	if p.reading {
 		*v = make(T, length)
+		for i := range *v {
+			(*v)[i] = E(p.readText())
+		}
+		return
 	}
-	for i := range *v {
-		(*v)[i] = E(p.text(string((*v)[i])))
+	for _, one := range *v { // others may be reading the list
+		p.text(string(one))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -196,5 +197,22 @@ func BenchmarkRecord(b *testing.B) {
 			}
 			b.ReportMetric(float64(len(value)), "bytes")
 		})
+	}
+}
+
+// What a record shares with others, its lists above all, is only read when it is written: the race detector watches.
+func TestEncode_sharedRecord(t *testing.T) {
+	t.Parallel()
+	for _, record := range packedRecords() {
+		(&filler{}).fill(t, reflect.ValueOf(record).Elem())
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				own := reflect.New(reflect.TypeOf(record).Elem())
+				own.Elem().Set(reflect.ValueOf(record).Elem())
+				pack("id", packing(own.Interface()))
+			})
+		}
+		all.Wait()
 	}
 }
