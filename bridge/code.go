@@ -38,8 +38,8 @@ type CodeUse struct {
 	// BindRefresh binds the refresh family to ProofKey, if there is one: it is all that protects the
 	// refresh tokens of a public client (RFC 9449 §5).
 	BindRefresh bool
-	// Refresh is the hash of the first refresh token, used when the code comes with a family.
-	Refresh           Hash
+	// Refresh is the first refresh token, used when the code comes with a family. Its grant is the code's.
+	Refresh           RefreshToken
 	RefreshIdle       time.Duration
 	RefreshAbsolute   time.Duration
 	AccessTokenLife   time.Duration

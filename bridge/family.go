@@ -7,6 +7,7 @@ import "time"
 type Family struct {
 	GrantID         string    `json:"grant_id"`
 	ClientID        string    `json:"client_id"`
+	Shared          Hash      `json:"shared"`             // of what all its tokens have in common
 	ProofKey        Hash      `json:"proof_key,omitzero"` // thumbprint of the key its tokens are bound to (RFC 9449 §5); zero: to none
 	Head            Hash      `json:"head"`
 	Previous        Hash      `json:"previous,omitzero"`
@@ -22,6 +23,19 @@ type Family struct {
 // whether key is that one.
 func (f *Family) Belongs(clientID string, key Hash) bool {
 	return clientID != "" && clientID == f.ClientID && (f.ProofKey.IsZero() || f.ProofKey == key)
+}
+
+// Knows reports whether a token is one that the family gave out, the newest or any before: nobody else has what
+// they all share.
+func (f *Family) Knows(token RefreshToken) bool {
+	return !f.Shared.IsZero() && f.Shared == token.Shared && !token.Hash.IsZero()
+}
+
+// RefreshToken is what a store is told of a refresh token, which says itself where to look for it.
+type RefreshToken struct {
+	GrantID string
+	Shared  Hash // of what it shares with all tokens of its family
+	Hash    Hash // of all but the id of the grant
 }
 
 // RefreshOutcome is what presenting a refresh token comes to.
@@ -45,11 +59,11 @@ type RefreshRule func(family Family, presented Hash, now time.Time) RefreshOutco
 // RefreshUse is a request to rotate. The caller has authenticated the client, validated scope and
 // resource against the grant, and sealed the successor under the presented token.
 type RefreshUse struct {
-	Token           Hash
+	Token           RefreshToken
 	ClientID        string
 	ProofKey        Hash // as in CodeUse
 	BindRefresh     bool // as in CodeUse; a family that is bound stays so
-	Successor       Hash
+	Successor       Hash // RefreshToken.Hash of it; it is of the same grant and shares the same
 	SealedSuccessor []byte
 	Idle            time.Duration // how long the successor may lie unused
 	AccessTokenLife time.Duration

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 )
 
@@ -46,14 +45,29 @@ func (h *Hash) UnmarshalText(text []byte) error {
 	return nil
 }
 
-var idEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
+// IDBytes is how many random bytes an identifier is made of.
+const IDBytes = 16
+
+var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
 // NewID returns a random identifier of 128 bits: 26 lower-case base32 characters. Identifiers
 // name things and open nothing.
 func NewID(rand io.Reader) (string, error) {
-	var raw [16]byte
+	var raw [IDBytes]byte
 	if _, err := io.ReadFull(rand, raw[:]); err != nil {
 		return "", fmt.Errorf("reading randomness for an identifier: %w", err)
 	}
-	return strings.ToLower(idEncoding.EncodeToString(raw[:])), nil
+	return IDOf(raw), nil
+}
+
+// IDOf is the identifier of these bits.
+func IDOf(raw [IDBytes]byte) string { return idEncoding.EncodeToString(raw[:]) }
+
+// BitsOf are those of an identifier that NewID made; false for any other text.
+func BitsOf(id string) (raw [IDBytes]byte, ok bool) {
+	if len(id) != idEncoding.EncodedLen(IDBytes) {
+		return raw, false
+	}
+	n, err := idEncoding.Decode(raw[:], []byte(id))
+	return raw, err == nil && n == IDBytes && IDOf(raw) == id // else there are bits left over
 }

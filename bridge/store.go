@@ -93,9 +93,10 @@ type GrantStore interface {
 	// The grant is returned for every outcome but CodeUnknown.
 	RedeemCode(ctx context.Context, use CodeUse, now time.Time) (CodeOutcome, Grant, error)
 
-	// RefreshGrant returns grant and family of any refresh token ever issued and not yet swept, so
-	// that a request can be validated before anything changes (B64). Ended grants are returned too.
-	RefreshGrant(ctx context.Context, token Hash, now time.Time) (Grant, Family, error)
+	// RefreshGrant returns grant and family of any refresh token ever issued until a day after its family's
+	// absolute end, so that a request can be validated before anything changes (B64). Ended grants are
+	// returned too.
+	RefreshGrant(ctx context.Context, token RefreshToken, now time.Time) (Grant, Family, error)
 	// RotateRefresh applies use.Rule in one transaction, to a family that Belongs to the client and
 	// key of the use. RefreshReused ends the grant. A rule that
 	// rotates another token than the head, repeats another than its predecessor, or answers anything
@@ -265,9 +266,8 @@ type Store interface {
 	Deployment(ctx context.Context) (Deployment, error)
 	SaveDeployment(ctx context.Context, deployment Deployment) error
 	// Sweep deletes up to limit rows that are past their time for good and reports how many: flows and
-	// counters at their end, codes a day after theirs, refresh tokens a day after their family's
-	// absolute end, clients past UnusedUntil, audit events after 90 days, ended links and grants after a
-	// year but for grants of StartGrant, which would start again, ended identity sessions after a day,
+	// counters at their end, codes a day after theirs, clients past UnusedUntil, audit events after 90 days,
+	// ended links and grants after a year but for grants of StartGrant, which would start again, ended identity sessions after a day,
 	// consents 13 months after they were given last.
 	Sweep(ctx context.Context, now time.Time, limit int) (int, error)
 	// Lead runs work while this process is the one of all replicas that does what is to be done once, and

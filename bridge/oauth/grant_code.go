@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
+	"github.com/abilityai/trinity-bridge/bridge/token"
 )
 
 // The bounds of a code verifier (RFC 7636 §4.1).
@@ -27,7 +29,7 @@ func (t *Token) redeem(ctx context.Context, request *tokenRequest) (*tokenRespon
 	if code.IsZero() {
 		return nil, "", bridge.Refuse(invalidRequest, "code is missing")
 	}
-	first, err := newRefreshToken()
+	first, err := token.NewRefresh(rand.Reader)
 	if err != nil {
 		return nil, "", err
 	}
@@ -36,7 +38,7 @@ func (t *Token) redeem(ctx context.Context, request *tokenRequest) (*tokenRespon
 		Code: code.Hash(), ClientID: request.client.ID, RedirectURI: request.form.get("redirect_uri"),
 		Challenge: challengeOf(request.form.get("code_verifier")), Resource: request.resource.URL,
 		ProofKey: request.proofKey, BindRefresh: request.client.Public(),
-		Refresh: first.Hash(), RefreshIdle: t.Life.RefreshIdle, RefreshAbsolute: t.Life.RefreshAbsolute,
+		Refresh: first.Told(), RefreshIdle: t.Life.RefreshIdle, RefreshAbsolute: t.Life.RefreshAbsolute,
 		AccessTokenLife: t.Life.AccessToken, ClientUnusedAfter: t.Life.ClientUnused,
 	}, now)
 	if err != nil {
@@ -57,7 +59,7 @@ func (t *Token) redeem(ctx context.Context, request *tokenRequest) (*tokenRespon
 	}
 	refresh := secret.Token{}
 	if grant.Refresh {
-		refresh = first
+		refresh = first.Of(grant.ID).Token()
 	}
 	answer, err := t.mint(request, grant, grant.Scopes, refresh)
 	if err != nil {

@@ -2,11 +2,13 @@ package oauth
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
+	"github.com/abilityai/trinity-bridge/bridge/token"
 )
 
 // errDeadRefresh is the one answer for every refresh token that gets nothing: clients start over
@@ -19,12 +21,13 @@ var errOverdue = errors.New("whether the person may still come in could not be f
 // refresh serves the refresh grant (OAuth 2.1 §4.3). Everything is validated before anything
 // changes, so that a bad request burns nothing (B64).
 func (t *Token) refresh(ctx context.Context, request *tokenRequest) (*tokenResponse, string, error) {
-	presented := secret.New(request.form.get("refresh_token"))
-	if presented.IsZero() {
+	sent := secret.New(request.form.get("refresh_token"))
+	if sent.IsZero() {
 		return nil, "", bridge.Refuse(invalidRequest, "refresh_token is missing")
 	}
+	presented := token.ParseRefresh(sent)
 	now := t.Now()
-	grant, family, err := t.Grants.RefreshGrant(ctx, presented.Hash(), now)
+	grant, family, err := t.Grants.RefreshGrant(ctx, presented.Told(), now)
 	if errors.Is(err, bridge.ErrNotFound) {
 		return nil, "", errDeadRefresh
 	}
@@ -79,19 +82,19 @@ func (t *Token) recheck(ctx context.Context, grant bridge.Grant) error {
 }
 
 func (t *Token) rotate(
-	ctx context.Context, request *tokenRequest, presented secret.Token, grant bridge.Grant, scopes bridge.Scopes,
+	ctx context.Context, request *tokenRequest, presented token.Refresh, grant bridge.Grant, scopes bridge.Scopes,
 ) (*tokenResponse, string, error) {
-	successor, err := newRefreshToken()
+	successor, err := presented.Next(rand.Reader)
 	if err != nil {
 		return nil, "", err
 	}
-	sealed, err := secret.SealUnder(presented, successor)
+	sealed, err := presented.Seal(successor)
 	if err != nil {
 		return nil, "", err
 	}
 	minted := t.mintAhead(request, grant, scopes)
 	rotation, err := t.Grants.RotateRefresh(ctx, bridge.RefreshUse{
-		Token: presented.Hash(), ClientID: request.client.ID, ProofKey: request.proofKey, BindRefresh: request.client.Public(), Successor: successor.Hash(), SealedSuccessor: sealed,
+		Token: presented.Told(), ClientID: request.client.ID, ProofKey: request.proofKey, BindRefresh: request.client.Public(), Successor: successor.Told().Hash, SealedSuccessor: sealed,
 		Idle: t.Life.RefreshIdle, AccessTokenLife: t.Life.AccessToken, Rule: t.Refresh,
 	}, t.Now())
 	if err != nil {
@@ -101,7 +104,7 @@ func (t *Token) rotate(
 	switch rotation.Outcome {
 	case bridge.RefreshRotated:
 	case bridge.RefreshRepeated:
-		if successor, err = secret.OpenUnder(presented, rotation.SealedSuccessor); err != nil {
+		if successor, err = presented.Open(rotation.SealedSuccessor); err != nil {
 			return nil, grant.ID, err
 		}
 	case bridge.RefreshReused:
@@ -114,7 +117,7 @@ func (t *Token) rotate(
 	if err != nil {
 		return nil, grant.ID, err
 	}
-	answer.RefreshToken = successor.Reveal()
+	answer.RefreshToken = successor.Token().Reveal()
 	t.Trail.Record(ctx, bridge.AuditEvent{
 		Kind: audit.TokenRefreshed, GrantID: grant.ID, ClientID: grant.ClientID, PersonID: grant.Person.ID(),
 		Outcome: string(rotation.Outcome),

@@ -18,7 +18,7 @@ import (
 
 // Endings is what revocation needs of the store.
 type Endings interface {
-	RefreshGrant(ctx context.Context, token bridge.Hash, now time.Time) (bridge.Grant, bridge.Family, error)
+	RefreshGrant(ctx context.Context, token bridge.RefreshToken, now time.Time) (bridge.Grant, bridge.Family, error)
 	EndGrant(ctx context.Context, id string, reason bridge.EndReason, now time.Time) (bridge.Grant, bool, error)
 	RevokeToken(ctx context.Context, grantID, tokenID string, expires, now time.Time) error
 }
@@ -64,7 +64,7 @@ func (v *Revoke) revoke(w http.ResponseWriter, r *http.Request) error {
 		return bridge.Refuse(invalidRequest, "token is missing")
 	}
 	// The hint is ignored: what kind a token is, it shows itself.
-	grant, _, err := v.Grants.RefreshGrant(r.Context(), presented.Hash(), v.Now())
+	grant, _, err := v.Grants.RefreshGrant(r.Context(), token.ParseRefresh(presented).Told(), v.Now())
 	switch {
 	case err == nil:
 		return v.endGrant(r.Context(), client, grant)

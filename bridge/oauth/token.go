@@ -2,7 +2,6 @@ package oauth
 
 import (
 	"context"
-	"crypto/rand"
 	"log/slog"
 	"net/http"
 	"time"
@@ -21,7 +20,7 @@ import (
 // Grants is what the token endpoint needs of the store: its transitions.
 type Grants interface {
 	RedeemCode(ctx context.Context, use bridge.CodeUse, now time.Time) (bridge.CodeOutcome, bridge.Grant, error)
-	RefreshGrant(ctx context.Context, token bridge.Hash, now time.Time) (bridge.Grant, bridge.Family, error)
+	RefreshGrant(ctx context.Context, token bridge.RefreshToken, now time.Time) (bridge.Grant, bridge.Family, error)
 	RotateRefresh(ctx context.Context, use bridge.RefreshUse, now time.Time) (bridge.Rotation, error)
 	EndGrant(ctx context.Context, id string, reason bridge.EndReason, now time.Time) (bridge.Grant, bool, error)
 	Grant(ctx context.Context, id string) (bridge.Grant, error)
@@ -231,8 +230,6 @@ func (t *Token) noteEnd(ctx context.Context, grant bridge.Grant, reason bridge.E
 	})
 	t.Ended()
 }
-
-func newRefreshToken() (secret.Token, error) { return secret.Random(rand.Reader, "tbr_") }
 
 // loggableID keeps what a client sent as its id from filling the log.
 func loggableID(id string) string {

@@ -151,7 +151,7 @@ func TestOpen_OP19_schema(t *testing.T) {
 		edit func(*tx) error
 		says string
 	}{
-		{"newer", func(t *tx) error { return schema{Version: schemaVersion + 1}.save(t) }, "written by a newer version of this program (schema 3, this one knows 2)"},
+		{"newer", func(t *tx) error { return schema{Version: schemaVersion + 1}.save(t) }, "written by a newer version of this program (schema 4, this one knows 3)"},
 		{"unknown", func(t *tx) error { return schema{}.save(t) }, "schema 0 is not known"},
 		{"OP-13/another master secret", func(t *tx) error {
 			ring, err := secret.NewKeyring(make([]byte, secret.MinMasterBytes))

@@ -13,7 +13,7 @@ import (
 )
 
 // schemaVersion is the layout of keys and records this program reads and writes.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // schema is the one row that is stored in clear.
 type schema struct {

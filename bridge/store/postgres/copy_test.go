@@ -77,7 +77,7 @@ func checkCopied(t *testing.T, s bridge.Store, spent, unspent connection, now ti
 	t.Helper()
 	grant, err := s.Grant(t.Context(), spent.grantID)
 	must(t, err)
-	_, family, err := s.RefreshGrant(t.Context(), bridge.HashOf(spent.token), now)
+	_, family, err := s.RefreshGrant(t.Context(), spent.refresh(spent.token), now)
 	must(t, err)
 	count, err := s.Peek(t.Context(), "key", 5, now)
 	must(t, err)

@@ -56,9 +56,14 @@ func issue(ctx context.Context, s bridge.Store) (connection, error) {
 }
 
 // redeem presents the code with a first refresh token.
+// refresh is what a store knows of a refresh token.
+func (c connection) refresh(token string) bridge.RefreshToken {
+	return bridge.RefreshToken{GrantID: c.grantID, Shared: bridge.HashOf("shared"), Hash: bridge.HashOf(token)}
+}
+
 func redeem(ctx context.Context, s bridge.Store, c connection, token string) (bridge.CodeOutcome, error) {
 	outcome, _, err := s.RedeemCode(ctx, bridge.CodeUse{
-		Code: bridge.HashOf(c.code), ClientID: "client", Challenge: "challenge", Refresh: bridge.HashOf(token),
+		Code: bridge.HashOf(c.code), ClientID: "client", Challenge: "challenge", Refresh: c.refresh(token),
 		RefreshIdle: time.Hour, RefreshAbsolute: 24 * time.Hour, AccessTokenLife: time.Hour, ClientUnusedAfter: time.Hour,
 	}, time.Now())
 	return outcome, err

@@ -27,7 +27,6 @@ func layouts() map[rows.Kind]layout {
 		rows.KindCode:    {"codes", true, nil},
 		rows.KindConsent: {"consents", true, nil},
 		rows.KindCounter: {"counters", true, nil},
-		rows.KindFamily:  {"families", false, nil},
 		rows.KindFlow:    {"flows", true, map[rows.Index]columns{rows.IndexSessions: {at: "session_until"}}},
 		rows.KindGrant: {"grants", true, map[rows.Index]columns{
 			rows.IndexGrants:         {at: "created"},
@@ -46,8 +45,7 @@ func layouts() map[rows.Kind]layout {
 			rows.IndexLinks:      {at: "created"},
 			rows.IndexPersonLink: {whose: "live_of_person"},
 		}},
-		rows.KindMeta:    {"meta", false, nil},
-		rows.KindRefresh: {"refresh_tokens", true, nil},
+		rows.KindMeta: {"meta", false, nil},
 		rows.KindRevocation: {"revocations", false, map[rows.Index]columns{
 			rows.IndexRevocations: {at: "due_at"},
 			rows.IndexPersonKeys:  {whose: "of_person"},

@@ -20,8 +20,8 @@ func TestVerify_whatIsWrong(t *testing.T) {
 		"a row in another's index":      {`update grants set of_person = '\x00'`, "do not lead to grant"},
 		"a row that is in none":         {"update grants set created = null", "do not lead to grant"},
 		"a row that is due another day": {"update codes set due = due + 1", "do not lead to code"},
-		"OP-11/another row's record":    {"update families set record = (select record from grants)", "cannot be read"},
-		"a row that is cut":             {"update refresh_tokens set record = substr(record, 1, 20)", "cannot be read"},
+		"OP-11/another row's record":    {"update grants set record = (select record from consents)", "cannot be read"},
+		"a row that is cut":             {"update codes set record = substr(record, 1, 20)", "cannot be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

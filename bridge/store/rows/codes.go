@@ -48,7 +48,7 @@ func (s *Store) IssueCode(ctx context.Context, issue bridge.Issue, now time.Time
 		if err := putConsent(t, issue.Consent, now); err != nil {
 			return "", err
 		}
-		if err := grants.put(t, issue.Grant.ID, nil, &issue.Grant, now); err != nil {
+		if err := putGrant(t, nil, &grantRow{Grant: issue.Grant}, now); err != nil {
 			return "", err
 		}
 		if err := putIdentity(t, issue.Identity, now); err != nil {
@@ -126,7 +126,7 @@ func redeem(t *tx, use bridge.CodeUse, now time.Time) (redemption, error) {
 	if err != nil {
 		return redemption{}, err
 	}
-	if err := t.Ahead(grants.ref(code.GrantID), families.ref(code.GrantID), refreshTokens.ref(use.Refresh.String()), clients.ref(t.foreign(code.ClientID))); err != nil {
+	if err := t.Ahead(grants.ref(code.GrantID), clients.ref(t.foreign(code.ClientID))); err != nil {
 		return redemption{}, err
 	}
 	if !found || !now.Before(codes.due(&code)) {
@@ -150,13 +150,13 @@ func redeem(t *tx, use bridge.CodeUse, now time.Time) (redemption, error) {
 	case bridge.CodeUnknown:
 		return unknown, nil
 	}
-	return redemption{outcome, grant}, err
+	return redemption{outcome, grant.Grant}, err
 }
 
 // spend makes the grant of a good code live, with its family when the code comes with one.
-func spend(t *tx, code bridge.Code, grant bridge.Grant, use bridge.CodeUse, now time.Time) (redemption, error) {
+func spend(t *tx, code bridge.Code, grant grantRow, use bridge.CodeUse, now time.Time) (redemption, error) {
 	if grant.Status != bridge.GrantPending {
-		return redemption{bridge.CodeExpired, grant}, nil // ended before it was redeemed
+		return redemption{bridge.CodeExpired, grant.Grant}, nil // ended before it was redeemed
 	}
 	spent := code
 	spent.SpentAt = now
@@ -168,31 +168,30 @@ func spend(t *tx, code bridge.Code, grant bridge.Grant, use bridge.CodeUse, now 
 	live.Lapses = now.Add(use.AccessTokenLife)
 	lastToken := live.Lapses
 	if code.Refresh {
-		family, err := beginFamily(t, grant, use, now)
-		if err != nil {
+		if err := beginFamily(&live, use, now); err != nil {
 			return redemption{}, err
 		}
-		live.Lapses = later(live.Lapses, family.IdleUntil)
-		lastToken = family.EndsAt.Add(use.AccessTokenLife)
+		live.Lapses = later(live.Lapses, live.Family.IdleUntil)
+		lastToken = live.Family.EndsAt.Add(use.AccessTokenLife)
 	}
 	// Quietly: a copy of a pending grant lets nobody in, and telling replicas costs a commit of its own.
-	if err := grants.putQuietly(t, grant.ID, &grant, &live, now); err != nil {
+	if err := putGrantQuietly(t, &grant, &live, now); err != nil {
 		return redemption{}, err
 	}
 	err := keepClient(t, grant.ClientID, lastToken.Add(use.ClientUnusedAfter), now)
-	return redemption{bridge.CodeRedeemed, live}, err
+	return redemption{bridge.CodeRedeemed, live.Grant}, err
 }
 
 // countMismatch counts a wrong redemption; the last one that is allowed spends the code and ends
 // its grant, which nobody can redeem any more.
-func countMismatch(t *tx, code bridge.Code, grant bridge.Grant, now time.Time) (bridge.Grant, error) {
+func countMismatch(t *tx, code bridge.Code, grant grantRow, now time.Time) (grantRow, error) {
 	counted := code
 	counted.Mismatches++
 	if counted.Mismatches >= bridge.MaxCodeMismatches {
 		counted.SpentAt = now
 		var err error
 		if grant, err = endGrant(t, grant, bridge.EndCodeUnredeemed, now); err != nil {
-			return bridge.Grant{}, err
+			return grantRow{}, err
 		}
 	}
 	return grant, codes.put(t, code.Hash.String(), &code, &counted, now)

@@ -17,13 +17,11 @@ const (
 	KindCode       Kind = "code"
 	KindConsent    Kind = "consent"
 	KindCounter    Kind = "counter"
-	KindFamily     Kind = "family"
 	KindFlow       Kind = "flow"
 	KindGrant      Kind = "grant"
 	KindIdentity   Kind = "identity"
 	KindLink       Kind = "link"
 	KindMeta       Kind = "meta"
-	KindRefresh    Kind = "refresh"
 	KindRevocation Kind = "revocation"
 	KindUsed       Kind = "used"
 )
@@ -31,8 +29,8 @@ const (
 // Kinds lists them in the order of their names.
 func Kinds() []Kind {
 	return []Kind{
-		KindAudit, KindClient, KindCode, KindConsent, KindCounter, KindFamily, KindFlow, KindGrant,
-		KindIdentity, KindLink, KindMeta, KindRefresh, KindRevocation, KindUsed,
+		KindAudit, KindClient, KindCode, KindConsent, KindCounter, KindFlow, KindGrant,
+		KindIdentity, KindLink, KindMeta, KindRevocation, KindUsed,
 	}
 }
 

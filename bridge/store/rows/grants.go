@@ -1,6 +1,7 @@
 package rows
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -18,9 +19,18 @@ const (
 	touchEvery = time.Minute
 )
 
-var grants = table[bridge.Grant]{
+// grantRow is a stored grant with the family of its refresh tokens: one row, so that a refresh changes one.
+type grantRow struct {
+	bridge.Grant
+	Family bridge.Family `json:"family,omitzero"`
+	// Looked is when LapsedGrants looks whether the grant has lapsed, never after Lapses. That moves on with
+	// every token, and its place in the index need not.
+	Looked time.Time `json:"looked,omitzero"`
+}
+
+var grants = table[grantRow]{
 	kind: KindGrant,
-	places: func(t *tx, g *bridge.Grant) []Place {
+	places: func(t *tx, g *grantRow) []Place {
 		person, client := t.foreign(g.Person.ID()), t.foreign(g.ClientID)
 		places := []Place{
 			{Index: IndexGrants, At: g.CreatedAt},
@@ -31,8 +41,8 @@ var grants = table[bridge.Grant]{
 			return places
 		}
 		places = append(places, Place{Index: IndexOpenGrants, Whose: client})
-		if !g.Lapses.IsZero() {
-			places = append(places, Place{Index: IndexLapses, At: g.Lapses})
+		if at := cmp.Or(g.Looked, g.Lapses); !at.IsZero() { // one that was written before there was Looked has none
+			places = append(places, Place{Index: IndexLapses, At: at})
 		}
 		if g.Link != "" {
 			places = append(places, Place{Index: IndexLinkGrants, Whose: t.foreign(g.Link)})
@@ -42,7 +52,7 @@ var grants = table[bridge.Grant]{
 		}
 		return places
 	},
-	due: func(g *bridge.Grant) time.Time {
+	due: func(g *grantRow) time.Time {
 		if g.Status != bridge.GrantEnded || g.Started {
 			return time.Time{}
 		}
@@ -59,16 +69,34 @@ func (t *tx) consentID(personID, clientID, redirectURI, resource string) string 
 	return t.foreign(personID, clientID, redirectURI, resource)
 }
 
+// putGrant stores a grant in the place of before, nil when there was none.
+func putGrant(t *tx, before, grant *grantRow, now time.Time) error {
+	grant.placeLapse()
+	return grants.put(t, grant.ID, before, grant, now)
+}
+
+// putGrantQuietly is putGrant for a change that no copy of the grant need know of.
+func putGrantQuietly(t *tx, before, grant *grantRow, now time.Time) error {
+	grant.placeLapse()
+	return grants.putQuietly(t, grant.ID, before, grant, now)
+}
+
+func (g *grantRow) placeLapse() {
+	if g.Looked.IsZero() || g.Lapses.Before(g.Looked) {
+		g.Looked = g.Lapses
+	}
+}
+
 // Grant returns a grant in any state.
 func (s *Store) Grant(ctx context.Context, id string) (bridge.Grant, error) {
 	grant, found, err := readOne(ctx, s, grants, id)
 	if err == nil && !found {
 		err = bridge.ErrNotFound
 	}
-	return grant, err
+	return grant.Grant, err
 }
 
-func mustGrant(t *tx, id string) (bridge.Grant, error) {
+func mustGrant(t *tx, id string) (grantRow, error) {
 	grant, found, err := grants.get(t, id)
 	if err == nil && !found {
 		err = bridge.ErrNotFound
@@ -88,12 +116,12 @@ func (s *Store) TouchGrant(ctx context.Context, id string, now time.Time) error 
 	}
 	return s.write(ctx, func(t *tx) error {
 		grant, err := mustGrant(t, id)
-		if err != nil || !stale(&grant) {
+		if err != nil || !stale(&grant.Grant) {
 			return err
 		}
 		touched := grant
 		touched.LastUsedAt = now
-		return grants.putQuietly(t, id, &grant, &touched, now)
+		return putGrantQuietly(t, &grant, &touched, now)
 	})
 }
 
@@ -111,41 +139,35 @@ func (s *Store) EndGrant(ctx context.Context, id string, reason bridge.EndReason
 			return ended{}, err
 		}
 		after, err := endGrant(t, grant, reason, now)
-		return ended{after, grant.Status != bridge.GrantEnded}, err
+		return ended{after.Grant, grant.Status != bridge.GrantEnded}, err
 	})
 	return result.grant, result.now, err
 }
 
 // endGrant is the one way a grant ends: the grant forgets its sealed key, the key goes to the
-// queue, the family is marked, and so is the identity session nobody needs now. An ended grant
-// stays as it is.
-func endGrant(t *tx, grant bridge.Grant, reason bridge.EndReason, now time.Time) (bridge.Grant, error) {
+// queue, and the identity session nobody needs now ends. An ended grant stays as it is; its family is as
+// dead as it is.
+func endGrant(t *tx, grant grantRow, reason bridge.EndReason, now time.Time) (grantRow, error) {
 	if grant.Status == bridge.GrantEnded {
 		return grant, nil
 	}
 	after := grant
 	after.Status, after.EndedAt, after.EndReason = bridge.GrantEnded, now, reason
-	after.Credential.Sealed = nil
-	if err := t.Ahead(families.ref(grant.ID), revocations.ref(grant.ID)); err != nil {
-		return bridge.Grant{}, err
-	}
-	if err := endFamily(t, grant.ID, now); err != nil {
-		return bridge.Grant{}, err
-	}
+	after.Credential.Sealed, after.Family.SealedSuccessor = nil, nil
 	if grant.Credential.KeyID != "" {
 		err := putRevocation(t, bridge.KeyRevocation{
 			GrantID: grant.ID, PersonID: grant.Person.ID(), Credential: grant.Credential, DueAt: now,
 		})
 		if err != nil {
-			return bridge.Grant{}, err
+			return grantRow{}, err
 		}
 	}
-	if err := grants.put(t, grant.ID, &grant, &after, now); err != nil {
-		return bridge.Grant{}, err
+	if err := putGrant(t, &grant, &after, now); err != nil {
+		return grantRow{}, err
 	}
 	if reason.Forgets() {
-		if err := forgetConsent(t, grant); err != nil {
-			return bridge.Grant{}, err
+		if err := forgetConsent(t, grant.Grant); err != nil {
+			return grantRow{}, err
 		}
 	}
 	return after, endUnusedIdentity(t, grant.Identity, now)
@@ -179,7 +201,7 @@ func (s *Store) RevokeToken(ctx context.Context, grantID, tokenID string, expire
 				after.RevokedTokens[id] = until
 			}
 		}
-		return grants.put(t, grantID, &grant, &after, now)
+		return putGrant(t, &grant, &after, now)
 	})
 }
 
@@ -224,7 +246,7 @@ func grantsOf(t *tx, scan Scan, clientID string, limit int) ([]bridge.Grant, err
 		}
 		for _, grant := range some {
 			if clientID == "" || grant.ClientID == clientID {
-				page = append(page, grant)
+				page = append(page, grant.Grant)
 			}
 		}
 		last := some[len(some)-1]
@@ -233,10 +255,53 @@ func grantsOf(t *tx, scan Scan, clientID string, limit int) ([]bridge.Grant, err
 	return page, nil
 }
 
-// LapsedGrants returns grants that have not ended and whose Lapses has passed, the longest lapsed
-// first.
+// LapsedGrants returns grants that have not ended and whose Lapses has passed. Those it finds that have been
+// given a token since they were placed it places where they lapse now.
 func (s *Store) LapsedGrants(ctx context.Context, now time.Time, limit int) ([]bridge.Grant, error) {
-	return read(ctx, s, func(t *tx) ([]bridge.Grant, error) {
-		return list(t, grants, Scan{Index: IndexLapses, Until: now, Limit: limit})
-	})
+	for {
+		found, err := read(ctx, s, func(t *tx) ([]grantRow, error) {
+			return list(t, grants, Scan{Index: IndexLapses, Until: now, Limit: limit})
+		})
+		if err != nil {
+			return nil, err
+		}
+		var lapsed []bridge.Grant
+		var early []string
+		for _, grant := range found {
+			if now.Before(grant.Lapses) {
+				early = append(early, grant.ID)
+				continue
+			}
+			lapsed = append(lapsed, grant.Grant)
+		}
+		if len(early) == 0 {
+			return lapsed, nil
+		}
+		if err := s.write(ctx, func(t *tx) error { return lookLater(t, early, now) }); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// lookLater places grants that have not lapsed where they will.
+func lookLater(t *tx, ids []string, now time.Time) error {
+	ahead := make([]Ref, len(ids))
+	for i, id := range ids {
+		ahead[i] = grants.ref(id)
+	}
+	if err := t.Ahead(ahead...); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		grant, err := mustGrant(t, id)
+		if err != nil {
+			return err
+		}
+		moved := grant
+		moved.Looked = grant.Lapses
+		if err := putGrantQuietly(t, &grant, &moved, now); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -134,7 +134,7 @@ func narrowGrants(t *tx, identity bridge.IdentitySession, now time.Time) ([]brid
 	for _, grant := range of {
 		narrowed := grant
 		if narrowed.Narrow(identity.Admission) {
-			if err := grants.put(t, grant.ID, &grant, &narrowed, now); err != nil {
+			if err := putGrant(t, &grant, &narrowed, now); err != nil {
 				return nil, err
 			}
 			continue
@@ -143,7 +143,7 @@ func narrowGrants(t *tx, identity bridge.IdentitySession, now time.Time) ([]brid
 		if err != nil {
 			return nil, err
 		}
-		over = append(over, ended)
+		over = append(over, ended.Grant)
 	}
 	return over, nil
 }
@@ -179,7 +179,7 @@ func endUnusedIdentity(t *tx, id string, now time.Time) error {
 		return err
 	}
 	from, err := list(t, grants, Scan{Index: IndexIdentityGrants, Whose: t.foreign(id), Limit: maxGrantsOf})
-	if err != nil || slices.ContainsFunc(from, func(g bridge.Grant) bool { return g.Status != bridge.GrantEnded }) {
+	if err != nil || slices.ContainsFunc(from, func(g grantRow) bool { return g.Status != bridge.GrantEnded }) {
 		return err
 	}
 	after := before.End(bridge.EndGrantsOver, now)

@@ -160,16 +160,19 @@ func endGrantsOf(t *tx, index Index, whose string, reason bridge.EndReason, now 
 	if err != nil {
 		return nil, err
 	}
-	for i, grant := range of {
-		if of[i], err = endGrant(t, grant, reason, now); err != nil {
+	var over []bridge.Grant
+	for _, grant := range of {
+		ended, err := endGrant(t, grant, reason, now)
+		if err != nil {
 			return nil, err
 		}
+		over = append(over, ended.Grant)
 	}
-	return of, nil
+	return over, nil
 }
 
 // openGrantsOf gets the grants an index leads to that have not ended.
-func openGrantsOf(t *tx, index Index, whose string) ([]bridge.Grant, error) {
+func openGrantsOf(t *tx, index Index, whose string) ([]grantRow, error) {
 	found, err := t.Scan(Scan{Index: index, Whose: t.foreign(whose), Limit: maxGrantsOf})
 	if err != nil {
 		return nil, err
@@ -181,7 +184,7 @@ func openGrantsOf(t *tx, index Index, whose string) ([]bridge.Grant, error) {
 	if err := t.Ahead(ahead...); err != nil {
 		return nil, err
 	}
-	var of []bridge.Grant
+	var of []grantRow
 	for _, row := range found {
 		grant, found, err := grants.get(t, row.ID)
 		if err != nil {

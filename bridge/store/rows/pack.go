@@ -1,7 +1,6 @@
 package rows
 
 import (
-	"encoding/base32"
 	"encoding/binary"
 	"errors"
 	"maps"
@@ -155,10 +154,6 @@ const (
 	forms
 )
 
-const randomIDBytes = 16
-
-var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
-
 func text[T ~string](p *packer, n byte, v *T) {
 	if p.field(n, *v != "") {
 		*v = T(p.text(string(*v)))
@@ -187,12 +182,12 @@ func (p *packer) text(v string) string {
 		return p.readText()
 	}
 	head, form := len(v), literal
-	var raw []byte
+	raw, isID := bridge.BitsOf(v)
 	if i := slices.Index(words, v); i >= 0 {
 		head, form = i, word
 	} else if i := slices.Index(p.texts, v); i >= 0 {
 		head, form = i, again
-	} else if raw = rawID(v); raw != nil {
+	} else if isID {
 		head, form = 0, randomID
 	}
 	first := uint64(head*forms + form)
@@ -202,22 +197,10 @@ func (p *packer) text(v string) string {
 		p.buf = append(p.buf, v...)
 		p.texts = append(p.texts, v)
 	case randomID:
-		p.buf = append(p.buf, raw...)
+		p.buf = append(p.buf, raw[:]...)
 		p.texts = append(p.texts, v)
 	}
 	return v
-}
-
-// rawID is the bytes of an id as bridge.NewID makes it, nil for any other text.
-func rawID(v string) []byte {
-	if len(v) != idEncoding.EncodedLen(randomIDBytes) {
-		return nil
-	}
-	raw, err := idEncoding.DecodeString(v)
-	if err != nil || idEncoding.EncodeToString(raw) != v { // bits left over
-		return nil
-	}
-	return raw
 }
 
 func (p *packer) readText() string {
@@ -234,8 +217,8 @@ func (p *packer) readText() string {
 		return p.texts[head]
 	case form == literal && head <= len(p.buf):
 		v, p.buf = string(p.buf[:head]), p.buf[head:]
-	case form == randomID && len(p.buf) >= randomIDBytes:
-		v, p.buf = idEncoding.EncodeToString(p.buf[:randomIDBytes]), p.buf[randomIDBytes:]
+	case form == randomID && len(p.buf) >= bridge.IDBytes:
+		v, p.buf = bridge.IDOf([bridge.IDBytes]byte(p.buf)), p.buf[bridge.IDBytes:]
 	default:
 		p.err, p.buf = errPacked, nil
 		return ""

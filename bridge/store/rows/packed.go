@@ -10,12 +10,8 @@ import (
 // that do not live long.
 func packing(record any) func(*packer) {
 	switch r := record.(type) {
-	case *bridge.Grant:
+	case *grantRow:
 		return func(p *packer) { packGrant(p, r) }
-	case *family:
-		return func(p *packer) { packFamily(p, r) }
-	case *refreshToken:
-		return func(p *packer) { packRefreshToken(p, r) }
 	case *bridge.Code:
 		return func(p *packer) { packCode(p, r) }
 	case *bridge.Consent:
@@ -42,7 +38,7 @@ var words = []string{
 	"registered", "document", "none", "authorization_code", "refresh_token", "client_secret_basic", "client_secret_post", "private_key_jwt", "native", "web",
 }
 
-func packGrant(p *packer, g *bridge.Grant) {
+func packGrant(p *packer, g *grantRow) {
 	text(p, 1, &g.ID)
 	text(p, 2, &g.Status)
 	text(p, 3, &g.Person.Source)
@@ -75,26 +71,19 @@ func packGrant(p *packer, g *bridge.Grant) {
 	p.timesByText(30, &g.RevokedTokens)
 	p.time(31, &g.Lapses)
 	text(p, 32, &g.Redirect)
-}
-
-func packFamily(p *packer, f *family) {
-	text(p, 1, &f.GrantID)
-	text(p, 2, &f.ClientID)
-	p.hash(3, &f.ProofKey)
-	p.hash(4, &f.Head)
-	p.hash(5, &f.Previous)
-	p.blob(6, &f.SealedSuccessor)
-	p.time(7, &f.RotatedAt)
-	p.count(8, &f.Repeats)
-	p.time(9, &f.CreatedAt)
-	p.time(10, &f.IdleUntil)
-	p.time(11, &f.EndsAt)
-	p.time(12, &f.EndedAt)
-}
-
-func packRefreshToken(p *packer, r *refreshToken) {
-	text(p, 1, &r.GrantID)
-	p.time(2, &r.EndsAt)
+	p.time(33, &g.Looked)
+	text(p, 34, &g.Family.GrantID)
+	text(p, 35, &g.Family.ClientID)
+	p.hash(36, &g.Family.Shared)
+	p.hash(37, &g.Family.ProofKey)
+	p.hash(38, &g.Family.Head)
+	p.hash(39, &g.Family.Previous)
+	p.blob(40, &g.Family.SealedSuccessor)
+	p.time(41, &g.Family.RotatedAt)
+	p.count(42, &g.Family.Repeats)
+	p.time(43, &g.Family.CreatedAt)
+	p.time(44, &g.Family.IdleUntil)
+	p.time(45, &g.Family.EndsAt)
 }
 
 func packCode(p *packer, c *bridge.Code) {

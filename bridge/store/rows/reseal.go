@@ -40,7 +40,7 @@ func (s *Store) Reseal(ctx context.Context, after string, limit int, now time.Ti
 	case KindFlow:
 		done, last, err = reseal(ctx, s, flows, id, limit, now, (*bridge.Flow).SealedValues)
 	case KindGrant:
-		done, last, err = reseal(ctx, s, grants, id, limit, now, (*bridge.Grant).SealedValues)
+		done, last, err = reseal(ctx, s, grants, id, limit, now, func(g *grantRow) []bridge.SealedValue { return g.SealedValues() })
 	case KindIdentity:
 		done, last, err = reseal(ctx, s, identities, id, limit, now, (*bridge.IdentitySession).SealedValues)
 	case KindLink:

@@ -39,13 +39,15 @@ func (s *Store) StartGrant(ctx context.Context, grant bridge.Grant, now time.Tim
 			if !live {
 				return bridge.Grant{}, fmt.Errorf("starting a grant: its link has ended: %w", bridge.ErrNotFound)
 			}
-			return grant, grants.put(t, grant.ID, nil, &grant, now)
+			return grant, putGrant(t, nil, &grantRow{Grant: grant}, now)
 		}
-		after, fresh, err := restart(before, grant)
+		again, fresh, err := restart(before.Grant, grant)
 		if err != nil || !fresh {
-			return after, err
+			return again, err
 		}
-		return after, grants.put(t, grant.ID, &before, &after, now)
+		after := before
+		after.Grant = again
+		return again, putGrant(t, &before, &after, now)
 	})
 }
 

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/abilityai/trinity-bridge/bridge"
 )
 
 // sweepAtOnce is how many rows one write removes, so that others are not kept waiting.
@@ -33,7 +31,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (int, error
 }
 
 // sweepOrder is the order in which rows are read (see the package's words).
-var sweepOrder = []Kind{KindFlow, KindCode, KindRefresh, KindConsent, KindCounter, KindUsed, KindAudit, KindLink, KindGrant, KindIdentity, KindClient}
+var sweepOrder = []Kind{KindFlow, KindCode, KindConsent, KindCounter, KindUsed, KindAudit, KindLink, KindGrant, KindIdentity, KindClient}
 
 func sweepRows(t *tx, overdue []Due, now time.Time) (int, error) {
 	ordered := slices.SortedStableFunc(slices.Values(overdue), func(a, b Due) int {
@@ -64,7 +62,7 @@ func sweepRow(t *tx, row Due, now time.Time) (bool, error) {
 	case KindClient:
 		return sweepOne(t, clients, row, now, sweepClient)
 	case KindGrant:
-		return sweepOne(t, grants, row, now, sweepGrant)
+		return sweepOne(t, grants, row, now, nil)
 	case KindLink:
 		return sweepOne(t, links, row, now, nil)
 	case KindIdentity:
@@ -73,8 +71,6 @@ func sweepRow(t *tx, row Due, now time.Time) (bool, error) {
 		return sweepOne(t, flows, row, now, nil)
 	case KindCode:
 		return sweepOne(t, codes, row, now, nil)
-	case KindRefresh:
-		return sweepOne(t, refreshTokens, row, now, nil)
 	case KindConsent:
 		return sweepOne(t, consents, row, now, nil)
 	case KindCounter:
@@ -105,18 +101,4 @@ func sweepOne[T any](t *tx, records table[T], row Due, now time.Time,
 		return how(t, row.ID, &record, now)
 	}
 	return true, records.remove(t, row.ID, &record)
-}
-
-// sweepGrant removes an ended grant and its family.
-func sweepGrant(t *tx, id string, grant *bridge.Grant, _ time.Time) (bool, error) {
-	over, found, err := families.get(t, id)
-	if err != nil {
-		return false, err
-	}
-	if found {
-		if err := families.remove(t, id, &over); err != nil {
-			return false, err
-		}
-	}
-	return true, grants.remove(t, id, grant)
 }

@@ -143,8 +143,8 @@ func examine(key bridge.RowKey, row Ref, record []byte, now time.Time) (Row, any
 	t := &tx{key: key}
 	describe := map[Kind]func(*tx, string, []byte, time.Time) (Row, any, error){
 		KindAudit: auditEvents.describe, KindClient: clients.describe, KindCode: codes.describe, KindConsent: consents.describe,
-		KindCounter: counters.describe, KindFamily: families.describe, KindFlow: flows.describe, KindGrant: grants.describe,
-		KindIdentity: identities.describe, KindLink: links.describe, KindRefresh: refreshTokens.describe,
+		KindCounter: counters.describe, KindFlow: flows.describe, KindGrant: grants.describe,
+		KindIdentity: identities.describe, KindLink: links.describe,
 		KindRevocation: revocations.describe, KindUsed: usedIDs.describe, KindMeta: describeMeta,
 	}[row.Kind]
 	if describe == nil {

@@ -74,15 +74,6 @@ func (s *Store) verifyRows(t Tx, r *report, kind Kind, found []Found, now time.T
 				r.fault("%s of %s: %v", value.Kind, name(row.Ref), err)
 			}
 		}
-		if of, ok := record.(*family); ok && of.EndedAt.IsZero() {
-			grant, err := t.Get(grants.ref(of.GrantID))
-			if err != nil {
-				return err
-			}
-			if grant == nil {
-				r.fault("%s has no grant", name(row.Ref))
-			}
-		}
 	}
 	misplaced, err := t.Misplaced(readable)
 	for _, row := range misplaced {
@@ -178,7 +169,7 @@ func madeAt(record any) time.Time {
 		return r.CreatedAt
 	case *bridge.Flow:
 		return r.CreatedAt
-	case *bridge.Grant:
+	case *grantRow:
 		return r.CreatedAt
 	case *bridge.IdentitySession:
 		return r.CreatedAt
@@ -186,8 +177,6 @@ func madeAt(record any) time.Time {
 		return r.CreatedAt
 	case *counter:
 		return r.From
-	case *family:
-		return r.CreatedAt
 	}
 	return time.Time{}
 }

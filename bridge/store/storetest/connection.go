@@ -9,8 +9,11 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 )
 
-// sealedKeyBytes is what a sealed Trinity key takes.
-const sealedKeyBytes = 88
+// What is sealed in a grant takes so many bytes: its Trinity key, and a successor.
+const (
+	sealedKeyBytes       = 88
+	sealedSuccessorBytes = 60
+)
 
 // Connection is one client's way from consent to revocation, for the tests that do many.
 type Connection struct {
@@ -82,13 +85,20 @@ func (c *Connection) Issue(ctx context.Context) error {
 func (c *Connection) Redeem(ctx context.Context) (bridge.CodeOutcome, error) {
 	token := RandomID()
 	outcome, _, err := c.Store.RedeemCode(ctx, bridge.CodeUse{
-		Code: bridge.HashOf(c.Code), ClientID: "client", Challenge: "challenge", Refresh: bridge.HashOf(token),
+		Code: bridge.HashOf(c.Code), ClientID: "client", Challenge: "challenge", Refresh: c.refresh(token),
 		RefreshIdle: 30 * 24 * time.Hour, RefreshAbsolute: 180 * 24 * time.Hour, AccessTokenLife: time.Hour,
 	}, time.Now())
 	if outcome == bridge.CodeRedeemed {
 		c.Token = token
 	}
 	return outcome, err
+}
+
+// Head is what a store knows of the newest refresh token.
+func (c *Connection) Head() bridge.RefreshToken { return c.refresh(c.Token) }
+
+func (c *Connection) refresh(token string) bridge.RefreshToken {
+	return bridge.RefreshToken{GrantID: c.GrantID, Shared: bridge.HashOf("shared " + c.GrantID), Hash: bridge.HashOf(token)}
 }
 
 // Connect consents and presents the code; anything but a live grant is an error.
@@ -111,8 +121,8 @@ func (c *Connection) mustRedeem(ctx context.Context) error {
 func (c *Connection) Rotate(ctx context.Context) error {
 	next := RandomID()
 	rotation, err := c.Store.RotateRefresh(ctx, bridge.RefreshUse{
-		Token: bridge.HashOf(c.Token), ClientID: "client",
-		Successor: bridge.HashOf(next), SealedSuccessor: make([]byte, 70),
+		Token: c.refresh(c.Token), ClientID: "client",
+		Successor: bridge.HashOf(next), SealedSuccessor: make([]byte, sealedSuccessorBytes),
 		Idle: 30 * 24 * time.Hour, AccessTokenLife: time.Hour,
 		Rule: func(family bridge.Family, presented bridge.Hash, _ time.Time) bridge.RefreshOutcome {
 			if presented == family.Head {

@@ -97,9 +97,14 @@ func (f *fixture) use(code bridge.Code) bridge.CodeUse {
 		RefreshIdle: idleLife, RefreshAbsolute: longestLife, AccessTokenLife: accessLife, ClientUnusedAfter: clientKept,
 	}
 	if code.Refresh {
-		use.Refresh = f.hash("refresh")
+		use.Refresh = f.token(code.GrantID)
 	}
 	return use
+}
+
+// token is the first refresh token of a family.
+func (f *fixture) token(grantID string) bridge.RefreshToken {
+	return bridge.RefreshToken{GrantID: grantID, Shared: f.hash("shared"), Hash: f.hash("refresh")}
 }
 
 func (f *fixture) wantRedeem(t testing.TB, use bridge.CodeUse, want bridge.CodeOutcome) bridge.Grant {
@@ -114,7 +119,7 @@ func (f *fixture) wantRedeem(t testing.TB, use bridge.CodeUse, want bridge.CodeO
 }
 
 // live returns a live grant and its first refresh token.
-func (f *fixture) live(t testing.TB, edits ...func(*bridge.Issue)) (bridge.Grant, bridge.Hash) {
+func (f *fixture) live(t testing.TB, edits ...func(*bridge.Issue)) (bridge.Grant, bridge.RefreshToken) {
 	t.Helper()
 	use := f.use(f.issued(t, edits...).Code)
 	return f.wantRedeem(t, use, bridge.CodeRedeemed), use.Refresh

@@ -14,8 +14,8 @@ import (
 type familyModel struct {
 	f      *fixture
 	grant  bridge.Grant
-	tokens []bridge.Hash // all ever given out, in order
-	sealed []byte        // the last one, as it was sealed
+	tokens []bridge.RefreshToken // all ever given out, in order
+	sealed []byte                // the last one, as it was sealed
 
 	dead      bool
 	rotatedAt time.Time
@@ -43,7 +43,7 @@ func (m *familyModel) expect(i int) bridge.RefreshOutcome {
 func (m *familyModel) apply(outcome bridge.RefreshOutcome, use bridge.RefreshUse) {
 	switch outcome {
 	case bridge.RefreshRotated:
-		m.tokens, m.sealed = append(m.tokens, use.Successor), use.SealedSuccessor
+		m.tokens, m.sealed = append(m.tokens, successor(use)), use.SealedSuccessor
 		m.rotatedAt, m.repeats, m.idleUntil = m.f.now, 0, m.f.now.Add(use.Idle)
 	case bridge.RefreshRepeated:
 		m.repeats++
@@ -59,7 +59,7 @@ func modelFamilies(t *testing.T, f *fixture) {
 		issue := f.issued(t)
 		use := f.use(issue.Code)
 		m := &familyModel{
-			f: f, grant: f.wantRedeem(t, use, bridge.CodeRedeemed), tokens: []bridge.Hash{use.Refresh},
+			f: f, grant: f.wantRedeem(t, use, bridge.CodeRedeemed), tokens: []bridge.RefreshToken{use.Refresh},
 			idleUntil: f.now.Add(idleLife), endsAt: f.now.Add(longestLife),
 		}
 		rt.Repeat(map[string]func(*rapid.T){
@@ -140,7 +140,7 @@ func (m *familyModel) check(rt *rapid.T, t *testing.T) {
 	}
 	head := m.tokens[len(m.tokens)-1]
 	family := m.f.wantFamily(t, m.tokens[0])
-	if family.Head != head || family.Repeats != m.repeats {
-		rt.Fatalf("the head is %s after %d repeats, want %s after %d", family.Head, family.Repeats, head, m.repeats)
+	if family.Head != head.Hash || family.Repeats != m.repeats {
+		rt.Fatalf("the head is %s after %d repeats, want %s after %d", family.Head, family.Repeats, head.Hash, m.repeats)
 	}
 }

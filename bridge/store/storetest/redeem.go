@@ -24,7 +24,7 @@ var redeemTests = []test{
 	{"a code nobody issued", redeemUnknown},
 	{"EX-27/a code for the holder of a key", redeemBound},
 	{"a code whose grant has ended", redeemEnded},
-	{"a family needs a token of its own", redeemTokenTaken},
+	{"a family needs a token", redeemWithoutToken},
 }
 
 func redeemWithFamily(t *testing.T, f *fixture) {
@@ -41,7 +41,7 @@ func redeemWithFamily(t *testing.T, f *fixture) {
 	must(t, err)
 	equal(t, "grant of the token", grant, want)
 	equal(t, "family", family, bridge.Family{
-		GrantID: want.ID, ClientID: want.ClientID, Head: use.Refresh,
+		GrantID: want.ID, ClientID: want.ClientID, Shared: use.Refresh.Shared, Head: use.Refresh.Hash,
 		CreatedAt: f.now, IdleUntil: f.now.Add(idleLife), EndsAt: f.now.Add(longestLife),
 	})
 	f.wantUnqueued(t)
@@ -50,7 +50,7 @@ func redeemWithFamily(t *testing.T, f *fixture) {
 func redeemWithoutFamily(t *testing.T, f *fixture) {
 	issue := f.issued(t, withoutFamily)
 	use := f.use(issue.Code)
-	use.Refresh = f.hash("refresh") // offered, not wanted
+	use.Refresh = f.token(issue.Grant.ID) // offered, not wanted
 	got := f.wantRedeem(t, use, bridge.CodeRedeemed)
 	equal(t, "lapses", got.Lapses, f.now.Add(accessLife))
 	_, _, err := f.RefreshGrant(t.Context(), use.Refresh, f.now)
@@ -66,7 +66,7 @@ func redeemReplay(t *testing.T, f *fixture) {
 	live := f.wantRedeem(t, use, bridge.CodeRedeemed)
 	f.now = f.now.Add(10 * codeLife) // long past its expiry it is a replay still
 	replay := use
-	replay.Refresh = f.hash("refresh")
+	replay.Refresh = f.token(issue.Grant.ID)
 	equal(t, "returned grant", f.wantRedeem(t, replay, bridge.CodeReplayed).Status, bridge.GrantEnded)
 	f.wantEnded(t, live, bridge.EndCodeReplayed, f.now)
 	f.wantRotate(t, f.useRefresh(use.Refresh), bridge.RefreshEnded)
@@ -271,14 +271,16 @@ func redeemEnded(t *testing.T, f *fixture) {
 	wantError(t, err, bridge.ErrNotFound)
 }
 
-func redeemTokenTaken(t *testing.T, f *fixture) {
-	_, taken := f.live(t)
+func redeemWithoutToken(t *testing.T, f *fixture) {
 	issue := f.issued(t)
-	for _, token := range []bridge.Hash{{}, taken} {
+	for _, edit := range []func(*bridge.RefreshToken){
+		func(r *bridge.RefreshToken) { r.Hash = bridge.Hash{} },
+		func(r *bridge.RefreshToken) { r.Shared = bridge.Hash{} },
+	} {
 		use := f.use(issue.Code)
-		use.Refresh = token
+		edit(&use.Refresh)
 		if _, _, err := f.RedeemCode(t.Context(), use, f.now); err == nil {
-			t.Fatal("a family was begun with a token that is not its own")
+			t.Fatal("a family was begun without a token")
 		}
 		equal(t, "grant", f.wantGrant(t, issue.Grant.ID, bridge.GrantPending), issue.Grant)
 	}

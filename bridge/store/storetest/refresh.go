@@ -28,6 +28,7 @@ var refreshTests = []test{
 	{"TK-16/reuse after the successor was used", refreshReusedAfterSuccessor},
 	{"TK-17/the predecessor's predecessor", refreshGrandparent},
 	{"TK-17/a token of long ago", refreshAncestor},
+	{"TK-17/a token made up of an old one", refreshInvented},
 	{"TK-21/after the grant ended", refreshEnded},
 	{"TK-23/idle and absolute age", refreshAges},
 	{"TK-35/revoked while it rotates", refreshAgainstEnd},
@@ -51,12 +52,19 @@ func referenceRule(family bridge.Family, presented bridge.Hash, now time.Time) b
 }
 
 // useRefresh presents a token with a successor of its own.
-func (f *fixture) useRefresh(token bridge.Hash) bridge.RefreshUse {
+func (f *fixture) useRefresh(token bridge.RefreshToken) bridge.RefreshUse {
 	successor := f.name("refresh")
 	return bridge.RefreshUse{
 		Token: token, ClientID: "client-a", Successor: bridge.HashOf(successor), SealedSuccessor: []byte("sealed " + successor),
 		Idle: idleLife, AccessTokenLife: accessLife, Rule: referenceRule,
 	}
+}
+
+// successor is the token that a use brings.
+func successor(use bridge.RefreshUse) bridge.RefreshToken {
+	next := use.Token
+	next.Hash = use.Successor
+	return next
 }
 
 func (f *fixture) wantRotate(t testing.TB, use bridge.RefreshUse, want bridge.RefreshOutcome) bridge.Rotation {
@@ -73,7 +81,7 @@ func (f *fixture) wantRotate(t testing.TB, use bridge.RefreshUse, want bridge.Re
 	return rotation
 }
 
-func (f *fixture) wantFamily(t testing.TB, token bridge.Hash) bridge.Family {
+func (f *fixture) wantFamily(t testing.TB, token bridge.RefreshToken) bridge.Family {
 	t.Helper()
 	_, family, err := f.RefreshGrant(t.Context(), token, f.now)
 	must(t, err)
@@ -92,12 +100,12 @@ func refreshRotates(t *testing.T, f *fixture) {
 	f.reopen(t)
 	equal(t, "stored grant", f.wantGrant(t, grant.ID, bridge.GrantLive), want)
 	family := before
-	family.Head, family.Previous, family.SealedSuccessor = use.Successor, first, use.SealedSuccessor
+	family.Head, family.Previous, family.SealedSuccessor = use.Successor, first.Hash, use.SealedSuccessor
 	family.RotatedAt, family.IdleUntil = f.now, f.now.Add(idleLife)
 	equal(t, "family by the predecessor", f.wantFamily(t, first), family)
-	equal(t, "family by the head", f.wantFamily(t, use.Successor), family)
+	equal(t, "family by the head", f.wantFamily(t, successor(use)), family)
 
-	short := f.useRefresh(use.Successor) // the access token outlives the refresh token
+	short := f.useRefresh(successor(use)) // the access token outlives the refresh token
 	short.Idle = time.Minute
 	equal(t, "lapses", f.wantRotate(t, short, bridge.RefreshRotated).Grant.Lapses, f.now.Add(accessLife))
 }
@@ -135,7 +143,7 @@ func refreshBound(t *testing.T, f *fixture) {
 	}
 	rotation.ProofKey = key
 	f.wantRotate(t, rotation, bridge.RefreshRotated)
-	equal(t, "key of the family", f.wantFamily(t, rotation.Successor).ProofKey, key)
+	equal(t, "key of the family", f.wantFamily(t, successor(rotation)).ProofKey, key)
 	again := f.useRefresh(use.Refresh)
 	f.wantRotate(t, again, bridge.RefreshMismatch)
 	again.ProofKey = key
@@ -149,18 +157,18 @@ func refreshBindsLater(t *testing.T, f *fixture) {
 	free := f.useRefresh(first)
 	free.ProofKey = key
 	f.wantRotate(t, free, bridge.RefreshRotated)
-	equal(t, "key of the family", f.wantFamily(t, free.Successor).ProofKey, bridge.Hash{})
-	binding := f.useRefresh(free.Successor)
+	equal(t, "key of the family", f.wantFamily(t, successor(free)).ProofKey, bridge.Hash{})
+	binding := f.useRefresh(successor(free))
 	binding.ProofKey, binding.BindRefresh = key, true
 	f.wantRotate(t, binding, bridge.RefreshRotated)
 	f.reopen(t)
-	equal(t, "key of the family", f.wantFamily(t, binding.Successor).ProofKey, key)
-	unbinding := f.useRefresh(binding.Successor)
+	equal(t, "key of the family", f.wantFamily(t, successor(binding)).ProofKey, key)
+	unbinding := f.useRefresh(successor(binding))
 	unbinding.BindRefresh = true
 	f.wantRotate(t, unbinding, bridge.RefreshMismatch)
 	unbinding.ProofKey = key
 	f.wantRotate(t, unbinding, bridge.RefreshRotated)
-	equal(t, "key of the family", f.wantFamily(t, unbinding.Successor).ProofKey, key)
+	equal(t, "key of the family", f.wantFamily(t, successor(unbinding)).ProofKey, key)
 }
 
 // refreshRace: one call rotates, all others learn its successor, up to the number of repeats the
@@ -208,7 +216,7 @@ func refreshRace(t *testing.T, f *fixture, n int) {
 	equal(t, "head", family.Head, uses[winner].Successor)
 	equal(t, "repeats", family.Repeats, n-1)
 	f.wantGrant(t, grant.ID, bridge.GrantLive)
-	f.wantRotate(t, f.useRefresh(family.Head), bridge.RefreshRotated)
+	f.wantRotate(t, f.useRefresh(bridge.RefreshToken{GrantID: grant.ID, Shared: family.Shared, Hash: family.Head}), bridge.RefreshRotated)
 }
 
 func refreshRepeats(t *testing.T, f *fixture) {
@@ -240,11 +248,11 @@ func refreshRepeatsAfterRestart(t *testing.T, f *fixture) {
 	again := f.wantRotate(t, f.useRefresh(first), bridge.RefreshRepeated)
 	equal(t, "successor", string(again.SealedSuccessor), string(use.SealedSuccessor))
 	f.reopen(t)
-	f.wantRotate(t, f.useRefresh(use.Successor), bridge.RefreshRotated)
+	f.wantRotate(t, f.useRefresh(successor(use)), bridge.RefreshRotated)
 	f.reopen(t)
 	f.wantRotate(t, f.useRefresh(first), bridge.RefreshReused)
 	f.reopen(t)
-	f.wantRotate(t, f.useRefresh(use.Successor), bridge.RefreshEnded)
+	f.wantRotate(t, f.useRefresh(successor(use)), bridge.RefreshEnded)
 }
 
 func refreshReused(t *testing.T, f *fixture) {
@@ -256,7 +264,7 @@ func refreshReused(t *testing.T, f *fixture) {
 	equal(t, "returned grant", rotation.Grant.Status, bridge.GrantEnded)
 	f.wantEnded(t, before, bridge.EndRefreshReused, f.now)
 	for range 2 {
-		f.wantRotate(t, f.useRefresh(use.Successor), bridge.RefreshEnded)
+		f.wantRotate(t, f.useRefresh(successor(use)), bridge.RefreshEnded)
 		f.wantRotate(t, f.useRefresh(first), bridge.RefreshEnded)
 		f.reopen(t)
 	}
@@ -266,19 +274,19 @@ func refreshReusedAfterSuccessor(t *testing.T, f *fixture) {
 	_, first := f.live(t)
 	use := f.useRefresh(first)
 	f.wantRotate(t, use, bridge.RefreshRotated)
-	before := f.wantRotate(t, f.useRefresh(use.Successor), bridge.RefreshRotated).Grant
+	before := f.wantRotate(t, f.useRefresh(successor(use)), bridge.RefreshRotated).Grant
 	f.wantRotate(t, f.useRefresh(first), bridge.RefreshReused)
 	f.wantEnded(t, before, bridge.EndRefreshReused, f.now)
 }
 
 func refreshGrandparent(t *testing.T, f *fixture) {
 	_, token := f.live(t)
-	tokens := []bridge.Hash{token}
+	tokens := []bridge.RefreshToken{token}
 	for range 3 {
 		f.now = f.now.Add(time.Second)
 		use := f.useRefresh(tokens[len(tokens)-1])
 		f.wantRotate(t, use, bridge.RefreshRotated)
-		tokens = append(tokens, use.Successor)
+		tokens = append(tokens, successor(use))
 	}
 	f.wantRotate(t, f.useRefresh(tokens[1]), bridge.RefreshReused)
 	f.wantRotate(t, f.useRefresh(tokens[3]), bridge.RefreshEnded)
@@ -292,7 +300,7 @@ func refreshAncestor(t *testing.T, f *fixture) {
 		f.now = f.now.Add(idleLife - time.Hour)
 		use := f.useRefresh(token)
 		f.wantRotate(t, use, bridge.RefreshRotated)
-		token = use.Successor
+		token = successor(use)
 		_, err := f.Sweep(t.Context(), f.now, 1000)
 		must(t, err)
 	}

@@ -23,14 +23,14 @@ func refreshAges(t *testing.T, f *fixture) {
 		if end := start.Add(longestLife); idle.After(end) {
 			idle = end
 		}
-		family := f.wantFamily(t, use.Successor)
+		family := f.wantFamily(t, successor(use))
 		equal(t, "ages", []time.Time{family.CreatedAt, family.IdleUntil, family.EndsAt}, []time.Time{start, idle, start.Add(longestLife)})
 		lapses := f.now.Add(accessLife) // the last access token outlives the family
 		if idle.After(lapses) {
 			lapses = idle
 		}
 		equal(t, "lapses", rotated.Grant.Lapses, lapses)
-		token = use.Successor
+		token = successor(use)
 	}
 	f.now = start.Add(longestLife)
 	f.wantRotate(t, f.useRefresh(token), bridge.RefreshExpired)
@@ -51,7 +51,7 @@ func refreshAgainstEnd(t *testing.T, f *fixture) {
 	for range 20 {
 		grant, token := f.live(t)
 		var mu sync.Mutex
-		tokens := []bridge.Hash{token}
+		tokens := []bridge.RefreshToken{token}
 		barrier(8, func(i int) {
 			if i == 0 {
 				if _, _, err := f.EndGrant(t.Context(), grant.ID, bridge.EndRevokedByClient, f.now); err != nil {
@@ -67,7 +67,7 @@ func refreshAgainstEnd(t *testing.T, f *fixture) {
 			if rotation.Outcome == bridge.RefreshRotated {
 				mu.Lock()
 				defer mu.Unlock()
-				tokens = append(tokens, use.Successor)
+				tokens = append(tokens, successor(use))
 			}
 		})
 		f.wantGrant(t, grant.ID, bridge.GrantEnded)
@@ -78,17 +78,38 @@ func refreshAgainstEnd(t *testing.T, f *fixture) {
 }
 
 func refreshUnknown(t *testing.T, f *fixture) {
-	_, first := f.live(t)
-	f.live(t, withoutFamily) // a grant without a family: nothing to match
-	for _, token := range []bridge.Hash{{}, bridge.HashOf("nobody issued this")} {
+	grant, first := f.live(t)
+	_, other := f.live(t)
+	without, offered := f.live(t, withoutFamily)
+	for name, token := range map[string]bridge.RefreshToken{
+		"nothing":                 {},
+		"of no grant":             {GrantID: f.name("grant"), Shared: first.Shared, Hash: first.Hash},
+		"another family's":        {GrantID: grant.ID, Shared: other.Shared, Hash: other.Hash},
+		"at another grant":        {GrantID: other.GrantID, Shared: first.Shared, Hash: first.Hash},
+		"invented":                f.token(grant.ID),
+		"without what is shared":  {GrantID: grant.ID, Hash: first.Hash},
+		"without what is its own": {GrantID: grant.ID, Shared: first.Shared},
+		"of a grant without any":  {GrantID: without.ID, Shared: offered.Shared, Hash: offered.Hash},
+		"of a grant, empty":       {GrantID: without.ID},
+	} {
+		t.Log(name)
 		use := f.useRefresh(token)
 		f.wantRotate(t, use, bridge.RefreshUnknown)
 		_, _, err := f.RefreshGrant(t.Context(), token, f.now)
 		wantError(t, err, bridge.ErrNotFound)
-		_, _, err = f.RefreshGrant(t.Context(), use.Successor, f.now)
-		wantError(t, err, bridge.ErrNotFound)
 	}
 	f.wantRotate(t, f.useRefresh(first), bridge.RefreshRotated)
+	f.wantRotate(t, f.useRefresh(other), bridge.RefreshRotated)
+}
+
+// refreshInvented: who makes up a token with what a family shares has held one of its tokens.
+func refreshInvented(t *testing.T, f *fixture) {
+	grant, first := f.live(t)
+	invented := f.token(grant.ID)
+	invented.Shared = first.Shared
+	f.wantRotate(t, f.useRefresh(invented), bridge.RefreshReused)
+	f.wantEnded(t, grant, bridge.EndRefreshReused, f.now)
+	f.wantRotate(t, f.useRefresh(first), bridge.RefreshEnded)
 }
 
 // refreshRuleForks: a rule that rotates what is not the head, or repeats what has no successor,
@@ -112,8 +133,6 @@ func refreshRuleForks(t *testing.T, f *fixture) {
 	wantRefused(t, err)
 	equal(t, "family", f.wantFamily(t, first), before)
 	f.wantGrant(t, grant.ID, bridge.GrantLive)
-	_, _, err = f.RefreshGrant(t.Context(), rotatePrevious.Successor, f.now)
-	wantError(t, err, bridge.ErrNotFound)
 }
 
 func refreshRuleSilent(t *testing.T, f *fixture) {
@@ -134,17 +153,18 @@ func refreshRuleSilent(t *testing.T, f *fixture) {
 }
 
 func refreshSuccessorTaken(t *testing.T, f *fixture) {
-	_, other := f.live(t)
 	_, first := f.live(t)
+	use := f.useRefresh(first)
+	f.wantRotate(t, use, bridge.RefreshRotated)
+	head := successor(use)
 	before := f.wantFamily(t, first)
-	for _, successor := range []bridge.Hash{{}, other, first} {
-		use := f.useRefresh(first)
-		use.Successor = successor
+	for _, taken := range []bridge.Hash{{}, head.Hash, first.Hash} {
+		use := f.useRefresh(head)
+		use.Successor = taken
 		if _, err := f.RotateRefresh(t.Context(), use, f.now); err == nil {
 			t.Fatal("a family was rotated to a token that is not new")
 		}
 		equal(t, "family", f.wantFamily(t, first), before)
 	}
-	f.wantRotate(t, f.useRefresh(first), bridge.RefreshRotated)
-	f.wantRotate(t, f.useRefresh(other), bridge.RefreshRotated)
+	f.wantRotate(t, f.useRefresh(head), bridge.RefreshRotated)
 }

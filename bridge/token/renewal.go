@@ -1,0 +1,115 @@
+package token
+
+import (
+	"encoding/base64"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/secret"
+)
+
+// A refresh token is a prefix and, in base64url, three parts: the bits of its grant's id, random ones that all tokens of
+// its family share, and random ones of its own. The first says where to look for it. Who knows the second has held a token
+// of the family, so that an old one betrays itself though nothing of it is stored. The third is what makes it good.
+const (
+	refreshPrefix = "tbr_"
+	sharedBytes   = 16
+	ownBytes      = 32
+	refreshBytes  = bridge.IDBytes + sharedBytes + ownBytes
+)
+
+// Refresh is a refresh token in clear, or the zero value for what is none.
+type Refresh struct {
+	grantID string
+	shared  [sharedBytes]byte
+	own     [ownBytes]byte
+}
+
+// NewRefresh makes the first token of a family, of no grant yet.
+func NewRefresh(rand io.Reader) (Refresh, error) {
+	var r Refresh
+	if _, err := io.ReadFull(rand, r.shared[:]); err != nil {
+		return Refresh{}, fmt.Errorf("reading randomness for a refresh token: %w", err)
+	}
+	return r.Next(rand)
+}
+
+// Next makes another token of the same family.
+func (r Refresh) Next(rand io.Reader) (Refresh, error) {
+	if _, err := io.ReadFull(rand, r.own[:]); err != nil {
+		return Refresh{}, fmt.Errorf("reading randomness for a refresh token: %w", err)
+	}
+	return r, nil
+}
+
+// Of is the token as one of a grant, whose id bridge.NewID made.
+func (r Refresh) Of(grantID string) Refresh {
+	r.grantID = grantID
+	return r
+}
+
+// ParseRefresh reads a token that a client presents; the zero value when nobody here made it.
+func ParseRefresh(presented secret.Token) Refresh {
+	text, ours := strings.CutPrefix(presented.Reveal(), refreshPrefix)
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if !ours || err != nil || len(raw) != refreshBytes || len(text) != base64.RawURLEncoding.EncodedLen(refreshBytes) {
+		return Refresh{}
+	}
+	return Refresh{
+		grantID: bridge.IDOf([bridge.IDBytes]byte(raw)),
+		shared:  [sharedBytes]byte(raw[bridge.IDBytes:]),
+		own:     [ownBytes]byte(raw[bridge.IDBytes+sharedBytes:]),
+	}
+}
+
+// Token is what the client gets; none when the token is of no grant.
+func (r Refresh) Token() secret.Token {
+	id, ok := bridge.BitsOf(r.grantID)
+	if !ok {
+		return secret.Token{}
+	}
+	raw := append(append(id[:], r.shared[:]...), r.own[:]...)
+	return secret.New(refreshPrefix + base64.RawURLEncoding.EncodeToString(raw))
+}
+
+// Told is what a store may know of the token; the zero value matches nothing.
+func (r Refresh) Told() bridge.RefreshToken {
+	if r == (Refresh{}) {
+		return bridge.RefreshToken{}
+	}
+	return bridge.RefreshToken{
+		GrantID: r.grantID,
+		Shared:  bridge.HashOf(string(r.shared[:])),
+		Hash:    bridge.HashOf(string(r.shared[:]) + string(r.own[:])),
+	}
+}
+
+// Seal makes successor, of the same family, readable to who holds r and to nobody else.
+func (r Refresh) Seal(successor Refresh) ([]byte, error) {
+	return secret.SealUnder(secret.New(string(r.own[:])), secret.New(string(successor.own[:])))
+}
+
+// Open reads what Seal made, or returns secret.ErrOpen.
+func (r Refresh) Open(sealed []byte) (Refresh, error) {
+	own, err := secret.OpenUnder(secret.New(string(r.own[:])), sealed)
+	if err != nil {
+		return Refresh{}, err
+	}
+	if len(own.Reveal()) != ownBytes {
+		return Refresh{}, secret.ErrOpen
+	}
+	r.own = [ownBytes]byte([]byte(own.Reveal()))
+	return r, nil
+}
+
+// Format writes [redacted] whatever the verb.
+func (r Refresh) Format(f fmt.State, verb rune) { r.Token().Format(f, verb) }
+
+// MarshalText writes [redacted].
+func (r Refresh) MarshalText() ([]byte, error) { return r.Token().MarshalText() }
+
+// LogValue writes [redacted].
+func (r Refresh) LogValue() slog.Value { return r.Token().LogValue() }
