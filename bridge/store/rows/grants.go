@@ -293,9 +293,12 @@ func lookLater(t *tx, ids []string, now time.Time) error {
 		return err
 	}
 	for _, id := range ids {
-		grant, err := mustGrant(t, id)
+		grant, found, err := grants.get(t, id)
 		if err != nil {
 			return err
+		}
+		if !found || grant.Status == bridge.GrantEnded {
+			continue // since it was listed
 		}
 		moved := grant
 		moved.Looked = grant.Lapses

@@ -13,6 +13,7 @@ var listTests = []test{
 	{"a page after no grant", listAfterUnknown},
 	{"lapsed grants, the longest lapsed first", listLapsed},
 	{"Lapses moves with every token", listLapsesMove},
+	{"grants that lapse later hold up none that has", listLapsesBehind},
 }
 
 var bob = bridge.Person{Source: "https://idp.example.com", Subject: "bob"}
@@ -154,6 +155,31 @@ func listLapsesMove(t *testing.T, f *fixture) {
 	wantLapsed(f.now.Add(idleLife), issue.Grant.ID)
 
 	must(t, f.TouchGrant(t.Context(), issue.Grant.ID, f.now)) // a use alone moves nothing
+	f.reopen(t)
 	wantLapsed(f.now.Add(idleLife - time.Nanosecond))
 	wantLapsed(f.now.Add(idleLife), issue.Grant.ID)
+}
+
+// listLapsesBehind: many grants were refreshed since they were placed, and stand before one that was not.
+func listLapsesBehind(t *testing.T, f *fixture) {
+	var ids []string
+	var tokens []bridge.RefreshToken
+	for range 7 {
+		grant, token := f.live(t)
+		ids, tokens = append(ids, grant.ID), append(tokens, token)
+		f.now = f.now.Add(time.Second)
+	}
+	idle, _ := f.live(t)
+	f.now = f.now.Add(idleLife / 2)
+	for _, token := range tokens {
+		f.wantRotate(t, f.useRefresh(token), bridge.RefreshRotated)
+		f.now = f.now.Add(time.Second)
+	}
+	got, err := f.LapsedGrants(t.Context(), idle.Lapses, 2)
+	must(t, err)
+	equal(t, "lapsed", grantIDs(got), []string{idle.ID})
+	f.reopen(t)
+	got, err = f.LapsedGrants(t.Context(), f.now.Add(idleLife), 100)
+	must(t, err)
+	equal(t, "lapsed in the end", grantIDs(got), append([]string{idle.ID}, ids...))
 }
