@@ -231,7 +231,7 @@ func TestBehaviour_B69_lives(t *testing.T) {
 		if got := b.Works(t, tokens.Access); got != http.StatusOK {
 			t.Errorf("%q: before its end %d", text, got)
 		}
-		b.PostForm(t, "/oauth/revoke", url.Values{"token": {tokens.Access}, "client_id": {client.ID}})
+		wantRevoked(t, b.PostForm(t, "/oauth/revoke", url.Values{"token": {tokens.Access}, "client_id": {client.ID}}))
 		if got := b.Works(t, tokens.Access); got != http.StatusUnauthorized {
 			t.Errorf("%q: revoked %d", text, got)
 		}

@@ -402,7 +402,10 @@ func TestMatrix_RS32_rightsStayTrinitys(t *testing.T) {
 		t.Fatalf("before: %d %s", answer.Status, answer.Body)
 	}
 	suspend(t, b, true)
-	if answer := b.Tool(t, mine.Access, session, "list_agents"); !answer.Contains(`"isError":true`) {
+	answer := b.Tool(t, mine.Access, session, "list_agents")
+	// A replica that serves the connection for the first time asks Trinity first.
+	asked := bridgetest.Replicas() > 0 && answer.Status == http.StatusUnauthorized
+	if !asked && !answer.Contains(`"isError":true`) {
 		t.Errorf("shut out: %d %s", answer.Status, answer.Body)
 	}
 	if answer := b.Tool(t, other.Access, others, "list_agents"); answer.Status != http.StatusOK || answer.Contains(`"isError":true`) {

@@ -518,9 +518,11 @@ func TestRevoke(t *testing.T) {
 	})
 }
 
+// wantRevoked also waits until every replica knows.
 func wantRevoked(t *testing.T, answer bridgetest.Answer) {
 	t.Helper()
 	if answer.Status != http.StatusOK {
 		t.Errorf("revocation: %d %s", answer.Status, answer.Body)
 	}
+	bridgetest.Settle()
 }
