@@ -7,6 +7,7 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
+	"github.com/abilityai/trinity-bridge/bridge/clients"
 	"github.com/abilityai/trinity-bridge/bridge/flow"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 )
@@ -17,8 +18,11 @@ import (
 func (s *Step) approve(w http.ResponseWriter, r *http.Request, current bridge.Flow) {
 	client, err := s.Clients.Of(r.Context(), current.Request)
 	resource, served := s.Resources.Of(current.Request.Resource)
-	if err != nil || client.Blocked || !served {
-		s.problem(w, r, flow.ErrGone)
+	if err == nil && (client.Blocked || !served) || errors.Is(err, clients.ErrUnknown) {
+		err = flow.ErrGone
+	}
+	if err != nil {
+		s.problem(w, r, err)
 		return
 	}
 	if !admitted(current.SignIn, resource) {
