@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
@@ -18,9 +19,13 @@ import (
 // ErrUnknown says that no client of that id is known, or that it was swept because nobody used it.
 var ErrUnknown = errors.New("no such client")
 
+// registrationsKept bounds the memory of registrations, which may hold keys.
+const registrationsKept = 500
+
 // Registry knows every client.
 type Registry struct {
 	store      bridge.ClientStore
+	seen       *lru.Cache[string, bridge.Client] // registrations: see registered
 	configured map[string]bridge.Client
 	documents  *documents
 	verdicts   *verdicts
@@ -53,10 +58,14 @@ func New(o Options) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
+	seen, err := lru.New[string, bridge.Client](registrationsKept)
+	if err != nil {
+		return nil, fmt.Errorf("making the memory of registrations: %w", err)
+	}
 	decided := newVerdicts(o.Verdicts, o.Trail, o.Now)
 	r := &Registry{
 		verdicts: decided,
-		store:    o.Store, configured: map[string]bridge.Client{}, keySets: keySets, guard: o.Guard, now: o.Now, rand: o.Rand,
+		store:    o.Store, seen: seen, configured: map[string]bridge.Client{}, keySets: keySets, guard: o.Guard, now: o.Now, rand: o.Rand,
 		documents: &documents{
 			trust: o.Trust, verdicts: decided, pinned: map[string]bridge.Client{}, guard: o.Guard, store: o.Store, copies: described,
 			trail: o.Trail, now: o.Now,
@@ -105,13 +114,22 @@ func (r *Registry) Client(ctx context.Context, id string) (bridge.Client, error)
 	return client, nil
 }
 
+// registered reads a registration once: it is as it was made until its time is over, which only moves on. A
+// connection asks for it eight times, and each refresh once.
 func (r *Registry) registered(ctx context.Context, id string) (bridge.Client, error) {
 	if id == "" || len(id) > 64 {
 		return bridge.Client{}, ErrUnknown
 	}
-	client, err := r.store.Client(ctx, id, r.now())
+	client, known := r.seen.Get(id)
+	if !known || !client.UnusedUntil.IsZero() && !r.now().Before(client.UnusedUntil) {
+		var err error
+		if client, err = r.store.Client(ctx, id, r.now()); err != nil {
+			return bridge.Client{}, err
+		}
+		r.seen.Add(id, client)
+	}
 	client.Blocked = client.Blocked || r.verdicts.blocks(id)
-	return client, err
+	return client, nil
 }
 
 // Newcomers is a registry that also looks where the ids of clients point to that nobody has

@@ -1,6 +1,8 @@
 package clients_test
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -60,5 +62,49 @@ func TestDescribeGrant_AS137(t *testing.T) {
 	}
 	if got := h.Describe(t.Context(), bridge.AuthorizationRequest{}); got != (templates.Client{Visit: true}) {
 		t.Errorf("without a request: %+v", got)
+	}
+}
+
+// counted counts what is read of clients.
+type counted struct {
+	bridge.ClientStore
+	reads int
+}
+
+func (c *counted) Client(ctx context.Context, id string, now time.Time) (bridge.Client, error) {
+	c.reads++
+	return c.ClientStore.Client(ctx, id, now)
+}
+
+// A registration is read once while its time lasts; what the store has no more is gone here, too.
+func TestClient_readOnce(t *testing.T) {
+	t.Parallel()
+	var store counted
+	h := open(t, func(o *clients.Options) {
+		store.ClientStore = o.Store
+		o.Store = &store
+	})
+	registered := bridge.Client{
+		ID: "registered", Kind: bridge.ClientRegistered, RedirectURIs: []string{"https://app.example.com/cb"},
+		CreatedAt: h.now, UnusedUntil: h.now.Add(time.Hour),
+	}
+	if _, err := h.Client(t.Context(), "registered"); !errors.Is(err, clients.ErrUnknown) {
+		t.Fatalf("before it registers: %v", err)
+	}
+	if err := h.store.CreateClient(t.Context(), registered, 10); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		got, err := h.Client(t.Context(), "registered")
+		if diff := cmp.Diff(registered, got); err != nil || diff != "" {
+			t.Fatalf("%v (-want +got):\n%s", err, diff)
+		}
+	}
+	if store.reads != 2 {
+		t.Errorf("%d reads", store.reads)
+	}
+	h.advance(time.Hour)
+	if _, err := h.Client(t.Context(), "registered"); !errors.Is(err, clients.ErrUnknown) {
+		t.Errorf("past its time: %v", err)
 	}
 }
