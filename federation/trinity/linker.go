@@ -58,11 +58,10 @@ func (l *Linker) Current(ctx context.Context, person bridge.Person) (bridge.Link
 	}
 	ctx, cancel := context.WithTimeout(ctx, standingTimeout)
 	defer cancel()
-	standing, err := l.c.compare(ctx, key, claim{username: link.Account.Username, as: bridge.ActingAs{Kind: bridge.ActAsUser}})
+	standing, account, err := l.c.examine(ctx, key, claim{username: link.Account.Username, as: bridge.ActingAs{Kind: bridge.ActAsUser}})
 	switch standing {
 	case bridge.StandingGood:
-		account, err := l.c.api.Me(ctx, key)
-		if err == nil {
+		if account.Username != "" {
 			link.Account = account
 		}
 	case bridge.StandingDead, bridge.StandingChanged, bridge.StandingRescoped:

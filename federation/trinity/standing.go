@@ -44,38 +44,42 @@ type claim struct {
 	as       bridge.ActingAs
 }
 
-// compare asks both routes that know something of a key: users/me applies every check but does not
-// tell the key's scope, validate tells it but does not see a suspended owner.
+// compare is examine for whoever needs no more than the standing.
 func (c *Credentials) compare(ctx context.Context, key secret.Token, want claim) (bridge.Standing, error) {
+	standing, _, err := c.examine(ctx, key, want)
+	return standing, err
+}
+
+// examine asks both routes that know something of a key: users/me applies every check but does not
+// tell the key's scope, validate tells it but does not see a suspended owner. With StandingGood comes the
+// account as Trinity describes it, or none where the key may not ask for itself.
+func (c *Credentials) examine(ctx context.Context, key secret.Token, want claim) (bridge.Standing, bridge.Account, error) {
 	account, refused := c.api.Me(ctx, key)
 	fenced := errors.Is(refused, ErrForbidden) && want.role == "" // it may not ask for itself, and need not
 	if refused != nil && !errors.Is(refused, ErrUnauthorized) && !fenced {
-		return bridge.StandingUnknown, refused
+		return bridge.StandingUnknown, bridge.Account{}, refused
 	}
 	principal, err := c.api.Validate(ctx, key)
 	if errors.Is(err, ErrUnauthorized) || err != nil && errors.Is(refused, ErrUnauthorized) { // that much is definite
-		return bridge.StandingDead, nil
+		return bridge.StandingDead, bridge.Account{}, nil
 	}
 	if err != nil {
-		return bridge.StandingUnknown, err
-	}
-	if fenced {
-		account = bridge.Account{Username: principal.Username}
+		return bridge.StandingUnknown, bridge.Account{}, err
 	}
 	acting, unfit := actingAs(principal)
 	switch {
 	case errors.Is(refused, ErrUnauthorized):
-		return bridge.StandingSuspended, nil
-	case principal.Username != want.username || account.Username != want.username:
-		return bridge.StandingChanged, nil
+		return bridge.StandingSuspended, bridge.Account{}, nil
+	case principal.Username != want.username || !fenced && account.Username != want.username:
+		return bridge.StandingChanged, bridge.Account{}, nil
 	case unfit != nil || acting != want.as:
-		return bridge.StandingRescoped, nil
+		return bridge.StandingRescoped, bridge.Account{}, nil
 	case account.Role == "" && want.role != "":
-		return bridge.StandingUnknown, errNoRole
+		return bridge.StandingUnknown, bridge.Account{}, errNoRole
 	case !account.Role.AtLeast(want.role):
-		return bridge.StandingLowered, nil
+		return bridge.StandingLowered, bridge.Account{}, nil
 	}
-	return bridge.StandingGood, nil
+	return bridge.StandingGood, account, nil
 }
 
 var errNoRole = errors.New("no role in the account's answer")
