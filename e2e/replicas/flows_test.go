@@ -10,14 +10,16 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptrace"
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest/idp"
@@ -39,29 +41,55 @@ func companyFile(t *testing.T, company *idp.Server) string {
 		company.Issuer, idp.ClientID, secret)
 }
 
-// Replicas are killed while people connect by the company's sign-in. What they were told must hold: a code that
-// reached a client is good, and so are the tokens.
-func TestReplicas_OP01_killedInFlows(t *testing.T) {
+// People connect by the company's sign-in while replicas are killed, and while their database is. What they were told
+// must hold: a code that reached a client is good, and so are the tokens.
+func TestReplicas_flows(t *testing.T) {
 	company := idp.Start(t, "", time.Now)
-	_, p := start(t, bridgetest.WithFile(companyFile(t, company)))
-	f := &flows{Processes: p, client: p.Register(t), company: company, told: map[string]int{}}
+	company.Sign(jose.ES256) // what it costs this machine is not what is measured
+	server, p := start(t, bridgetest.WithFile(companyFile(t, company)))
+	f := &flows{Processes: p, client: p.Register(t), company: company}
 	for i := range staff {
 		f.hire(t, i)
 	}
+	t.Run("OP-01/a replica is killed again and again", func(t *testing.T) {
+		f.load(t, func() {
+			before, kills := spent(), 0
+			for began := time.Now(); time.Since(began) < loadFor; kills++ {
+				time.Sleep(killEach)
+				p.Kill(kills % replicas)
+				p.Begin(t, kills%replicas)
+			}
+			fmt.Println(kills, "kills -9 of", replicas, "replicas;", spent().each(f.count(connected), before))
+		})
+	})
+	t.Run("OP-01/the database is restarted", func(t *testing.T) {
+		f.load(t, func() {
+			restart(t, server)
+			before := f.count(connected)
+			time.Sleep(2 * time.Second)
+			if f.count(connected) == before {
+				t.Error("nobody connects after the restart")
+			}
+		})
+		if f.count(unavailable) == 0 {
+			t.Error("the restart was not noticed")
+		}
+	})
+}
+
+// load has people connect while something happens, and checks what they were told.
+func (f *flows) load(t *testing.T, happens func()) {
+	t.Helper()
+	f.tokens, f.told, f.wrong = nil, map[string]int{}, nil
 	ctx, stop := context.WithCancel(t.Context())
 	var load sync.WaitGroup
 	load.Go(func() { f.run(ctx) })
-	began, kills := time.Now(), 0
-	for ; time.Since(began) < loadFor; kills++ {
-		time.Sleep(killEach)
-		p.Kill(kills % replicas)
-		p.Begin(t, kills%replicas)
-	}
-	took := time.Since(began)
+	began := time.Now()
+	happens()
+	took := time.Since(began).Seconds()
 	stop()
 	load.Wait()
-	fmt.Printf("%d kills -9 of %d replicas in %s: %d people connected (%.0f/s of %d/s asked), %v\n",
-		kills, replicas, took.Round(time.Second), len(f.connected), float64(len(f.connected))/took.Seconds(), flowRate, f.told)
+	fmt.Printf("%.0f people connected per second of %d asked, in %.0f s; %v\n", float64(len(f.tokens))/took, flowRate, took, f.told)
 	f.check(t)
 }
 
@@ -71,10 +99,34 @@ type flows struct {
 	client  bridgetest.Client
 	company *idp.Server
 
-	mu        sync.Mutex
-	connected []string // refresh tokens
-	told      map[string]int
-	lost      []string
+	mu     sync.Mutex
+	tokens []string // refresh tokens of who connected
+	told   map[string]int
+	wrong  []string // what nobody should have been told
+}
+
+// What people were told, beside the errors of walk.
+const (
+	connected   = "connected"
+	unavailable = "503"
+)
+
+func (f *flows) count(what string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.told[what]
+}
+
+// tell notes an answer. Errors of ours are 503 and no other.
+func (f *flows) tell(status int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case status == http.StatusServiceUnavailable:
+		f.told[unavailable]++
+	case status >= http.StatusInternalServerError:
+		f.wrong = append(f.wrong, fmt.Sprint("an answer was ", status))
+	}
 }
 
 func subject(i int) string { return fmt.Sprint("staff-", i%staff) }
@@ -130,11 +182,11 @@ func (f *flows) note(err error) {
 	defer f.mu.Unlock()
 	switch {
 	case err == nil:
-		f.told["connected"]++
+		f.told[connected]++
 	case errors.Is(err, errNoAnswer), errors.Is(err, errStopped):
 		f.told[err.Error()]++
 	default:
-		f.lost = append(f.lost, err.Error())
+		f.wrong = append(f.wrong, err.Error())
 	}
 }
 
@@ -166,16 +218,17 @@ func (f *flows) walk(subject string) error {
 // redeem presents a code once, for a second time is a thief's.
 func (f *flows) redeem(code string) error {
 	address := host(f.Processes)
-	status, body, err := post(address, address, "/oauth/token", f.RedeemForm(f.client, code))
+	status, body, err := post(shared, address, address, "/oauth/token", f.RedeemForm(f.client, code))
 	if err != nil {
 		return errNoAnswer
 	}
+	f.tell(status)
 	var tokens bridgetest.Tokens
 	switch {
 	case status == http.StatusOK && json.Unmarshal(body, &tokens) == nil && tokens.Refresh != "":
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.connected = append(f.connected, tokens.Refresh)
+		f.tokens = append(f.tokens, tokens.Refresh)
 		return nil
 	case status == http.StatusServiceUnavailable:
 		return errNoAnswer
@@ -186,32 +239,36 @@ func (f *flows) redeem(code string) error {
 // check wants every refresh token that was handed out to be good.
 func (f *flows) check(t *testing.T) {
 	t.Helper()
-	for _, lost := range f.lost {
-		t.Error(lost)
+	for _, wrong := range f.wrong {
+		t.Error(wrong)
 	}
-	if len(f.connected) == 0 {
+	if len(f.tokens) == 0 {
 		t.Error("nobody connected")
 	}
 	address := host(f.Processes)
-	for _, refresh := range f.connected {
-		status, body, err := post(address, address, "/oauth/token", f.RefreshForm(f.client, refresh))
+	for _, refresh := range f.tokens {
+		status, body, err := post(shared, address, address, "/oauth/token", f.RefreshForm(f.client, refresh))
 		if err != nil || status != http.StatusOK {
 			t.Errorf("tokens that were acknowledged are lost: %d %s %v", status, body, err)
 		}
 	}
 }
 
+// shared are connections of all flows together: a request takes whichever is free, and so comes to whichever replica.
+// A proxy before several replicas keeps its connections, too.
+var shared = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: atOnce}}
+
 // browser is one person's. It asks again when no answer came, as people do.
 type browser struct {
 	http.Client
-	origin string
-	cut    bool // an answer did not come
+	*flows
+	cut bool // an answer did not come
 }
 
 func (f *flows) browse(subject string) *browser {
 	jar, _ := cookiejar.New(nil) // never fails
-	w := &browser{origin: f.URL}
-	w.Client = http.Client{Timeout: 30 * time.Second, Jar: jar, Transport: direct.Transport}
+	w := &browser{flows: f}
+	w.Client = http.Client{Timeout: 30 * time.Second, Jar: jar, Transport: w}
 	w.CheckRedirect = func(req *http.Request, via []*http.Request) error {
 		if strings.HasPrefix(f.company.Issuer, req.URL.Scheme+"://"+req.URL.Host) {
 			req.URL.RawQuery += "&as=" + subject // who signs in there
@@ -224,10 +281,20 @@ func (f *flows) browse(subject string) *browser {
 	return w
 }
 
+// RoundTrip notes when a request went out twice: net/http does that by itself where a connection broke off.
+func (w *browser) RoundTrip(req *http.Request) (*http.Response, error) {
+	sent := 0
+	res, err := shared.Transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { sent++ },
+	})))
+	w.cut = w.cut || sent > 1
+	return res, err
+}
+
 // do asks until there is an answer.
 func (w *browser) do(method, path string, form url.Values) (page string, err error) {
 	for range 20 {
-		req, err := http.NewRequestWithContext(context.Background(), method, w.origin+path, strings.NewReader(form.Encode()))
+		req, err := http.NewRequestWithContext(context.Background(), method, w.URL+path, strings.NewReader(form.Encode()))
 		if err != nil {
 			return "", err
 		}
@@ -241,7 +308,8 @@ func (w *browser) do(method, path string, form url.Values) (page string, err err
 			var body []byte
 			body, err = io.ReadAll(res.Body)
 			_ = res.Body.Close()
-			if err == nil && !slices.Contains([]int{http.StatusServiceUnavailable, http.StatusBadGateway}, res.StatusCode) {
+			w.tell(res.StatusCode)
+			if err == nil && res.StatusCode != http.StatusServiceUnavailable {
 				return string(body), nil
 			}
 		}

@@ -74,13 +74,7 @@ func killed(t *testing.T, p *bridgetest.Processes, j *journal) {
 
 func restarted(t *testing.T, server *postgrestest.Server, j *journal) {
 	stop := j.load(t)
-	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT} {
-		time.Sleep(2 * time.Second)
-		must(t, server.Halt(signal))
-		time.Sleep(2 * time.Second)
-		must(t, server.Run())
-	}
-	time.Sleep(2 * time.Second)
+	restart(t, server)
 	stop()
 	answers := j.taken()
 	fmt.Printf("PostgreSQL stopped for 2 s twice, answers %v\n", answers)
@@ -89,7 +83,22 @@ func restarted(t *testing.T, server *postgrestest.Server, j *journal) {
 			t.Errorf("an answer was %s", answer)
 		}
 	}
+	if answers["503"] == 0 {
+		t.Error("the restart was not noticed")
+	}
 	j.check(t)
+}
+
+// restart stops the server for a while twice: in order, and as in a crash.
+func restart(t *testing.T, server *postgrestest.Server) {
+	t.Helper()
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT} {
+		time.Sleep(2 * time.Second)
+		must(t, server.Halt(signal))
+		time.Sleep(2 * time.Second)
+		must(t, server.Run())
+	}
+	time.Sleep(2 * time.Second)
 }
 
 // revoked measures from the answer to a revocation on one replica to the first refused call on all others.
@@ -104,7 +113,7 @@ func revoked(t *testing.T, p *bridgetest.Processes, client bridgetest.Client) {
 			}
 		}
 		form := url.Values{"token": {tokens.Refresh}, "client_id": {client.ID}}
-		if status, _, err := post(p.Replica(0), host(p), "/oauth/revoke", form); err != nil || status != http.StatusOK {
+		if status, _, err := post(direct, p.Replica(0), host(p), "/oauth/revoke", form); err != nil || status != http.StatusOK {
 			t.Fatalf("revoking: %d, %v", status, err)
 		}
 		began := time.Now()
@@ -167,7 +176,7 @@ func (j *journal) refresh(f *family) {
 	defer f.mu.Unlock()
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {f.refresh}, "client_id": {j.client}}
 	address := strings.TrimPrefix(j.origin, "http://")
-	status, body, err := post(address, address, "/oauth/token", form)
+	status, body, err := post(direct, address, address, "/oauth/token", form)
 	if err != nil {
 		j.note("connection lost")
 		return
@@ -224,19 +233,20 @@ func (j *journal) check(t *testing.T) {
 	j.taken()
 }
 
+// direct has each request come on a connection of its own, and so to the next replica.
 var direct = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
 func host(p *bridgetest.Processes) string { return strings.TrimPrefix(p.URL, "http://") }
 
 // post posts a form to an address under the public host's name.
-func post(address, host, path string, form url.Values) (int, []byte, error) {
+func post(client *http.Client, address, host, path string, form url.Values) (int, []byte, error) {
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+address+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		return 0, nil, err
 	}
 	req.Host = host
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	res, err := direct.Do(req)
+	res, err := client.Do(req)
 	if err != nil {
 		return 0, nil, err
 	}
