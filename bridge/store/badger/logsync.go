@@ -15,6 +15,7 @@ type logSync struct {
 	dir    string
 	number int
 	file   *os.File // nil at first
+	named  bool     // its name is on the disk
 }
 
 func newLogSync(dir string) (*logSync, error) {
@@ -65,12 +66,18 @@ func (l *logSync) sync() error {
 	if err := dataSync(l.file); err != nil {
 		return fmt.Errorf("syncing the store's log: %w", err)
 	}
+	if !l.named { // no promise of every file system's, and the engine makes a log without
+		if err := syncFolder(l.dir); err != nil {
+			return fmt.Errorf("syncing the name of the store's log: %w", err)
+		}
+		l.named = true
+	}
 	return nil
 }
 
 func (l *logSync) use(file *os.File) error {
 	err := l.close()
-	l.file = file
+	l.file, l.named = file, false
 	return err
 }
 

@@ -117,13 +117,13 @@ func checkFolder(dir string) error {
 	return nil
 }
 
-// openEngine opens the engine, a second time if a log file was left empty: a process that died
-// between making and sizing one leaves it so, the engine refuses it once and has sized it by then
-// (OP-02).
+// openEngine opens the engine, once more for each log file that was left empty: a process that died
+// between making and sizing one leaves it so, and a power cut all that were never synced. The engine refuses
+// each once and has sized it by then (OP-02).
 func openEngine(opts Options) (*engine.DB, error) {
 	empty := emptyLogFiles(opts.Dir)
 	db, err := engine.Open(engineOptions(opts.Dir, opts.Logger))
-	if err != nil && len(empty) > 0 && !lockTaken(err) {
+	for tries := len(empty); err != nil && tries > 0 && !lockTaken(err); tries-- {
 		opts.Logger.Warn("the store was left with an empty log file; opening it once more",
 			"files", empty, "error", err)
 		db, err = engine.Open(engineOptions(opts.Dir, opts.Logger))
@@ -200,6 +200,11 @@ func (s *Store) accept(before *witness, accepting bool) error {
 
 // keepWatermark brings the watermark up to the store and lets the writer go on with it.
 func (s *Store) keepWatermark(before marks) (err error) {
+	if before == nil { // the folder may be new, and the watermark elsewhere
+		if err := syncFolder(filepath.Dir(filepath.Clean(s.opts.Dir))); err != nil {
+			return fmt.Errorf("syncing the name of the store's folder: %w", err)
+		}
+	}
 	s.watermark, err = openWatermark(s.opts.Watermark, s.key, follow(s.opts.Dir), before, s.writer.at)
 	if err == nil {
 		s.writer.mark = s.watermark.put
