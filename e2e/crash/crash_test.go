@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os/exec"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -27,9 +28,10 @@ const (
 	byClock = "by the clock"
 	byCall  = "at a system call"
 	byFault = "after a system call failed"
+	byPower = "by a power cut"
 )
 
-var ways = []string{byClock, byCall, byFault}
+var ways = []string{byClock, byCall, byFault, byPower}
 
 const (
 	workers = 8
@@ -54,6 +56,16 @@ type house struct {
 	tally  tally
 	faulty bool   // system calls fail: answers other than 200 are to be expected
 	last   string // what was done to the program, and what it said
+	cut    func() // cuts the power once the program is dead; nil leaves it what it wrote
+}
+
+// ending is how the program is killed in a round.
+type ending struct {
+	// again starts it again before its clients begin to work; nil lets it run on.
+	again func() *running
+	after time.Duration
+	bomb  func(*running) // goes off then; nil kills
+	told  string         // what it was, for whoever reads of a broken promise
 }
 
 // TestCrash_OP01_kill9 kills the program by the clock; each fifth time while it starts.
@@ -61,12 +73,11 @@ func TestCrash_OP01_kill9(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	for round := range *rounds {
-		h.round(t, round, nil, time.Duration(1+rand.IntN(250))*time.Millisecond)
+		h.round(t, round, ending{after: time.Duration(1+rand.IntN(250)) * time.Millisecond, told: "killed"})
 		if round%5 == 4 {
 			r := h.child.start(t)
 			time.Sleep(time.Duration(rand.IntN(80)) * time.Millisecond)
-			r.kill()
-			h.tally.kills++
+			h.end(r, "as it started")
 		}
 	}
 	h.report(t, byClock)
@@ -83,12 +94,20 @@ func TestCrash_OP01_systemCalls(t *testing.T) {
 	h := newHouse(t)
 	for round := range *rounds {
 		call, when := calls[round%len(calls)], 1+rand.IntN(60)
-		h.round(t, round, []string{
-			"strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + call,
-			"-e", fmt.Sprintf("inject=%s:signal=SIGKILL:when=%d", call, when),
-		}, 700*time.Millisecond)
+		h.round(t, round, h.traced(t, call, fmt.Sprintf("inject=%s:signal=SIGKILL:when=%d", call, when)))
 	}
 	h.report(t, byCall)
+}
+
+// traced starts the program again under a tracer that injects something into a system call, and kills it at last.
+func (h *house) traced(t *testing.T, call, inject string) ending {
+	t.Helper()
+	tracer := []string{"strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + call, "-e", inject}
+	return ending{
+		again: func() *running { return h.child.start(t, tracer...) },
+		after: 500 * time.Millisecond, // most calls have come by then
+		told:  inject,
+	}
 }
 
 func newHouse(t *testing.T) *house {
@@ -130,8 +149,8 @@ func (h *house) begin(t *testing.T) *running {
 	return r
 }
 
-// round checks what the last kill left, lets people sign in, and kills the program while its clients are at work.
-func (h *house) round(t *testing.T, round int, tracer []string, fuse time.Duration) {
+// round checks what the last kill left, lets people sign in, and ends the program while its clients are at work.
+func (h *house) round(t *testing.T, round int, how ending) {
 	t.Helper()
 	r := h.begin(t)
 	h.check(t)
@@ -144,26 +163,56 @@ func (h *house) round(t *testing.T, round int, tracer []string, fuse time.Durati
 	if round == 0 {
 		h.client = h.Register(t)
 	}
-	for i := range codesEach {
-		person := fmt.Sprintf("person-%d@example.com", (round*codesEach+i)%400)
-		h.live = append(h.live, &connection{bridge: h.Bridge, client: h.client, code: h.Code(t, h.client, person)})
-	}
-	if tracer != nil {
-		r.kill()
-		r = h.child.start(t, tracer...)
+	h.signIn(t, round)
+	if how.again != nil {
+		h.kill(r)
+		r = how.again()
 		if !<-r.ready {
-			r.kill()
-			h.tally.kills++
-			h.last = fmt.Sprintf("%v: %s", tracer, r.said)
+			h.end(r, how.told)
 			return
 		}
 	}
-	bomb := time.AfterFunc(fuse, r.kill)
+	bomb := how.bomb
+	if bomb == nil {
+		bomb = (*running).kill
+	}
+	timer := time.AfterFunc(how.after, func() { bomb(r) })
 	h.work(t)
-	bomb.Stop()
+	timer.Stop()
+	h.end(r, how.told)
+}
+
+// signIn lets people sign in and say yes, all at once: each waits a moment on purpose of the page that takes the address.
+func (h *house) signIn(t *testing.T, round int) {
+	t.Helper()
+	signed := make([]*connection, codesEach)
+	var people sync.WaitGroup
+	for i := range signed {
+		people.Go(func() {
+			person := fmt.Sprintf("person-%d@example.com", (round*codesEach+i)%400)
+			signed[i] = &connection{bridge: h.Bridge, client: h.client, code: h.Code(t, h.client, person)}
+		})
+	}
+	people.Wait()
+	if slices.Contains(signed, nil) {
+		t.FailNow()
+	}
+	h.live = append(h.live, signed...)
+}
+
+// kill kills the program, if it lives, and takes away what a power cut does.
+func (h *house) kill(r *running) {
 	r.kill()
+	if h.cut != nil {
+		h.cut()
+	}
+}
+
+// end is a kill that counts.
+func (h *house) end(r *running, told string) {
+	h.kill(r)
 	h.tally.kills++
-	h.last = fmt.Sprintf("%v: %s", tracer, r.said)
+	h.last = fmt.Sprintf("%s: %s", told, r.said)
 }
 
 // work lets the clients do what they do until the program is gone.

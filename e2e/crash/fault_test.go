@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"os/exec"
 	"testing"
-	"time"
 )
 
 // TestCrash_OP01_systemCallsFail has the n-th system call of a kind that changes a file fail, while the program starts
@@ -21,10 +20,7 @@ func TestCrash_OP01_systemCallsFail(t *testing.T) {
 	h.faulty = true
 	for round := range *rounds {
 		call, failure, when := calls[round%len(calls)], failures[round/len(calls)%len(failures)], 1+rand.IntN(60)
-		h.round(t, round, []string{
-			"strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + call,
-			"-e", fmt.Sprintf("inject=%s:error=%s:when=%d", call, failure, when),
-		}, 700*time.Millisecond)
+		h.round(t, round, h.traced(t, call, fmt.Sprintf("inject=%s:error=%s:when=%d", call, failure, when)))
 	}
 	h.report(t, byFault)
 }

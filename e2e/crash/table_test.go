@@ -26,7 +26,8 @@ const tableHead = `# Crashes
 
 What the program came to when it was killed in the middle of what its clients did; ` + "`make crash`" + ` writes this page.
 Every answer a client got before the kill must hold after it, every code is good once, nothing that was over comes back,
-and the program must start by itself. All rounds of a line share one store.
+and the program must start by itself. All rounds of a line share one store. A power cut takes away, in whole or in part, what was
+written and not synced: of files and of the names in folders.
 
 | killed | kills | starts | answers noted | steps without an answer | codes spent again | looks at what was over | broken promises |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |

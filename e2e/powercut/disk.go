@@ -1,0 +1,107 @@
+package powercut
+
+import (
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+)
+
+// Disk is a mounted file system.
+type Disk struct {
+	Dir string // where it is mounted
+
+	strict  bool
+	mu      sync.Mutex
+	root    *node
+	nodes   uint64
+	chance  chance
+	lost    losses // in all cuts
+	left    int    // steps until trip is called
+	trip    func() // nil when nothing is to be called
+	mounted *fuse.Server
+}
+
+// early: one of so many pages that are written is safe at once.
+const early = 16
+
+// New mounts an empty disk, or skips the test where the machine lets nobody mount one. It is unmounted when the
+// test ends; by then nothing may use it.
+func New(t *testing.T) *Disk {
+	t.Helper()
+	return start(t, &Disk{})
+}
+
+// Strict is New of a disk that keeps to the letter of POSIX: syncing a file does not keep its name.
+func Strict(t *testing.T) *Disk {
+	t.Helper()
+	return start(t, &Disk{strict: true})
+}
+
+func start(t *testing.T, d *Disk) *Disk {
+	t.Helper()
+	d.Dir, d.root, d.chance = t.TempDir(), newFolder(), newChance()
+	d.nodes, d.root.number = 1, 1
+	if err := d.mount(); err != nil {
+		t.Skip("this machine allows no file systems of ours:", err)
+	}
+	t.Cleanup(func() {
+		if err := d.mounted.Unmount(); err != nil {
+			t.Errorf("unmounting %s: %v", d.Dir, err)
+		}
+	})
+	return d
+}
+
+func (d *Disk) mount() (err error) {
+	forever := 24 * time.Hour // nobody changes it but through the kernel
+	d.mounted, err = fs.Mount(d.Dir, &inode{disk: d, node: d.root}, &fs.Options{
+		EntryTimeout: &forever, AttrTimeout: &forever,
+		RootStableAttr: &fs.StableAttr{Ino: d.root.number, Gen: 1},
+		MountOptions: fuse.MountOptions{
+			FsName: "powercut", DirectMountStrict: true, ExplicitDataCacheControl: true, DisableXAttrs: true, MaxWrite: 1 << 20,
+			Logger: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // it tells of every unmounting
+		},
+	})
+	return err
+}
+
+// After calls trip once, before the n-th step from now that changes something or syncs it.
+func (d *Disk) After(n int, trip func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.left, d.trip = n, trip
+}
+
+// Cut cuts the power: what comes after is what the disk would show. Whatever ran on it must have been killed.
+func (d *Disk) Cut(t *testing.T) {
+	t.Helper()
+	if err := d.mounted.Unmount(); err != nil { // the kernel forgets what it knows
+		t.Fatalf("unmounting %s: %v", d.Dir, err)
+	}
+	d.mu.Lock()
+	d.lost.add(d.root.cut(d.chance))
+	d.trip = nil
+	d.mu.Unlock()
+	if err := d.mount(); err != nil {
+		t.Fatalf("mounting %s again: %v", d.Dir, err)
+	}
+}
+
+// Lost is what all cuts have taken away: pages, in whole or in part, and changes of names.
+func (d *Disk) Lost() (pages, names int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.lost.pages, d.lost.names
+}
+
+// step is called with the lock before each step that changes something or syncs it.
+func (d *Disk) step() {
+	if d.left--; d.left == 0 && d.trip != nil {
+		d.trip()
+		d.trip = nil
+	}
+}
