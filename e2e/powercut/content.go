@@ -1,6 +1,10 @@
 package powercut
 
-import "maps"
+import (
+	"errors"
+	"maps"
+	"os"
+)
 
 const (
 	pageBytes   = 4 << 10 // what the kernel writes at a time
@@ -34,6 +38,20 @@ func (c *content) page(number int64) *[pageBytes]byte {
 		*page = *old
 	}
 	return page
+}
+
+// copy copies the bytes to a path outside.
+func (c *content) copy(path string) error {
+	to, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	for number, page := range c.pages {
+		if _, err := to.WriteAt(page[:], number*pageBytes); err != nil {
+			return errors.Join(err, to.Close())
+		}
+	}
+	return errors.Join(to.Truncate(c.length), to.Close())
 }
 
 // file is what was written and what is safe of it.

@@ -105,3 +105,14 @@ func (d *Disk) step() {
 		d.trip = nil
 	}
 }
+
+// Copy copies what is on the disk into a folder, for a look at it by the process that runs the disk, which must not
+// map a file of it.
+func (d *Disk) Copy(t *testing.T, into string) {
+	t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.root.copy(into); err != nil {
+		t.Fatalf("copying the disk: %v", err)
+	}
+}

@@ -1,6 +1,10 @@
 package powercut
 
-import "maps"
+import (
+	"maps"
+	"os"
+	"path/filepath"
+)
 
 // node is a file or a folder.
 type node struct {
@@ -98,4 +102,20 @@ func (n *node) cut(c chance) (lost losses) {
 		lost.add(child.cut(c))
 	}
 	return lost
+}
+
+// copy copies a folder, or a file, to a path outside.
+func (n *node) copy(path string) error {
+	if n.file != nil {
+		return n.file.written.copy(path)
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	for name, child := range n.written {
+		if err := child.copy(filepath.Join(path, name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

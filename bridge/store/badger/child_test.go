@@ -18,6 +18,7 @@ const (
 
 	childOpens  = "opens"  // opens the store and prints the error
 	childWorks  = "works"  // works until it is killed, see crash_test.go
+	childRolls  = "rolls"  // the same, and fills the engine's logs, see power_test.go
 	childFills  = "fills"  // fills the folder's file system, see fulldisk_test.go
 	childFloods = "floods" // fills it by writing to the store
 
@@ -32,7 +33,9 @@ func childMain(role string) int {
 		fmt.Print(err)
 		return 0
 	case childWorks:
-		return work(dir)
+		return work(dir, nil)
+	case childRolls:
+		return work(dir, fillLogs)
 	case childFills:
 		return fill(dir)
 	case childFloods:

@@ -23,8 +23,8 @@ import (
 const crashRounds = 20
 
 // work connects, rotates and revokes on eight goroutines until the process is killed, and prints
-// a line for each step once the store has acknowledged it.
-func work(dir string) int {
+// a line for each step once the store has acknowledged it. beside, if there is one, runs beside it.
+func work(dir string, beside func(*Store) error) int {
 	s, err := Open(Options{Sealer: secrettest.Ring(), Dir: dir})
 	if err != nil {
 		fmt.Println("cannot open:", err)
@@ -40,6 +40,10 @@ func work(dir string) int {
 				}
 			}
 		})
+	}
+	if beside != nil {
+		fmt.Println("failed:", beside(s))
+		os.Exit(1)
 	}
 	workers.Wait()
 	return 0
@@ -83,9 +87,9 @@ func TestStore_OP01_kill9(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	total := 0
-	for round := range crashRounds {
+	for round := range crashRounds { // a fifth is killed before they are known to have opened the store
 		book := map[string]*acknowledged{}
-		for _, line := range killedChild(t, dir, round) {
+		for _, line := range killedChild(t, childWorks, dir, 5+round*37%120, round%5 != 4) {
 			record(t, book, line)
 		}
 		s := openStore(t, Options{Dir: dir})
@@ -103,22 +107,22 @@ func TestStore_OP01_kill9(t *testing.T) {
 	t.Logf("%d connections over %d kills", total, crashRounds)
 }
 
-// killedChild starts a worker, kills it and returns its complete lines. A fifth of the children is
-// killed before they are known to have opened the store.
-func killedChild(t *testing.T, dir string, round int) []string {
+// killedChild starts a worker, kills it after so many milliseconds, of work or of its start, and returns its
+// complete lines.
+func killedChild(t *testing.T, role, dir string, after int, atWork bool) []string {
 	t.Helper()
-	child := childCommand(t, childWorks, dir)
+	child := childCommand(t, role, dir)
 	out, err := child.StdoutPipe()
 	must(t, err)
 	must(t, child.Start())
 	reader := bufio.NewReader(out)
 	var lines []string
-	if round%5 != 4 {
+	if atWork {
 		line, err := reader.ReadString('\n')
 		must(t, err)
 		lines = append(lines, line)
 	}
-	kill := time.AfterFunc(time.Duration(5+round*37%120)*time.Millisecond, func() { _ = child.Process.Kill() })
+	kill := time.AfterFunc(time.Duration(after)*time.Millisecond, func() { _ = child.Process.Kill() })
 	defer kill.Stop()
 	rest, err := io.ReadAll(reader)
 	must(t, err)
