@@ -154,6 +154,11 @@ conformance: ## Write docs/conformance.md and count the rules with a test
 pictures: ## Draw what the documents show of the terminal
 	$(GO) run ./docs/picture
 
+.PHONY: modules
+modules: ## Check the sums of the modules, and that go.mod names those that are used (SC-03)
+	$(GO) mod verify
+	$(GO) mod tidy -diff
+
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities in what the program uses
 	@.ci/vuln

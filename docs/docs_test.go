@@ -454,14 +454,3 @@ func TestDocs_sameHostPaths(t *testing.T) {
 		}
 	}
 }
-
-func TestDocs_dependencies(t *testing.T) {
-	t.Parallel()
-	page := read(t, "docs/decisions/0013-dependencies.md")
-	for line := range strings.Lines(read(t, "go.mod")) {
-		fields := strings.Fields(strings.TrimPrefix(line, "require "))
-		if len(fields) == 2 && strings.HasPrefix(fields[1], "v") && !strings.Contains(page, "`"+fields[0]+"`") {
-			t.Errorf("docs/decisions/0013-dependencies.md does not say why we depend on %s", fields[0])
-		}
-	}
-}
