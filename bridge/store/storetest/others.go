@@ -1,9 +1,7 @@
 package storetest
 
 import (
-	"errors"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -86,55 +84,6 @@ func revocationReplaced(t *testing.T, f *fixture) {
 func revocationNameless(t *testing.T, f *fixture) {
 	wantRefused(t, f.QueueKeyRevocation(t.Context(), bridge.KeyRevocation{PersonID: alice.ID(), DueAt: f.now}))
 	f.wantUnqueued(t)
-}
-
-var signingKeyTests = []test{
-	{"the list is replaced at its revision only", keysSwap},
-	{"OP-21/64 swaps at once, one wins", keysRace},
-}
-
-func keysSwap(t *testing.T, f *fixture) {
-	keys, rev, err := f.SigningKeys(t.Context())
-	must(t, err)
-	equal(t, "keys and revision at first", []int{len(keys), rev}, []int{0, 0})
-	list := []bridge.SigningKey{
-		{ID: "kid-1", Algorithm: "ES256", Private: []byte("sealed"), Public: []byte(`{"kty":"EC"}`), CreatedAt: f.now, SignsFrom: f.now},
-		{ID: "kid-0", Algorithm: "ES256", Private: []byte("sealed"), Public: []byte(`{}`), CreatedAt: f.now, SignsFrom: f.now, RetiresAt: f.now},
-	}
-	wantError(t, f.SwapSigningKeys(t.Context(), list, 1), bridge.ErrConflict)
-	wantError(t, f.SwapSigningKeys(t.Context(), list, -1), bridge.ErrConflict)
-	must(t, f.SwapSigningKeys(t.Context(), list, 0))
-	f.reopen(t)
-	keys, rev, err = f.SigningKeys(t.Context())
-	must(t, err)
-	equal(t, "keys", keys, list)
-	wantError(t, f.SwapSigningKeys(t.Context(), nil, 0), bridge.ErrConflict)
-	must(t, f.SwapSigningKeys(t.Context(), list[:1], rev))
-	keys, next, err := f.SigningKeys(t.Context())
-	must(t, err)
-	equal(t, "keys", keys, list[:1])
-	if next == rev {
-		t.Fatalf("the revision stayed at %d", rev)
-	}
-}
-
-func keysRace(t *testing.T, f *fixture) {
-	for range 5 {
-		_, rev, err := f.SigningKeys(t.Context())
-		must(t, err)
-		var won, lost atomic.Int32
-		barrier(64, func(int) {
-			switch err := f.SwapSigningKeys(t.Context(), []bridge.SigningKey{{ID: f.name("kid")}}, rev); {
-			case err == nil:
-				won.Add(1)
-			case errors.Is(err, bridge.ErrConflict):
-				lost.Add(1)
-			default:
-				t.Error(err)
-			}
-		})
-		equal(t, "won and lost", []int32{won.Load(), lost.Load()}, []int32{1, 63})
-	}
 }
 
 var counterTests = []test{
