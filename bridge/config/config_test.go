@@ -118,14 +118,11 @@ func TestLoad_signingKeys(t *testing.T) {
 
 func TestLoad_precedence(t *testing.T) {
 	t.Parallel()
-	folder := t.TempDir()
-	file := filepath.Join(folder, "bridge.yaml")
-	write(t, file, "public_url: https://file.example.com\ntrinity_url: http://file:8000\nmcp_url: http://file:8080/mcp\n"+
+	settings := file(t, "public_url: https://file.example.com\ntrinity_url: http://file:8000\nmcp_url: http://file:8080/mcp\n"+
 		"access_token_lifetime: 5m\nallowed_origins: [https://a.example.com, https://b.example.com]\nregistration: off\n")
-	secretFile := filepath.Join(folder, "master")
-	write(t, secretFile, goodSecret+"\n")
+	secretFile := file(t, goodSecret+"\n")
 	got, err := config.Load(config.Flags{MCPURL: "http://flag:8080/mcp"}, environment(map[string]string{
-		"TRINITY_BRIDGE_CONFIG": file, "TRINITY_BRIDGE_TRINITY_URL": "http://environment:8000",
+		"TRINITY_BRIDGE_CONFIG": settings, "TRINITY_BRIDGE_TRINITY_URL": "http://environment:8000",
 		"TRINITY_BRIDGE_MCP_URL": "http://environment:8080/mcp", "TRINITY_BRIDGE_SECRET_FILE": secretFile,
 	}))
 	if err != nil {
@@ -160,8 +157,7 @@ func TestLoad_file(t *testing.T) {
 		t.Run(tt.id, func(t *testing.T) {
 			t.Parallel()
 			flags := good()
-			flags.Config = filepath.Join(t.TempDir(), "bridge.yaml")
-			write(t, flags.Config, tt.text)
+			flags.Config = file(t, tt.text)
 			got, err := config.Load(flags, noEnvironment)
 			if tt.want == nil {
 				if err != nil || len(got.Clients) != 1 || len(got.Clients[0].SecretHashes) != 1 {
@@ -176,6 +172,14 @@ func TestLoad_file(t *testing.T) {
 			}
 		})
 	}
+}
+
+// file is a new file of that text.
+func file(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	write(t, path, text)
+	return path
 }
 
 func write(t *testing.T, path, text string) {

@@ -26,8 +26,7 @@ func TestLoad_documentMistakes(t *testing.T) {
 		}
 		return path
 	}
-	notPEM := filepath.Join(t.TempDir(), "ca.pem")
-	write(t, notPEM, "no certificate")
+	notPEM := file(t, "no certificate")
 	tests := []struct {
 		id   string
 		edit func(*testing.T, *config.Flags)
@@ -80,13 +79,10 @@ func TestLoad_documents(t *testing.T) {
 	folder := t.TempDir()
 	write(t, filepath.Join(folder, "app.json"), pinnedDocument)
 	write(t, filepath.Join(folder, "notes.txt"), "not a document")
-	ca := filepath.Join(t.TempDir(), "ca.pem")
-	write(t, ca, strangers.NewAuthority(t).PEM())
-	file := filepath.Join(t.TempDir(), "bridge.yaml")
-	write(t, file, "document_policy: ask\ndocument_hosts: [claude.ai, '*.example.com', https://app.example.com/c]\ndocument_blocked_hosts: [evil.example.com]\n"+
-		"document_ports: [443, 8443]\ndocument_networks: [10.20.1.1/16, '::1']\ndocument_ca: "+ca+"\npinned_documents: "+folder+"\n")
+	ca := file(t, strangers.NewAuthority(t).PEM())
 	flags := good()
-	flags.Config = file
+	flags.Config = file(t, "document_policy: ask\ndocument_hosts: [claude.ai, '*.example.com', https://app.example.com/c]\ndocument_blocked_hosts: [evil.example.com]\n"+
+		"document_ports: [443, 8443]\ndocument_networks: [10.20.1.1/16, '::1']\ndocument_ca: "+ca+"\npinned_documents: "+folder+"\n")
 	got, err := config.Load(flags, noEnvironment)
 	if err != nil {
 		t.Fatal(err)
@@ -126,8 +122,7 @@ func TestLoad_clientKeys(t *testing.T) {
 		t.Run(id, func(t *testing.T) {
 			t.Parallel()
 			flags := good()
-			flags.Config = filepath.Join(t.TempDir(), "bridge.yaml")
-			write(t, flags.Config, client+tt.members+"}]")
+			flags.Config = file(t, client+tt.members+"}]")
 			got, err := config.Load(flags, noEnvironment)
 			if tt.want == "" && (err != nil || got.Clients[0].AuthMethod != bridge.AuthKey) || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("%+v, %v", got, err)

@@ -1,12 +1,14 @@
 package config_test
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/abilityai/trinity-bridge/bridge/config"
 )
+
+// key is one of Trinity's.
+const key = "trinity_mcp_abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 
 // A fileTest is a configuration file and what has to be said of it; "" when it is good.
 type fileTest struct{ id, text, want string }
@@ -15,8 +17,7 @@ type fileTest struct{ id, text, want string }
 func loadFile(t *testing.T, text string, edit func(*config.Flags)) (*config.Config, error) {
 	t.Helper()
 	flags := good()
-	flags.Config = filepath.Join(t.TempDir(), "bridge.yaml")
-	write(t, flags.Config, text)
+	flags.Config = file(t, text)
 	if edit != nil {
 		edit(&flags)
 	}

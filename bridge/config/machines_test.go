@@ -2,7 +2,6 @@ package config_test
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,12 +11,7 @@ import (
 func TestLoad_EX15_machines(t *testing.T) {
 	t.Parallel()
 	const hash = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
-	const key = "trinity_mcp_abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
-	folder := t.TempDir()
-	held, bad, empty := filepath.Join(folder, "key"), filepath.Join(folder, "bad"), filepath.Join(folder, "empty")
-	write(t, held, key+"\n")
-	write(t, bad, "hunter2-is-no-key")
-	write(t, empty, "")
+	held, bad, empty := file(t, key+"\n"), file(t, "hunter2-is-no-key"), file(t, "")
 	client := func(rest string) string { return "clients: [{id: a, name: A, " + rest + "}]" }
 	const machine = "grant_types: [client_credentials], "
 	tests := []fileTest{

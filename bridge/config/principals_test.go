@@ -1,7 +1,6 @@
 package config_test
 
 import (
-	"path/filepath"
 	"testing"
 
 	"github.com/abilityai/trinity-bridge/bridge"
@@ -10,12 +9,7 @@ import (
 
 func TestLoad_principals(t *testing.T) {
 	t.Parallel()
-	const key = "trinity_mcp_abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
-	folder := t.TempDir()
-	held, bad, secret := filepath.Join(folder, "key"), filepath.Join(folder, "bad"), filepath.Join(folder, "secret")
-	write(t, held, key+"\n")
-	write(t, bad, "hunter2-is-no-key")
-	write(t, secret, "client-secret")
+	held, bad, secret := file(t, key+"\n"), file(t, "hunter2-is-no-key"), file(t, "client-secret")
 	source := `
 identity_sources:
   - {name: company, issuer: 'https://login.example.com', client_id: c, client_secret_file: ` + secret + `, admit: [{rule: all, anyone: true, scope: 'trinity:admin'}]}

@@ -1,7 +1,6 @@
 package config_test
 
 import (
-	"path/filepath"
 	"testing"
 
 	"github.com/abilityai/trinity-bridge/bridge/config"
@@ -10,10 +9,7 @@ import (
 func TestLoad_EX04_providers(t *testing.T) {
 	t.Parallel()
 	const keys = "jwks_uri: 'https://login.example.com/keys', "
-	folder := t.TempDir()
-	held, bad := filepath.Join(folder, "key"), filepath.Join(folder, "bad")
-	write(t, held, "trinity_mcp_abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG\n")
-	write(t, bad, "hunter2-is-no-key")
+	held, bad := file(t, key+"\n"), file(t, "hunter2-is-no-key")
 	const issuer = "issuer: 'https://login.example.com', "
 	const rest = "clients: [desk], scope: 'trinity:read'"
 	one := func(text string) string { return "trusted_idps: [{" + text + "}]" }

@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -21,11 +20,7 @@ import (
 
 func TestLoad_sources(t *testing.T) {
 	t.Parallel()
-	folder := t.TempDir()
-	word, empty, key, broken := filepath.Join(folder, "word"), filepath.Join(folder, "empty"), filepath.Join(folder, "key"), filepath.Join(folder, "broken")
-	write(t, word, "hunter2-of-the-provider\n")
-	write(t, empty, "\n")
-	write(t, broken, "hunter2-is-no-key")
+	word, empty, broken := file(t, "hunter2-of-the-provider\n"), file(t, "\n"), file(t, "hunter2-is-no-key")
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +29,7 @@ func TestLoad_sources(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, key, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	key := file(t, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
 	const issuer = "issuer: 'https://login.example.com/', client_id: bridge, "
 	secret := "client_secret_file: " + word + ", "
 	const admit = "admit: [{rule: all, anyone: true, scope: 'trinity:read'}]"
@@ -62,7 +57,7 @@ func TestLoad_sources(t *testing.T) {
 		{"no secret", one(issuer + admit), "needs either"},
 		{"secret and key", one(issuer + secret + "client_key_file: " + key + ", " + admit), "needs either"},
 		{"an empty secret", one(issuer + "client_secret_file: " + empty + ", " + admit), "is empty"},
-		{"a missing secret", one(issuer + "client_secret_file: " + folder + "/none, " + admit), "client_secret_file"},
+		{"a missing secret", one(issuer + "client_secret_file: " + word + ".none, " + admit), "client_secret_file"},
 		{"no key in the file", one(issuer + "client_key_file: " + broken + ", " + admit), "no PEM file"},
 		{"a method there is not", one(issuer + secret + "client_secret_method: jwt, " + admit), "neither basic nor post"},
 		{"algorithm HS256", one(issuer + secret + "algorithms: [HS256], " + admit), "none of RS256"},
@@ -103,8 +98,7 @@ func TestLoad_sources(t *testing.T) {
 // A rule as it is written, and what it becomes: a ceiling contains the scopes before it.
 func TestLoad_rules(t *testing.T) {
 	t.Parallel()
-	word := filepath.Join(t.TempDir(), "word")
-	write(t, word, "word")
+	word := file(t, "word")
 	got, err := loadFile(t, `
 identity_sources:
   - name: company
@@ -153,8 +147,7 @@ identity_sources:
 // operator has written stays.
 func TestLoad_presets(t *testing.T) {
 	t.Parallel()
-	word := filepath.Join(t.TempDir(), "word")
-	write(t, word, "word")
+	word := file(t, "word")
 	load := func(t *testing.T, preset, issuer, more string) config.Source {
 		t.Helper()
 		got, err := loadFile(t, `

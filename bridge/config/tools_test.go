@@ -2,7 +2,6 @@ package config_test
 
 import (
 	"errors"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,12 +12,9 @@ import (
 
 func TestTools_overlayAndProfiles(t *testing.T) {
 	t.Parallel()
-	folder := t.TempDir()
-	overlay, file := filepath.Join(folder, "tools.yaml"), filepath.Join(folder, "bridge.yaml")
-	write(t, overlay, "tools:\n  - {name: list_agents, category: people, scope: trinity:write}\n")
-	write(t, file, "tools_overlay: "+overlay+"\ntools_beyond_scope: on\nprofiles:\n  - {name: desk, title: Help desk, only: {categories: [people]}}\n")
+	overlay := file(t, "tools:\n  - {name: list_agents, category: people, scope: trinity:write}\n")
 	flags := good()
-	flags.Config = file
+	flags.Config = file(t, "tools_overlay: "+overlay+"\ntools_beyond_scope: on\nprofiles:\n  - {name: desk, title: Help desk, only: {categories: [people]}}\n")
 	got, err := config.Load(flags, noEnvironment)
 	if err != nil {
 		t.Fatal(err)
@@ -27,7 +23,7 @@ func TestTools_overlayAndProfiles(t *testing.T) {
 	if !ok || desk.Title != "Help desk" || got.Tools.Scope("list_agents") != bridge.ScopeWrite || !got.ListBeyondScope {
 		t.Errorf("profile %+v, scope %s", desk, got.Tools.Scope("list_agents"))
 	}
-	alone, err := config.Tools(config.Flags{Config: file}, noEnvironment)
+	alone, err := config.Tools(config.Flags{Config: flags.Config}, noEnvironment)
 	if err != nil || len(alone.Profiles()) != len(got.Tools.Profiles()) {
 		t.Errorf("for commands: %v", err)
 	}
@@ -40,10 +36,7 @@ func TestTools_overlayAndProfiles(t *testing.T) {
 // TestTools_mistakes: all of them are told, with where they are.
 func TestTools_mistakes(t *testing.T) {
 	t.Parallel()
-	folder := t.TempDir()
-	overlay, file := filepath.Join(folder, "tools.yaml"), filepath.Join(folder, "bridge.yaml")
-	write(t, overlay, "tools:\n  - {name: list_agents, scope: all}\n  - {name: new_one}\n")
-	write(t, file, "profiles:\n  - {name: Desk}\n  - {name: a, only: {tools: [no_tool]}}\n")
+	overlay := file(t, "tools:\n  - {name: list_agents, scope: all}\n  - {name: new_one}\n")
 	flags := good()
 	flags.ToolsOverlay, flags.ToolsBeyondScope = overlay, "maybe"
 	check := func(flags config.Flags, want ...string) {
@@ -61,11 +54,11 @@ func TestTools_mistakes(t *testing.T) {
 	}
 	check(flags, "--tools-overlay: "+overlay+`: tool "list_agents": has the unknown scope`, "--tools-overlay: "+overlay+`: tool "new_one": lacks a hint`, "--tools-beyond-scope")
 	flags = good()
-	flags.Config = file
+	flags.Config = file(t, "profiles:\n  - {name: Desk}\n  - {name: a, only: {tools: [no_tool]}}\n")
 	check(flags, `profiles: profile "Desk": a name is`, `profiles: profile "a": there is no tool "no_tool"`)
-	write(t, file, "profiles:\n  - {name: desk, other: {}}\n")
+	flags.Config = file(t, "profiles:\n  - {name: desk, other: {}}\n")
 	check(flags, "other")
 	flags = good()
-	flags.ToolsOverlay = filepath.Join(folder, "missing.yaml")
+	flags.ToolsOverlay = overlay + ".missing"
 	check(flags, "--tools-overlay: open")
 }
