@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// MaxGroups is how many groups of one person are looked at. A provider that sends more sends them
+// maxGroups is how many groups of one person are looked at. A provider that sends more sends them
 // for another purpose, and the rules cannot be sure of what they see (FB-22).
-const MaxGroups = 256
+const maxGroups = 256
 
 // Claims are what a provider says of a person, as they stand in its JSON.
 type Claims map[string]any
@@ -73,14 +73,14 @@ func (c Claims) groups(path Path) ([]string, bool) {
 	if !ok {
 		groups, ok = names(value)
 	}
-	return groups, ok && len(groups) <= MaxGroups
+	return groups, ok && len(groups) <= maxGroups
 }
 
 // names reads groups that are an object with a member for each, as Zitadel writes roles: what the member
 // holds says more of it, and is an object again. Whatever else it holds could mean no.
 func names(value any) ([]string, bool) {
 	object, ok := value.(map[string]any)
-	if !ok || len(object) > MaxGroups {
+	if !ok || len(object) > maxGroups {
 		return nil, false
 	}
 	all := make([]string, 0, len(object))
@@ -116,14 +116,14 @@ func texts(value any) ([]string, bool) {
 	case string:
 		return []string{v}, true
 	case []any:
-		all := make([]string, 0, min(len(v), MaxGroups+1))
+		all := make([]string, 0, min(len(v), maxGroups+1))
 		for _, one := range v {
 			text, ok := one.(string)
 			if !ok {
 				return nil, false
 			}
 			all = append(all, text)
-			if len(all) > MaxGroups {
+			if len(all) > maxGroups {
 				break
 			}
 		}
@@ -143,7 +143,7 @@ func (c Claims) holds(path Path, wanted []string) bool {
 		return slices.Contains(wanted, map[bool]string{true: "true", false: "false"}[flag])
 	}
 	all, ok := texts(value)
-	return ok && len(all) <= MaxGroups && slices.ContainsFunc(all, func(s string) bool { return slices.Contains(wanted, s) })
+	return ok && len(all) <= maxGroups && slices.ContainsFunc(all, func(s string) bool { return slices.Contains(wanted, s) })
 }
 
 func ascii(s string) bool {

@@ -11,8 +11,8 @@ import (
 //go:embed catalogue.yaml
 var embedded string
 
-// MaxNameLength is the most that clients take for a tool's name.
-const MaxNameLength = 64
+// maxNameLength is the most that clients take for a tool's name.
+const maxNameLength = 64
 
 // Hints are MCP's tool annotations (MCP 2025-03-26, ToolAnnotations). They inform a client; nothing
 // is allowed or refused by them.
@@ -39,8 +39,8 @@ const (
 	ForNobody    Audience = "nobody"
 )
 
-// Audiences are all of them.
-func Audiences() []Audience {
+// audiences are all of them.
+func audiences() []Audience {
 	return []Audience{ForAnyone, ForPerson, ForAgent, ForConnector, ForNobody}
 }
 
@@ -92,7 +92,7 @@ func (c *Catalogue) Lookup(name string) (Tool, bool) {
 	if t, ok := c.exact[name]; ok {
 		return t, true
 	}
-	if len(name) > MaxNameLength || !plain(name) {
+	if len(name) > maxNameLength || !plain(name) {
 		return Tool{}, false
 	}
 	for _, t := range c.families {

@@ -118,8 +118,8 @@ func (c *Catalogue) addAll(entries []entry, over bool) error {
 
 func (c *Catalogue) add(e entry, over bool) error {
 	prefix, family := strings.CutSuffix(e.Name, "*")
-	if prefix == "" || !plain(prefix) || len(e.Name) > MaxNameLength {
-		return fmt.Errorf("a name is 1 to %d letters, digits, '_', '-' and '.'", MaxNameLength)
+	if prefix == "" || !plain(prefix) || len(e.Name) > maxNameLength {
+		return fmt.Errorf("a name is 1 to %d letters, digits, '_', '-' and '.'", maxNameLength)
 	}
 	if !over && (e.Description != nil || e.Hidden != nil) {
 		return errors.New("only an operator hides or describes")
@@ -187,7 +187,7 @@ func (t Tool) with(e entry) (Tool, error) {
 		return Tool{}, fmt.Errorf("its description %s", descriptionFaults(t.Description)[0])
 	case !slices.Contains(bridge.AllScopes(), t.Scope):
 		return Tool{}, fmt.Errorf("has the unknown scope %q", t.Scope)
-	case !slices.Contains(Audiences(), t.For):
+	case !slices.Contains(audiences(), t.For):
 		return Tool{}, fmt.Errorf("is for %q, which is none of anyone, person, agent, connector and nobody", t.For)
 	case t.Hints.ReadOnly && t.Hints.Destructive:
 		return Tool{}, errors.New("cannot be both read-only and destructive")

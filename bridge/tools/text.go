@@ -17,8 +17,8 @@ const (
 // nameFaults are what keeps clients or directories from taking a name.
 func nameFaults(name string) []string {
 	var faults []string
-	if name == "" || len(name) > MaxNameLength {
-		faults = append(faults, fmt.Sprintf("is not 1 to %d characters long", MaxNameLength))
+	if name == "" || len(name) > maxNameLength {
+		faults = append(faults, fmt.Sprintf("is not 1 to %d characters long", maxNameLength))
 	}
 	if !plain(name) || strings.Contains(name, ".") {
 		faults = append(faults, "holds something else than letters, digits, '_' and '-'")
@@ -28,7 +28,7 @@ func nameFaults(name string) []string {
 
 // usableName reports whether clients take the name at all: some drop a whole list for one that
 // they do not.
-func usableName(name string) bool { return name != "" && len(name) <= MaxNameLength && plain(name) }
+func usableName(name string) bool { return name != "" && len(name) <= maxNameLength && plain(name) }
 
 func titleFaults(title string) []string {
 	var faults []string
