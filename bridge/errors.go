@@ -56,12 +56,6 @@ func Refuse(code, format string, args ...any) *Error {
 
 // AsError returns the *Error in err's chain, or nil.
 func AsError(err error) *Error {
-	if err == nil { // on the path of every call
-		return nil
-	}
-	var e *Error
-	if errors.As(err, &e) {
-		return e
-	}
-	return nil
+	e, _ := errors.AsType[*Error](err)
+	return e
 }

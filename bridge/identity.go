@@ -30,6 +30,9 @@ func (a *Admission) Opens(profile string) bool {
 	return len(a.Profiles) == 0 || slices.Contains(a.Profiles, profile)
 }
 
+// TenantMark stands in the issuer of a provider with several tenants for the tenant's id.
+const TenantMark = "{tenantid}"
+
 // IdentitySession is the sign-in at an OIDC provider that a grant came from, as the bridge last
 // knew it. Grants made by Trinity's e-mail code have none.
 type IdentitySession struct {

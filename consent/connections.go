@@ -97,7 +97,7 @@ func (c *Connections) Mount(r *mux.Router) {
 // provider, that would sign people in without their doing.
 func (c *Connections) begin(w http.ResponseWriter, r *http.Request) {
 	if flow.FromOutside(r) {
-		c.onward(w, r, flow.PathConnections)
+		flow.Redirect(w, r, flow.PathConnections)
 		return
 	}
 	begun, err := c.Flows.BeginVisit(w, r)
@@ -105,7 +105,7 @@ func (c *Connections) begin(w http.ResponseWriter, r *http.Request) {
 		c.problem(w, r, err)
 		return
 	}
-	c.onward(w, r, flow.URL(begun))
+	flow.Redirect(w, r, flow.URL(begun))
 }
 
 // arrive is where the dispatcher sends whoever has signed in to a visit. The Trinity session of the
@@ -114,7 +114,7 @@ func (c *Connections) arrive(w http.ResponseWriter, r *http.Request) {
 	arrived, err := c.Flows.Arrive(w, r)
 	if err != nil {
 		if _, visiting := c.Flows.Visit(r); visiting == nil {
-			c.onward(w, r, flow.PathConnections) // the same request, sent twice
+			flow.Redirect(w, r, flow.PathConnections) // the same request, sent twice
 			return
 		}
 		c.problem(w, r, err)
@@ -122,7 +122,7 @@ func (c *Connections) arrive(w http.ResponseWriter, r *http.Request) {
 	}
 	c.Sessions.SignOut(r.Context(), arrived)
 	c.Trail.Record(r.Context(), bridge.AuditEvent{Kind: audit.VisitBegun, PersonID: arrived.SignIn.Person.ID()})
-	c.onward(w, r, flow.PathConnections)
+	flow.Redirect(w, r, flow.PathConnections)
 }
 
 // posted hands a form of our own page on, with the visit it came from.
@@ -212,13 +212,7 @@ func (c *Connections) over(ctx context.Context, grant bridge.Grant) error {
 }
 
 func (c *Connections) done(w http.ResponseWriter, r *http.Request, what string) {
-	c.onward(w, r, flow.PathConnections+"?done="+what)
-}
-
-func (c *Connections) onward(w http.ResponseWriter, r *http.Request, target string) {
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Referrer-Policy", "no-referrer")
-	http.Redirect(w, r, target, http.StatusSeeOther)
+	flow.Redirect(w, r, flow.PathConnections+"?done="+what)
 }
 
 // problem answers an error. Whoever is no longer signed in is led to where they can sign in.

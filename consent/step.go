@@ -84,7 +84,7 @@ func (s *Step) show(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if current.Step != bridge.StepConsent {
-		http.Redirect(w, r, flow.URL(current), http.StatusSeeOther)
+		flow.Redirect(w, r, flow.URL(current))
 		return
 	}
 	s.Trail.Record(r.Context(), bridge.AuditEvent{
@@ -147,7 +147,7 @@ func (s *Step) onward(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if current.Step != bridge.StepDecided {
-		http.Redirect(w, r, flow.URL(current), http.StatusSeeOther)
+		flow.Redirect(w, r, flow.URL(current))
 		return
 	}
 	exit, err := s.Flows.TakeExit(r.Context(), current)
@@ -163,8 +163,7 @@ func (s *Step) onward(w http.ResponseWriter, r *http.Request) {
 
 func (s *Step) sendOn(w http.ResponseWriter, r *http.Request, current bridge.Flow) {
 	current.Step = bridge.StepDecided
-	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, flow.URL(current), http.StatusSeeOther)
+	flow.Redirect(w, r, flow.URL(current))
 }
 
 func (s *Step) problem(w http.ResponseWriter, r *http.Request, err error) {

@@ -161,7 +161,7 @@ func (c *Connections) signOut(w http.ResponseWriter, r *http.Request, visit brid
 			"request_id", audit.RequestID(r.Context()), "source", visit.SignIn.Source, "error", err)
 	}
 	if onward == "" && err == nil {
-		c.onward(w, r, pathSignedOut)
+		flow.Redirect(w, r, pathSignedOut)
 		return
 	}
 	c.Pages.Write(w, http.StatusOK, templates.SignedOutPage{Source: c.Label(visit.SignIn.Source), URL: onward, Failed: err != nil})

@@ -144,7 +144,7 @@ func (s *Step) arrive(w http.ResponseWriter, r *http.Request, current bridge.Flo
 		Kind: audit.SignedIn, ClientID: moved.Request.ClientID, PersonID: person.ID(), Outcome: "ok",
 		Detail: "source " + source.Name + ", rule " + session.Admission.Rule,
 	})
-	s.onward(w, r, flow.URL(moved))
+	flow.Redirect(w, r, flow.URL(moved))
 }
 
 // session is what is kept of the provider's session, its tokens sealed.
@@ -158,19 +158,13 @@ func (s *Step) session(source Source, identity Identity, admitted bridge.Admissi
 		SID: identity.SID, Admission: admitted, CreatedAt: s.Now(),
 	}
 	if !identity.Refresh.IsZero() {
-		session.Refresh = s.Ring.SealToken(SealRefresh, id, identity.Refresh)
+		session.Refresh = s.Ring.SealToken(bridge.SealedIdentity, id, identity.Refresh)
 	}
 	if !identity.IDToken.IsZero() {
-		session.IDToken = s.Ring.SealToken(SealIDToken, id, identity.IDToken)
+		session.IDToken = s.Ring.SealToken(bridge.SealedIdentityToken, id, identity.IDToken)
 	}
 	return session, nil
 }
-
-// What the tokens of a provider are sealed as; the row is the identity session's id.
-const (
-	SealRefresh = bridge.SealedIdentity
-	SealIDToken = bridge.SealedIdentityToken
-)
 
 // failure is why a source led to nothing.
 type failure struct {

@@ -24,7 +24,7 @@ func (s *Step) leave(w http.ResponseWriter, r *http.Request) {
 	}
 	source, ok := s.Source(r.URL.Query().Get("source"))
 	if !ok || !slices.Contains(unsigned(), current.Step) {
-		s.onward(w, r, flow.URL(current))
+		flow.Redirect(w, r, flow.URL(current))
 		return
 	}
 	trip, err := s.newTrip(current)
@@ -55,7 +55,7 @@ func (s *Step) leave(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, r, err)
 		return
 	}
-	s.onward(w, r, address)
+	flow.Redirect(w, r, address)
 }
 
 // newTrip makes the secrets of a trip. Its state begins with the flow's id, so that the answer leads

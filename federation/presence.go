@@ -143,7 +143,7 @@ func (p *Presence) renew(ctx context.Context, source Source, session bridge.Iden
 	if err != nil || !mine {
 		return err //nolint:wrapcheck // the store says what it is
 	}
-	refresh, err := p.Ring.OpenToken(SealRefresh, session.ID, session.Refresh)
+	refresh, err := p.Ring.OpenToken(bridge.SealedIdentity, session.ID, session.Refresh)
 	if err != nil {
 		return fmt.Errorf("opening a provider's refresh token: %w", err)
 	}
@@ -161,7 +161,7 @@ func (p *Presence) renew(ctx context.Context, source Source, session bridge.Iden
 			s.Admission.FailingSince = p.Now()
 		}
 		if !identity.Refresh.IsZero() {
-			s.Refresh = p.Ring.SealToken(SealRefresh, s.ID, identity.Refresh)
+			s.Refresh = p.Ring.SealToken(bridge.SealedIdentity, s.ID, identity.Refresh)
 		}
 		return nil
 	})
@@ -180,10 +180,10 @@ func (p *Presence) admit(ctx context.Context, source Source, session bridge.Iden
 			s.Admission = verdict.Admission(p.Now())
 		}
 		if !identity.Refresh.IsZero() {
-			s.Refresh = p.Ring.SealToken(SealRefresh, s.ID, identity.Refresh)
+			s.Refresh = p.Ring.SealToken(bridge.SealedIdentity, s.ID, identity.Refresh)
 		}
 		if !identity.IDToken.IsZero() {
-			s.IDToken = p.Ring.SealToken(SealIDToken, s.ID, identity.IDToken)
+			s.IDToken = p.Ring.SealToken(bridge.SealedIdentityToken, s.ID, identity.IDToken)
 		}
 		return nil
 	})

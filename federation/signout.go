@@ -30,7 +30,7 @@ func (s *Step) SignOut(ctx context.Context, signIn bridge.SignIn, back string) (
 	var hint secret.Token
 	if len(signIn.Identity.IDToken) > 0 {
 		var err error
-		if hint, err = s.Ring.OpenToken(SealIDToken, signIn.Identity.ID, signIn.Identity.IDToken); err != nil {
+		if hint, err = s.Ring.OpenToken(bridge.SealedIdentityToken, signIn.Identity.ID, signIn.Identity.IDToken); err != nil {
 			return "", fmt.Errorf("opening an ID token: %w", err)
 		}
 	}

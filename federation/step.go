@@ -101,15 +101,15 @@ func (s *Step) choose(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !slices.Contains(unsigned(), current.Step) {
-		s.onward(w, r, flow.URL(current))
+		flow.Redirect(w, r, flow.URL(current))
 		return
 	}
 	if bound, ok := s.Elsewhere(strings.ToLower(strings.TrimSpace(current.Request.LoginHint))); ok {
-		s.onward(w, r, flow.LeaveURL(current, bound.Name))
+		flow.Redirect(w, r, flow.LeaveURL(current, bound.Name))
 		return
 	}
 	if len(s.Sources) == 1 && !s.EmailCode {
-		s.onward(w, r, flow.LeaveURL(current, s.Sources[0].Name))
+		flow.Redirect(w, r, flow.LeaveURL(current, s.Sources[0].Name))
 		return
 	}
 	page := templates.ChoosePage{Flow: current.ID, Client: s.Clients.Describe(r.Context(), current.Request)}
@@ -120,12 +120,6 @@ func (s *Step) choose(w http.ResponseWriter, r *http.Request) {
 		page.EmailURL = flow.InsteadURL(current)
 	}
 	s.Pages.Write(w, http.StatusOK, page)
-}
-
-func (s *Step) onward(w http.ResponseWriter, r *http.Request, target string) {
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Referrer-Policy", "no-referrer")
-	http.Redirect(w, r, target, http.StatusSeeOther)
 }
 
 // problem answers an error of the flow's state.

@@ -87,6 +87,6 @@ func issues(s config.Source, issuer string) bool {
 		return s.Issuer == issuer
 	}
 	return slices.ContainsFunc(s.Tenants, func(tenant string) bool {
-		return strings.ReplaceAll(s.Issuer, config.TenantMark, tenant) == issuer
+		return strings.ReplaceAll(s.Issuer, bridge.TenantMark, tenant) == issuer
 	})
 }

@@ -51,15 +51,7 @@ func (b *Bridge) build(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("loading the pages: %w", err)
 	}
-	settings := discovery.Settings{
-		Issuer: issuer, Resources: b.resources, ResourceName: "Trinity", HelpURL: issuer + "/help/connect", PrivacyURL: issuer + "/privacy",
-		Registration: b.config.Registration, ClientDocuments: b.config.Documents.Trust.Policy != clients.PolicyOff, Introspection: len(b.config.ResourceServers) > 0,
-		Machines: len(b.config.Machines) > 0, Assertions: len(b.config.Providers) > 0, JWKS: b.signer.JWKS,
-	}
-	if b.config.DPoP != dpop.PolicyOff {
-		settings.ProofAlgorithms, settings.ProofsRequired = bridge.AssertionAlgorithms(), b.config.DPoP == dpop.PolicyRequired
-	}
-	documents, err := discovery.New(settings)
+	documents, err := b.documents()
 	if err != nil {
 		return err
 	}
@@ -82,12 +74,8 @@ func (b *Bridge) build(ctx context.Context) error {
 		return err
 	}
 	b.clients = registry
-	beginners, err := oauth.NewBeginners(b.now)
-	if err != nil {
-		return err
-	}
 	flows := flow.New(flow.Options{
-		Store: b.store, Ring: b.ring, Issuer: b.config.PublicURL, Now: b.now, Rand: b.rand, First: b.firstStep(), Allow: beginners.Allow,
+		Store: b.store, Ring: b.ring, Issuer: b.config.PublicURL, Now: b.now, Rand: b.rand, First: b.firstStep(), Allow: oauth.NewBeginners(b.now).Allow,
 	})
 	b.linker = trinity.NewLinker(trinity.LinkerOptions{
 		Credentials: credentials, Store: b.store, Trail: b.trail, Rand: b.rand, Ended: b.custodian.Wake,
@@ -114,8 +102,33 @@ func (b *Bridge) build(ctx context.Context) error {
 		Trail: b.trail, Log: b.log, Now: b.now,
 	})
 	b.signIn.Mount(r)
+	b.mountConsent(r, registry, flows, pages, credentials, chooser)
+	documents.Mount(r)
+	b.mountPages(r, pages)
+	b.handler = b.shell(b.gateway.Before(b.crossOrigin(r)))
+	return b.mountOperator()
+}
+
+// documents makes what clients read first.
+func (b *Bridge) documents() (*discovery.Documents, error) {
+	issuer := b.config.PublicURL.String()
+	settings := discovery.Settings{
+		Issuer: issuer, Resources: b.resources, ResourceName: "Trinity", HelpURL: issuer + "/help/connect", PrivacyURL: issuer + "/privacy",
+		Registration: b.config.Registration, ClientDocuments: b.config.Documents.Trust.Policy != clients.PolicyOff, Introspection: len(b.config.ResourceServers) > 0,
+		Machines: len(b.config.Machines) > 0, Assertions: len(b.config.Providers) > 0, JWKS: b.signer.JWKS,
+	}
+	if b.config.DPoP != dpop.PolicyOff {
+		settings.ProofAlgorithms, settings.ProofsRequired = bridge.AssertionAlgorithms(), b.config.DPoP == dpop.PolicyRequired
+	}
+	return discovery.New(settings)
+}
+
+// mountConsent adds what people decide here, and where they come back to.
+func (b *Bridge) mountConsent(
+	r *mux.Router, registry *clients.Registry, flows *flow.Keeper, pages *templates.Set, credentials *trinity.Credentials, chooser *federation.Step,
+) {
 	(&consent.Step{
-		Issuer: issuer, Resources: b.resources, Flows: flows, Codes: b.store, Credentials: credentials, Clients: registry, Pages: pages,
+		Issuer: b.config.PublicURL.String(), Resources: b.resources, Flows: flows, Codes: b.store, Credentials: credentials, Clients: registry, Pages: pages,
 		Label: b.label,
 		Life:  consent.Lifetimes{Code: codeLife, RefreshIdle: b.config.RefreshIdle, RefreshMax: b.config.RefreshMax},
 		Trail: b.trail, Log: b.log, Now: b.now, Rand: b.rand,
@@ -124,10 +137,6 @@ func (b *Bridge) build(ctx context.Context) error {
 		Resources: b.resources, Flows: flows, Grants: b.store, Links: b.linker, Clients: registry, Sessions: credentials, Providers: chooser, Label: b.label,
 		Pages: pages, Trail: b.trail, Log: b.log, Now: b.now, Ended: b.custodian.Wake,
 	}).Mount(r)
-	documents.Mount(r)
-	b.mountPages(r, pages)
-	b.handler = b.shell(b.gateway.Before(b.crossOrigin(r)))
-	return b.mountOperator()
 }
 
 // makeGateway makes what serves the MCP endpoints.
@@ -198,13 +207,10 @@ func (b *Bridge) RefuseOpenUpstream(ctx context.Context) error {
 // registry makes the registry of clients, with the guard that fetches what strangers say of themselves.
 func (b *Bridge) registry() (*clients.Registry, error) {
 	documents := b.config.Documents
-	guard, err := outbound.NewGuard(outbound.GuardOptions{
+	guard := outbound.NewGuard(outbound.GuardOptions{
 		OwnHosts: []string{b.config.PublicURL.Hostname(), b.config.TrinityURL.Hostname(), b.config.MCPURL.Hostname()},
 		Ports:    documents.Ports, Networks: documents.Networks, Roots: documents.Roots, Now: b.now,
 	})
-	if err != nil {
-		return nil, err
-	}
 	return clients.New(clients.Options{
 		Store: b.store, Verdicts: b.store, Configured: b.config.Clients, Pinned: documents.Pinned, Trust: documents.Trust, Guard: guard,
 		Trail: b.trail, Now: b.now, Rand: b.rand,
@@ -230,10 +236,7 @@ func (b *Bridge) providerKeys() (*clients.Registry, error) {
 // mountProtocol adds authorize, token, register and revoke.
 func (b *Bridge) mountProtocol(r *mux.Router, registry *clients.Registry, flows *flow.Keeper, pages *templates.Set, credentials *standings) error {
 	issuer := b.config.PublicURL.String()
-	authenticator, err := oauth.NewAuthenticator(issuer, registry, b.store, b.now)
-	if err != nil {
-		return err
-	}
+	authenticator := oauth.NewAuthenticator(issuer, registry, b.store, b.now)
 	// A request may be pushed by a client that nobody has allowed yet.
 	newcomers := func(from string) oauth.Authenticator {
 		return authenticator.Knowing(clients.Newcomers{Registry: registry, From: from})
@@ -274,12 +277,8 @@ func (b *Bridge) mountProtocol(r *mux.Router, registry *clients.Registry, flows 
 		}).Mount(r)
 	}
 	if b.config.Registration {
-		limit, err := oauth.NewRegistrations(b.now)
-		if err != nil {
-			return err
-		}
 		(&oauth.Register{
-			Clients: registry, Proofs: proofs, Initial: b.config.RegistrationToken, Limit: limit, Trail: b.trail, Log: b.log,
+			Clients: registry, Proofs: proofs, Initial: b.config.RegistrationToken, Limit: oauth.NewRegistrations(b.now), Trail: b.trail, Log: b.log,
 		}).Mount(r)
 	}
 	return nil

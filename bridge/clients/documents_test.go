@@ -41,12 +41,12 @@ func TestIdentify_AS096_fetches(t *testing.T) {
 	host := h.app(t, "Cache-Control", "max-age=600")
 	h.wantDescribed(t, "Example App")
 	host.JSON(string(described(with{"client_name": "Renamed"})))
-	h.advance(10*time.Minute - time.Second)
+	h.Advance(10*time.Minute - time.Second)
 	h.wantDescribed(t, "Example App")
 	if host.Hits() != 1 || host.Last().URL.Path != "/client.json" {
 		t.Errorf("%d fetches, the last of %s", host.Hits(), host.Last().URL)
 	}
-	h.advance(time.Second)
+	h.Advance(time.Second)
 	h.wantDescribed(t, "Renamed")
 }
 
@@ -86,12 +86,12 @@ func TestIdentify_CM26_freshness(t *testing.T) {
 			h := open(t, nil)
 			host := h.app(t, tt.header...)
 			h.wantDescribed(t, "Example App")
-			h.advance(tt.want - time.Second)
+			h.Advance(tt.want - time.Second)
 			h.wantDescribed(t, "Example App")
 			if host.Hits() != 1 {
 				t.Errorf("asked again within %s", tt.want)
 			}
-			h.advance(time.Second)
+			h.Advance(time.Second)
 			h.wantDescribed(t, "Example App")
 			if host.Hits() != 2 {
 				t.Errorf("not asked again after %s", tt.want)
@@ -194,7 +194,7 @@ func TestIdentify_CM24_busy(t *testing.T) {
 	h := open(t, nil)
 	host := h.app(t, "Cache-Control", "max-age=60")
 	h.wantDescribed(t, "Example App")
-	h.advance(2 * time.Minute)
+	h.Advance(2 * time.Minute)
 	for i := range 100 {
 		_, _ = h.Identify(t.Context(), fmt.Sprintf("https://app.example.com/flood-%d", i), "")
 	}
@@ -205,7 +205,7 @@ func TestIdentify_CM24_busy(t *testing.T) {
 		t.Error("the copy was not the one that served")
 	}
 	down(host)
-	h.advance(time.Hour)
+	h.Advance(time.Hour)
 	h.wantRefused(t, documentID, clients.ErrDocument) // asked and failed is not busy (AS-109)
 }
 
@@ -225,7 +225,7 @@ func TestClient_CM29_known(t *testing.T) {
 		t.Fatal(err)
 	}
 	down(host)
-	h.advance(23 * time.Hour)
+	h.Advance(23 * time.Hour)
 	known, err := h.Client(t.Context(), documentID)
 	if err != nil {
 		t.Fatal(err)
@@ -237,7 +237,7 @@ func TestClient_CM29_known(t *testing.T) {
 	if host.Hits() != 1 {
 		t.Errorf("%d fetches", host.Hits())
 	}
-	h.advance(2 * time.Hour) // and nobody redeemed a code
+	h.Advance(2 * time.Hour) // and nobody redeemed a code
 	if _, err := h.Client(t.Context(), documentID); !errors.Is(err, clients.ErrUnknown) {
 		t.Errorf("unused for a day: %v", err)
 	}
@@ -251,13 +251,13 @@ func TestIdentify_B47_changes(t *testing.T) {
 	if err := h.Keep(t.Context(), h.wantDescribed(t, "Example App")); err != nil {
 		t.Fatal(err)
 	}
-	h.advance(time.Hour)
+	h.Advance(time.Hour)
 	h.wantDescribed(t, "Example App")
 	if events := h.events(t, audit.ClientChanged); len(events) > 0 {
 		t.Errorf("nothing has changed: %+v", events)
 	}
 	host.JSON(string(described(with{"client_name": "Renamed", "redirect_uris": []string{"https://app.example.com/new"}})))
-	h.advance(time.Hour)
+	h.Advance(time.Hour)
 	h.wantDescribed(t, "Renamed")
 	known, err := h.Client(t.Context(), documentID)
 	if err != nil || known.Name != "Renamed" {
@@ -280,7 +280,7 @@ func TestIdentify_B47_storeDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	host.JSON(string(described(with{"client_name": "Renamed"})))
-	h.advance(time.Hour)
+	h.Advance(time.Hour)
 	refusing.refuse.Store(true)
 	h.wantRefused(t, documentID, bridge.ErrReadOnly)
 	refusing.refuse.Store(false)

@@ -4,13 +4,13 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"net/http"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/clients"
+	"github.com/abilityai/trinity-bridge/bridge/clocktest"
 	"github.com/abilityai/trinity-bridge/bridge/outbound"
 	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
 	"github.com/abilityai/trinity-bridge/bridge/store/badger"
@@ -20,24 +20,10 @@ import (
 // house is a registry over a real store in a scripted internet.
 type house struct {
 	*clients.Registry
+	*clocktest.Clock
 	world *strangers.World
 	store *badger.Store
 	trail *audit.Trail
-
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (h *house) clock() time.Time {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.now
-}
-
-func (h *house) advance(d time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.now = h.now.Add(d)
 }
 
 func open(t *testing.T, edit func(*clients.Options)) *house {
@@ -47,11 +33,11 @@ func open(t *testing.T, edit func(*clients.Options)) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	h := &house{world: strangers.New(t), store: store, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
-	h.trail = audit.New(store, slog.New(slog.DiscardHandler), h.clock)
+	h := &house{world: strangers.New(t), store: store, Clock: clocktest.At(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC))}
+	h.trail = audit.New(store, slog.New(slog.DiscardHandler), h.Now)
 	o := clients.Options{
-		Store: store, Trust: clients.Trust{Policy: clients.PolicyOpen}, Now: h.clock, Rand: rand.Reader, Trail: h.trail,
-		Guard: h.world.Guard(t, func(o *outbound.GuardOptions) { o.Now, o.OwnHosts = h.clock, []string{"connect.example.com"} }),
+		Store: store, Trust: clients.Trust{Policy: clients.PolicyOpen}, Now: h.Now, Rand: rand.Reader, Trail: h.trail,
+		Guard: h.world.Guard(t, func(o *outbound.GuardOptions) { o.Now, o.OwnHosts = h.Now, []string{"connect.example.com"} }),
 	}
 	if edit != nil {
 		edit(&o)

@@ -45,9 +45,9 @@ func TestKeys_AS078_remote(t *testing.T) {
 		t.Errorf("%d fetches", host.Hits())
 	}
 	host.JSON(string(keys(keyEC, keyOK)), "Cache-Control", "max-age=3600")
-	h.advance(59 * time.Second)
+	h.Advance(59 * time.Second)
 	h.wantKeys(t, remote(), "b", 0)
-	h.advance(time.Second)
+	h.Advance(time.Second)
 	h.wantKeys(t, remote(), "b", 1)
 	h.wantKeys(t, remote(), "", 2)
 	for range 100 {
@@ -66,14 +66,14 @@ func TestKeys_CM29_down(t *testing.T) {
 	host.JSON(string(keys(keyEC)), "Cache-Control", "max-age=60")
 	h.wantKeys(t, remote(), "a", 1)
 	down(host)
-	h.advance(23 * time.Hour)
+	h.Advance(23 * time.Hour)
 	for range 10 {
 		h.wantKeys(t, remote(), "a", 1)
 	}
 	if host.Hits() != 2 {
 		t.Errorf("%d fetches", host.Hits())
 	}
-	h.advance(time.Hour)
+	h.Advance(time.Hour)
 	if _, err := h.Keys(t.Context(), remote(), "a"); !errors.Is(err, outbound.ErrUnreachable) || errors.Is(err, clients.ErrKeys) {
 		t.Errorf("after a day: %v", err)
 	}
@@ -137,23 +137,23 @@ func TestKeys_AS078_inline(t *testing.T) {
 	signing["jwks"] = keys(keyOK)
 	host.JSON(string(described(signing)))
 	h.wantKeys(t, client, "b", 0) // too soon
-	h.advance(time.Minute)
+	h.Advance(time.Minute)
 	h.wantKeys(t, client, "b", 1)
 	known, err := h.Client(t.Context(), documentID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	h.wantKeys(t, known, "b", 1)
-	h.advance(time.Minute)
+	h.Advance(time.Minute)
 	h.wantKeys(t, known, "a", 0)
 	down(host)
-	h.advance(time.Hour)
+	h.Advance(time.Hour)
 	h.wantKeys(t, known, "b", 1)
 	if _, err := h.Keys(t.Context(), known, "c"); !errors.Is(err, outbound.ErrUnreachable) || errors.Is(err, clients.ErrKeys) {
 		t.Errorf("unknown kid and host down: %v", err)
 	}
 	host.Serve(http.NotFound)
-	h.advance(time.Hour)
+	h.Advance(time.Hour)
 	if _, err := h.Keys(t.Context(), known, "c"); !errors.Is(err, clients.ErrKeys) {
 		t.Errorf("unknown kid and document gone: %v", err)
 	}

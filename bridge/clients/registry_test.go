@@ -23,7 +23,7 @@ func TestDescribeGrant_AS137(t *testing.T) {
 	})
 	registered := bridge.Client{
 		ID: "registered", Kind: bridge.ClientRegistered, Name: "Claude, verified", RedirectURIs: []string{"https://evil.example/cb"},
-		URI: "https://evil.example/", CreatedAt: h.now, UnusedUntil: h.now.Add(time.Hour),
+		URI: "https://evil.example/", CreatedAt: h.Now(), UnusedUntil: h.Now().Add(time.Hour),
 	}
 	if err := h.store.CreateClient(t.Context(), registered, 10); err != nil {
 		t.Fatal(err)
@@ -86,7 +86,7 @@ func TestClient_readOnce(t *testing.T) {
 	})
 	registered := bridge.Client{
 		ID: "registered", Kind: bridge.ClientRegistered, RedirectURIs: []string{"https://app.example.com/cb"},
-		CreatedAt: h.now, UnusedUntil: h.now.Add(time.Hour),
+		CreatedAt: h.Now(), UnusedUntil: h.Now().Add(time.Hour),
 	}
 	if _, err := h.Client(t.Context(), "registered"); !errors.Is(err, clients.ErrUnknown) {
 		t.Fatalf("before it registers: %v", err)
@@ -103,7 +103,7 @@ func TestClient_readOnce(t *testing.T) {
 	if store.reads != 2 {
 		t.Errorf("%d reads", store.reads)
 	}
-	h.advance(time.Hour)
+	h.Advance(time.Hour)
 	if _, err := h.Client(t.Context(), "registered"); !errors.Is(err, clients.ErrUnknown) {
 		t.Errorf("past its time: %v", err)
 	}

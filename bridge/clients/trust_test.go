@@ -77,7 +77,7 @@ func TestClient_AS113_blockedLater(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client.CreatedAt = h.clock()
+	client.CreatedAt = h.Now()
 	if err := h.Keep(t.Context(), client); err != nil {
 		t.Fatal(err)
 	}

@@ -183,25 +183,22 @@ func checkSource(d SourceDeclaration, m *Mistakes) Source {
 
 // checkIssuer checks the issuer, which is compared byte by byte with what the provider says.
 func checkIssuer(s *Source, whose string, m *Mistakes) {
-	several := strings.Contains(s.Issuer, TenantMark)
-	u, err := url.Parse(strings.ReplaceAll(s.Issuer, TenantMark, "tenant"))
+	several := strings.Contains(s.Issuer, bridge.TenantMark)
+	u, err := url.Parse(strings.ReplaceAll(s.Issuer, bridge.TenantMark, "tenant"))
 	switch {
 	case err != nil || outbound.Origin(u) == "" || u.RawQuery != "" || u.Fragment != "":
 		m.add("%s: needs an issuer such as https://login.example.com, byte for byte as the provider writes it", whose)
 	case u.Scheme == "http" && !loopback(u.Hostname()):
 		m.add("%s: the issuer has to be https", whose)
 	case several != (len(s.Tenants) > 0):
-		m.add("%s: an issuer with %s and tenants belong together: the ids of those whose people may come", whose, TenantMark)
+		m.add("%s: an issuer with %s and tenants belong together: the ids of those whose people may come", whose, bridge.TenantMark)
 	}
 	for _, tenant := range []string{"/common/", "/organizations/", "/consumers/"} {
 		if strings.Contains(s.Issuer+"/", tenant) && !several {
-			m.add("%s: the issuer is everybody's: write %s in the place of %q and list tenants", whose, TenantMark, strings.Trim(tenant, "/")) // FB-11
+			m.add("%s: the issuer is everybody's: write %s in the place of %q and list tenants", whose, bridge.TenantMark, strings.Trim(tenant, "/")) // FB-11
 		}
 	}
 }
-
-// TenantMark stands in the issuer of a provider with several tenants for the tenant.
-const TenantMark = "{tenantid}"
 
 // proof is how the bridge proves to the provider that it is its client.
 func proof(s *Source, d SourceDeclaration, whose string, m *Mistakes) {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/dpop"
+	"github.com/abilityai/trinity-bridge/bridge/signed/signedtest"
 )
 
 const endpoint = "https://bridge.example.com/oauth/token"
@@ -82,23 +83,11 @@ func (f *fixture) header(change map[string]any) map[string]any {
 
 func sign(t *testing.T, algorithm jose.SignatureAlgorithm, key any, header, claims map[string]any) string {
 	t.Helper()
-	options := &jose.SignerOptions{ExtraHeaders: map[jose.HeaderKey]any{}}
-	for name, value := range header {
-		options.ExtraHeaders[jose.HeaderKey(name)] = value
-	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: key}, options)
-	if err != nil {
-		t.Fatal(err)
-	}
 	payload, err := json.Marshal(claims)
 	if err != nil {
 		t.Fatal(err)
 	}
-	signed, err := signer.Sign(payload)
-	if err != nil {
-		t.Fatal(err)
-	}
-	compact, err := signed.CompactSerialize()
+	compact, err := signedtest.Sign(algorithm, key, header, payload)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,6 +43,14 @@ func InsteadURL(flow bridge.Flow) string {
 // Instead reports whether a request follows InsteadURL.
 func Instead(r *http.Request) bool { return r.URL.Query().Get("instead") == "code" }
 
+// Redirect sends the browser on: with 303, so that a form is not sent again (OT-16), and so that neither address is kept
+// or told.
+func Redirect(w http.ResponseWriter, r *http.Request, target string) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	http.Redirect(w, r, target, http.StatusSeeOther)
+}
+
 // URL is the dispatcher: the page that serves the flow's step. Nothing else in the program
 // decides what comes next.
 func URL(flow bridge.Flow) string {

@@ -204,7 +204,7 @@ func TestGrant(t *testing.T) {
 		}},
 		{"RS-07", "expired", func(w *world, c *connection) {
 			w.call(*c, ping).want(w.t, http.StatusOK) // cached now
-			w.clock.advance(time.Hour)
+			w.clock.Advance(time.Hour)
 		}},
 		{"RS-21", "a refresh token", func(_ *world, c *connection) { c.token = "trinity_refresh_" + strings.Repeat("r", 43) }},
 	}
@@ -270,7 +270,7 @@ func TestToken_RS23_checkedOnceAMinute(t *testing.T) {
 	}
 	counting.dropped.Store(true)
 	w.call(c, ping).want(t, http.StatusOK)
-	w.clock.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	for range 3 { // so is a refused one: who sends it over and over costs no signature each time
 		w.call(c, ping).want(t, http.StatusUnauthorized)
 	}
@@ -279,7 +279,7 @@ func TestToken_RS23_checkedOnceAMinute(t *testing.T) {
 	}
 	counting.dropped.Store(false)
 	w.call(c, ping).want(t, http.StatusUnauthorized)
-	w.clock.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	w.call(c, ping).want(t, http.StatusOK)
 }
 
@@ -384,7 +384,7 @@ func TestTouch_atMostOnceAMinute(t *testing.T) {
 	for range 5 {
 		w.call(c, ping).want(t, http.StatusOK)
 	}
-	w.clock.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	w.call(c, ping).want(t, http.StatusOK)
 	w.send("POST", "/mcp", ping, bearer("rubbish")).want(t, http.StatusUnauthorized)
 	eventually(t, "two notes of use", func() bool {

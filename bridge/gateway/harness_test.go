@@ -16,7 +16,9 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
+	"github.com/abilityai/trinity-bridge/bridge/clocktest"
 	"github.com/abilityai/trinity-bridge/bridge/gateway"
+	"github.com/abilityai/trinity-bridge/bridge/logtest"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 	"github.com/abilityai/trinity-bridge/bridge/token"
 	"github.com/abilityai/trinity-bridge/bridge/tools"
@@ -42,16 +44,16 @@ type world struct {
 	trinity  *keyring
 	audit    *auditStore
 	trail    *audit.Trail
-	logs     *safeBuffer
+	logs     *logtest.Buffer
 	log      *slog.Logger
-	clock    *clock
+	clock    *clocktest.Clock
 	ready    *readiness
 }
 
 // start makes a world; edit may change the options before the gateway is made.
 func start(t testing.TB, edit ...func(*gateway.Options)) *world {
 	t.Helper()
-	w := &world{t: t, upstream: newUpstream(t), grants: newGrants(), audit: &auditStore{}, logs: &safeBuffer{}, clock: &clock{now: time.Now()}, ready: &readiness{}}
+	w := &world{t: t, upstream: newUpstream(t), grants: newGrants(), audit: &auditStore{}, logs: &logtest.Buffer{}, clock: clocktest.At(time.Now()), ready: &readiness{}}
 	w.trinity = &keyring{keys: map[string]secret.Token{}, of: map[string]bridge.Standing{}, standing: bridge.StandingGood}
 	var err error
 	if w.ring, err = secret.NewKeyring(bytes.Repeat([]byte("m"), secret.MinMasterBytes)); err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/dpop"
 	"github.com/abilityai/trinity-bridge/bridge/gateway"
+	"github.com/abilityai/trinity-bridge/bridge/signed/signedtest"
 )
 
 // memory says yes to every proof, or fails.
@@ -48,22 +49,13 @@ func TestProof_EX28_upstream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := &jose.SignerOptions{ExtraHeaders: map[jose.HeaderKey]any{"typ": "dpop+jwt", "jwk": public}}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, options)
-	if err != nil {
-		t.Fatal(err)
-	}
 	payload, err := json.Marshal(map[string]any{
 		"jti": "1", "htm": http.MethodPost, "htu": resource, "iat": now().Unix(), "ath": minted.Hash().String(),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	signed, err := signer.Sign(payload)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proof, err := signed.CompactSerialize()
+	proof, err := signedtest.Sign(jose.ES256, key, map[string]any{"typ": "dpop+jwt", "jwk": public}, payload)
 	if err != nil {
 		t.Fatal(err)
 	}

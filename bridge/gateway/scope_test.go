@@ -235,7 +235,7 @@ func TestCall_GW66_rate(t *testing.T) {
 		t.Errorf("Retry-After %q", got.header.Get("Retry-After"))
 	}
 	w.call(other, toolCall("list_agents")).want(t, http.StatusOK)
-	w.clock.advance(time.Second)
+	w.clock.Advance(time.Second)
 	w.call(busy, toolCall("list_agents")).want(t, http.StatusOK)
 	w.call(busy, toolCall("list_agents")).want(t, http.StatusTooManyRequests)
 }

@@ -115,6 +115,29 @@ func (c *countedConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
+// idlers keep connections, each with goroutines of its own.
+type idlers interface{ CloseIdleConnections() }
+
+// goroutines are those that are there when no connection is kept.
+func goroutines(connections ...idlers) int {
+	for _, keeper := range connections {
+		keeper.CloseIdleConnections()
+	}
+	return runtime.NumGoroutine()
+}
+
+// quiet is how many goroutines there are once their number stays.
+func quiet(t *testing.T, connections ...idlers) int {
+	t.Helper()
+	before := goroutines(connections...)
+	eventually(t, "quiet", func() bool {
+		last := before
+		before = goroutines(connections...)
+		return before == last
+	})
+	return before
+}
+
 // TestLoad_goroutinesGoBack: when streams and calls are over, nothing of them goes on.
 func TestLoad_goroutinesGoBack(t *testing.T) { //nolint:paralleltest // what others start would be counted
 	transport := outbound.Transport()
@@ -129,19 +152,8 @@ func TestLoad_goroutinesGoBack(t *testing.T) { //nolint:paralleltest // what oth
 		<-r.Context().Done()
 	})
 	client := outbound.Transport()
-	now := func() int {
-		client.CloseIdleConnections()
-		transport.CloseIdleConnections()
-		return runtime.NumGoroutine()
-	}
 	w.call(c, ping).want(t, http.StatusOK)
-	w.server.Client().CloseIdleConnections()
-	before := now()
-	eventually(t, "quiet", func() bool {
-		last := before
-		before = now()
-		return before == last
-	})
+	before := quiet(t, w.server.Client(), client, transport)
 	ctx, leave := context.WithCancel(t.Context())
 	defer leave()
 	var streams sync.WaitGroup
@@ -169,5 +181,5 @@ func TestLoad_goroutinesGoBack(t *testing.T) { //nolint:paralleltest // what oth
 	eventually(t, "all streams and answers", func() bool { return open.Load() == listening+2*calling })
 	leave()
 	streams.Wait()
-	eventually(t, "as many goroutines as before", func() bool { return now() <= before })
+	eventually(t, "as many goroutines as before", func() bool { return goroutines(client, transport) <= before })
 }

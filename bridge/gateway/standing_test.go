@@ -73,16 +73,16 @@ func TestStanding_TK21_everyMinuteOfUse(t *testing.T) {
 		w.call(c, ping).want(t, http.StatusOK)
 	}
 	asked(1)
-	w.clock.advance(59 * time.Second)
+	w.clock.Advance(59 * time.Second)
 	w.call(c, ping).want(t, http.StatusOK)
 	asked(1)
-	w.clock.advance(time.Second)
+	w.clock.Advance(time.Second)
 	w.call(c, ping).want(t, http.StatusOK)
 	asked(2)
 
 	// In use all along: the call that triggers the question is served, the next one is not.
 	w.trinity.say(c.grant.ID, bridge.StandingLowered)
-	w.clock.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	w.call(c, ping).want(t, http.StatusOK)
 	eventually(t, "the end of the grant", func() bool {
 		w.call(c, ping) // where the question before has only just been answered, it is this one that asks
@@ -99,7 +99,7 @@ func TestStanding_TK21_afterAPause(t *testing.T) {
 	w.call(c, ping).want(t, http.StatusOK)
 	before := len(w.upstream.requests())
 	w.trinity.say(c.grant.ID, bridge.StandingSuspended)
-	w.clock.advance(2 * time.Minute)
+	w.clock.Advance(2 * time.Minute)
 	w.call(c, toolCall("create_agent")).want(t, http.StatusUnauthorized)
 	if n := len(w.upstream.requests()) - before; n != 0 {
 		t.Errorf("%d calls went upstream", n)
@@ -115,13 +115,13 @@ func TestStanding_silence(t *testing.T) {
 	for range 5 {
 		w.call(c, ping).want(t, http.StatusOK)
 	}
-	w.clock.advance(15 * time.Second)
+	w.clock.Advance(15 * time.Second)
 	w.trinity.say(c.grant.ID, bridge.StandingOverdue)
 	w.call(c, ping).want(t, http.StatusOK)
 	eventually(t, "the second question", func() bool { _, n := w.trinity.counts(); return n == 2 })
 	eventually(t, "its effect", func() bool { return w.call(c, ping).status == http.StatusServiceUnavailable })
 	w.trinity.say(c.grant.ID, bridge.StandingGood)
-	w.clock.advance(15 * time.Second)
+	w.clock.Advance(15 * time.Second)
 	eventually(t, "the way back", func() bool { return w.call(c, ping).status == http.StatusOK })
 	if g := w.grants.get(c.grant.ID); !g.Live() {
 		t.Errorf("a silence ended the grant: %s", g.EndReason)
@@ -152,7 +152,7 @@ func TestStanding_oneQuestionBehind(t *testing.T) {
 	w := start(t)
 	c := w.connect("alice")
 	w.call(c, ping).want(t, http.StatusOK)
-	w.clock.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	release := w.trinity.hold()
 	var calls sync.WaitGroup
 	for range 16 {
@@ -180,7 +180,7 @@ func TestStanding_I10_listeningStream(t *testing.T) {
 	res := w.open(t.Context(), http.MethodGet, "/mcp", "", bearer(c.token))
 	defer func() { _ = res.Body.Close() }()
 	w.trinity.say(c.grant.ID, bridge.StandingSuspended)
-	w.clock.advance(5 * time.Minute)
+	w.clock.Advance(5 * time.Minute)
 	eventually(t, "the end of the grant", func() bool { return w.grants.get(c.grant.ID).EndReason == bridge.EndOwnerSuspended })
 	buffer := make([]byte, 1024)
 	for {
@@ -242,7 +242,7 @@ func TestTrinity_TK21_changesBite(t *testing.T) {
 			}
 			id := session(opened.header.Get("Mcp-Session-Id"))
 			d.call(c, ping, id).want(t, http.StatusOK) // within the minute
-			d.clock.advance(2 * time.Minute)
+			d.clock.Advance(2 * time.Minute)
 			d.call(c, ping, id).want(t, http.StatusUnauthorized)
 			d.wantAudit(t, "grant_ended "+tt.reason, "call_refused "+tt.reason)
 		})

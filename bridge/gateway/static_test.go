@@ -70,7 +70,7 @@ func TestStaticKey_ST03_badKeyIsRememberedForAMinute(t *testing.T) {
 	}
 	w.upstream.wantUntouched(t)
 	w.trinity.say(key, bridge.StandingGood)
-	w.clock.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	w.send("POST", "/mcp", initialize, bearer(key)).want(t, http.StatusOK)
 }
 
@@ -101,7 +101,7 @@ func TestStaticKey_ST03_guessesPerNetwork(t *testing.T) {
 	}
 	w.send("POST", "/mcp", ping, bearer(good)).want(t, http.StatusOK) // who was let in before is not shut out
 	w.call(w.connect("alice"), ping).want(t, http.StatusOK)           // and nobody with a token ever
-	w.clock.advance(5 * time.Minute)
+	w.clock.Advance(5 * time.Minute)
 	w.send("POST", "/mcp", ping, bearer(staticKey("later"))).want(t, http.StatusUnauthorized)
 }
 
@@ -123,7 +123,7 @@ func TestStaticKey_revokedAtTrinity(t *testing.T) {
 	w.trinity.say(key, bridge.StandingDead)
 	// Some generations do not look at the key of a request in a session, so the bridge does.
 	w.send("POST", "/mcp", ping, bearer(key), session(id)).want(t, http.StatusOK)
-	w.clock.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	w.send("POST", "/mcp", ping, bearer(key), session(id)).want(t, http.StatusUnauthorized)
 	w.wantAudit(t, "call_refused key_refused")
 }

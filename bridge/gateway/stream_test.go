@@ -8,13 +8,13 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge/gateway"
+	"github.com/abilityai/trinity-bridge/bridge/outbound"
 )
 
 // feed is an upstream whose events a test sends one by one.
@@ -317,11 +317,11 @@ func TestEcho_RS23(t *testing.T) {
 
 // TestStream_noGoroutinesStay counts them before and after many streams of every end.
 func TestStream_noGoroutinesStay(t *testing.T) { //nolint:paralleltest // it counts what the process runs
-	w := start(t)
+	transport := outbound.Transport()
+	w := start(t, func(o *gateway.Options) { o.Transport = transport })
 	c := w.connect("alice")
 	w.call(c, ping).want(t, http.StatusOK)
-	w.server.Client().CloseIdleConnections()
-	before := runtime.NumGoroutine()
+	before := quiet(t, w.server.Client(), transport)
 	for range 20 {
 		f := newFeed(w)
 		w.stream(t, "GET", "", bearer(c.token)).stop()
@@ -332,10 +332,7 @@ func TestStream_noGoroutinesStay(t *testing.T) { //nolint:paralleltest // it cou
 		close(f.events)
 		r.wantEnd()
 	}
-	eventually(t, "goroutines back to where they were", func() bool {
-		w.server.Client().CloseIdleConnections()
-		return runtime.NumGoroutine() <= before+4 // idle connections to the upstream, two each
-	})
+	eventually(t, "goroutines back to where they were", func() bool { return goroutines(w.server.Client(), transport) <= before })
 }
 
 // TestStream_GW34: a stream lasts many times longer than whatever is timed on it, also in silence, in both versions of HTTP.

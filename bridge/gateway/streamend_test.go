@@ -79,14 +79,14 @@ func TestStream_GW37_tokenExpires(t *testing.T) {
 	standing := w.stream(t, "GET", "", bearer(c.token))
 	listening := w.stream(t, "POST", listen, bearer(c.token), listenHeaders)
 	call := w.stream(t, "POST", toolCall("chat_with_agent"), bearer(c.token))
-	w.clock.advance(time.Hour + 30*time.Second) // the slack
+	w.clock.Advance(time.Hour + 30*time.Second) // the slack
 	for range 3 {
 		f.events <- "data: still\n\n"
 	}
 	for _, r := range []*reader{standing, listening, call} {
 		r.wantEvent("data: still\n")
 	}
-	w.clock.advance(31 * time.Second)
+	w.clock.Advance(31 * time.Second)
 	standing.wantEnd()
 	listening.wantEvent("event: message\ndata: {\"jsonrpc\":\"2.0\",\"id\":9,\"result\":{\"resultType\":\"complete\"," +
 		"\"_meta\":{\"io.modelcontextprotocol/subscriptionId\":9}}}\n")

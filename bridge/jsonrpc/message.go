@@ -75,14 +75,8 @@ func (e *Error) Error() string { return e.Message }
 
 // AsError returns the *Error in err's chain, or nil.
 func AsError(err error) *Error {
-	if err == nil { // on the path of every call
-		return nil
-	}
-	var e *Error
-	if errors.As(err, &e) {
-		return e
-	}
-	return nil
+	e, _ := errors.AsType[*Error](err)
+	return e
 }
 
 // Refusal is an error answer. Without an id the member is left out: MCP has no null ids, and

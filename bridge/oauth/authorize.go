@@ -85,9 +85,7 @@ func (a *Authorize) serve(w http.ResponseWriter, r *http.Request) {
 		a.page(w, r, key, err)
 		return
 	}
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Referrer-Policy", "no-referrer")
-	http.Redirect(w, r, flow.URL(begun), http.StatusSeeOther)
+	flow.Redirect(w, r, flow.URL(begun))
 }
 
 // read takes the parameters from the query of a GET or the body of a POST, never from both (AZ-21).
@@ -222,11 +220,9 @@ func (a *Authorize) back(w http.ResponseWriter, r *http.Request, request asked, 
 	if len(request.params["state"]) > 1 || len(state) > maxStateBytes {
 		state = "" // not a value to be echoed
 	}
-	exit := ErrorURL(request.redirect, a.Issuer, state, refused)
+	exit := errorURL(request.redirect, a.Issuer, state, refused)
 	if request.client.Verified() {
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("Referrer-Policy", "no-referrer")
-		http.Redirect(w, r, exit, http.StatusSeeOther)
+		flow.Redirect(w, r, exit)
 		return
 	}
 	a.Pages.Write(w, http.StatusBadRequest, templates.ReturnPage{
@@ -234,8 +230,8 @@ func (a *Authorize) back(w http.ResponseWriter, r *http.Request, request asked, 
 	})
 }
 
-// ErrorURL is the redirect URI with an error answer (RFC 6749 §4.1.2.1, RFC 9207 §2).
-func ErrorURL(redirect, issuer, state string, refused *bridge.Error) string {
+// errorURL is the redirect URI with an error answer (RFC 6749 §4.1.2.1, RFC 9207 §2).
+func errorURL(redirect, issuer, state string, refused *bridge.Error) string {
 	return flow.AnswerURL(redirect, issuer, state, url.Values{
 		"error": {refused.Code}, "error_description": {strings.TrimSpace(refused.Description)},
 	})

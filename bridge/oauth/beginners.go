@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/abilityai/trinity-bridge/bridge/rates"
 )
 
 // How many flows may begin, per second and at once: in all, and for the browsers of one network. Each costs the store a
@@ -23,16 +25,14 @@ type Beginners struct {
 
 	mu       sync.Mutex
 	total    *rate.Limiter
-	networks *shares
+	networks *rates.Each
 }
 
 // NewBeginners makes a Beginners.
-func NewBeginners(now func() time.Time) (*Beginners, error) {
-	networks, err := newShares(flowNetworksKept, networkFlowRate, networkFlowBurst)
-	if err != nil {
-		return nil, err
+func NewBeginners(now func() time.Time) *Beginners {
+	return &Beginners{
+		now: now, total: rate.NewLimiter(flowRate, flowBurst), networks: rates.New(flowNetworksKept, networkFlowRate, networkFlowBurst),
 	}
-	return &Beginners{now: now, total: rate.NewLimiter(flowRate, flowBurst), networks: networks}, nil
 }
 
 // Allow counts a flow that a browser begins, and reports whether it may.
@@ -44,7 +44,7 @@ func (b *Beginners) allow(network string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.now()
-	if network != "" && !b.networks.of(network).AllowN(now, 1) {
+	if network != "" && !b.networks.Of(network).AllowN(now, 1) {
 		return false
 	}
 	return b.total.AllowN(now, 1)

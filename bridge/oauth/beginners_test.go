@@ -10,10 +10,7 @@ import (
 func TestBeginners_GW66(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	b, err := NewBeginners(func() time.Time { return now })
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := NewBeginners(func() time.Time { return now })
 	allowed := func(n int, network func(int) string) (yes int) {
 		for i := range n {
 			if b.allow(network(i)) {

@@ -13,12 +13,11 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
-	lru "github.com/hashicorp/golang-lru/v2"
-	"golang.org/x/time/rate"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/clients"
 	"github.com/abilityai/trinity-bridge/bridge/discovery"
+	"github.com/abilityai/trinity-bridge/bridge/rates"
 )
 
 // KnownClients knows the clients that have been let in, and their keys.
@@ -40,7 +39,7 @@ type Authenticator struct {
 	issuer        string
 	tokenEndpoint string
 	now           func() time.Time
-	failures      *lru.Cache[string, *rate.Limiter] // per client and network: never for all of one network
+	failures      *rates.Each // per client and network: never for all of one network
 }
 
 const (
@@ -51,11 +50,11 @@ const (
 )
 
 // NewAuthenticator makes an Authenticator for the direct endpoints of an issuer.
-func NewAuthenticator(issuer string, known KnownClients, replays Replays, now func() time.Time) (Authenticator, error) {
-	failures, err := lru.New[string, *rate.Limiter](failuresKept)
+func NewAuthenticator(issuer string, known KnownClients, replays Replays, now func() time.Time) Authenticator {
 	return Authenticator{
-		clients: known, replays: replays, issuer: issuer, tokenEndpoint: issuer + discovery.PathToken, now: now, failures: failures,
-	}, err
+		clients: known, replays: replays, issuer: issuer, tokenEndpoint: issuer + discovery.PathToken, now: now,
+		failures: rates.New(failuresKept, failuresPerS, failureBurst),
+	}
 }
 
 // Knowing is an Authenticator of other clients that counts failures with this one.
@@ -81,8 +80,7 @@ func (a Authenticator) Authenticate(r *http.Request, form parameters) (bridge.Cl
 	if err != nil {
 		return bridge.Client{}, err
 	}
-	limiter := a.limiter(r, offered.id)
-	if limiter != nil && limiter.Tokens() < 1 {
+	if a.failures.Spent(failureKey(r, offered.id), a.now()) {
 		return bridge.Client{}, &bridge.Error{
 			Code: "invalid_client", Description: "Too many failed attempts, try again in " + retryAfterFor + " s",
 			Status: http.StatusTooManyRequests,
@@ -177,19 +175,8 @@ func readCredentials(r *http.Request, form parameters) (credentials, error) {
 	return basic, nil
 }
 
-func (a Authenticator) limiter(r *http.Request, id string) *rate.Limiter {
-	limiter, _ := a.failures.Get(failureKey(r, id))
-	return limiter
-}
-
 func (a Authenticator) failed(r *http.Request, id string) {
-	key := failureKey(r, id)
-	limiter, ok := a.failures.Get(key)
-	if !ok {
-		limiter = rate.NewLimiter(failuresPerS, failureBurst)
-		a.failures.Add(key, limiter)
-	}
-	limiter.Allow()
+	a.failures.Of(failureKey(r, id)).AllowN(a.now(), 1)
 }
 
 func failureKey(r *http.Request, id string) string {

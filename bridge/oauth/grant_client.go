@@ -8,7 +8,6 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/abilityai/trinity-bridge/bridge"
-	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 )
 
@@ -74,14 +73,7 @@ func (t *Token) machine(ctx context.Context, request *tokenRequest) (*tokenRespo
 	if err != nil {
 		return nil, grant.ID, err
 	}
-	answer, err := t.mint(request, grant, scopes, secret.Token{})
-	if err != nil {
-		return nil, grant.ID, err
-	}
-	t.Trail.Record(ctx, bridge.AuditEvent{
-		Kind: audit.TokenIssued, GrantID: grant.ID, ClientID: client.ID, PersonID: grant.Person.ID(), Detail: scopes.String(),
-	})
-	return answer, grant.ID, nil
+	return t.issue(ctx, request, grant, scopes, secret.Token{})
 }
 
 // machineScope is what was asked for, or all the client may have. Nobody will look at it, so what is

@@ -7,7 +7,6 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/admission"
-	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/clients"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 	"github.com/abilityai/trinity-bridge/bridge/signed"
@@ -78,14 +77,7 @@ func (t *Token) identity(ctx context.Context, request *tokenRequest) (*tokenResp
 	if !first {
 		return nil, grant.ID, badAssertion(errors.New("it was used before"))
 	}
-	answer, err := t.mint(request, grant, scopes, secret.Token{})
-	if err != nil {
-		return nil, grant.ID, err
-	}
-	t.Trail.Record(ctx, bridge.AuditEvent{
-		Kind: audit.TokenIssued, GrantID: grant.ID, ClientID: client.ID, PersonID: grant.Person.ID(), Detail: scopes.String(),
-	})
-	return answer, grant.ID, nil
+	return t.issue(ctx, request, grant, scopes, secret.Token{})
 }
 
 // People resolves somebody an identity assertion is about: through the same links and by the same

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/abilityai/trinity-bridge/bridge/rates"
 )
 
 // How many clients may register, per second and at once. What is for everybody knows no networks: the clients of one
@@ -25,18 +27,15 @@ type Registrations struct {
 	mu       sync.Mutex
 	all      *rate.Limiter
 	kept     *rate.Limiter
-	networks *shares
+	networks *rates.Each
 }
 
 // NewRegistrations makes a Registrations.
-func NewRegistrations(now func() time.Time) (*Registrations, error) {
-	networks, err := newShares(registrantsKept, ownRate, ownBurst)
-	if err != nil {
-		return nil, err
-	}
+func NewRegistrations(now func() time.Time) *Registrations {
 	return &Registrations{
-		now: now, all: rate.NewLimiter(registrationRate, registrationBurst), kept: rate.NewLimiter(keptRate, keptBurst), networks: networks,
-	}, nil
+		now: now, all: rate.NewLimiter(registrationRate, registrationBurst), kept: rate.NewLimiter(keptRate, keptBurst),
+		networks: rates.New(registrantsKept, ownRate, ownBurst),
+	}
 }
 
 // Allow counts a registration, and reports whether it may be.
@@ -53,5 +52,5 @@ func (g *Registrations) allow(network string) bool {
 	if network == "" {
 		return false
 	}
-	return g.networks.of(network).AllowN(now, 1) && g.kept.AllowN(now, 1)
+	return g.networks.Of(network).AllowN(now, 1) && g.kept.AllowN(now, 1)
 }

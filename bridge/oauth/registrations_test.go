@@ -10,10 +10,7 @@ import (
 func TestRegistrations_DC06_shares(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	r, err := NewRegistrations(func() time.Time { return now })
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := NewRegistrations(func() time.Time { return now })
 	allowed := func(n int, network func(int) string) (yes int) {
 		for i := range n {
 			if r.allow(network(i)) {

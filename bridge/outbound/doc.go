@@ -12,5 +12,5 @@
 // costs a known amount and leads nowhere else.
 //
 // Neighbours: federation/trinity (backend calls), federation/oidc (providers), gateway (the
-// upstream's transport), clients (documents and keys of clients, through the guard).
+// upstream's transport), clients (documents and keys of clients, through the guard), rates (how often strangers are asked).
 package outbound

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// MaxAnswerBytes is the most that is read of a backend's answer.
-const MaxAnswerBytes = 256 << 10
+// maxAnswerBytes is the most that is read of a backend's answer.
+const maxAnswerBytes = 256 << 10
 
 // ErrUnreachable means that no complete answer was had: refused, timed out, cut off or too large.
 var ErrUnreachable = errors.New("no complete answer")
@@ -72,9 +72,9 @@ func newDialer() *net.Dialer {
 // An error wraps ErrUnreachable or is the context's.
 func (c *Client) Do(ctx context.Context, method, path string, header http.Header, body []byte) (*Answer, error) {
 	return c.do(ctx, method, path, header, body, func(res *http.Response) ([]byte, error) {
-		read, err := io.ReadAll(io.LimitReader(res.Body, MaxAnswerBytes+1))
-		if err == nil && len(read) > MaxAnswerBytes {
-			err = fmt.Errorf("more than %d bytes from %s", MaxAnswerBytes, c.base.Host)
+		read, err := io.ReadAll(io.LimitReader(res.Body, maxAnswerBytes+1))
+		if err == nil && len(read) > maxAnswerBytes {
+			err = fmt.Errorf("more than %d bytes from %s", maxAnswerBytes, c.base.Host)
 		}
 		return read, err
 	})
@@ -85,7 +85,7 @@ func (c *Client) Do(ctx context.Context, method, path string, header http.Header
 func (c *Client) Download(ctx context.Context, path string, header http.Header, to io.Writer) (*Answer, error) {
 	return c.do(ctx, http.MethodGet, path, header, nil, func(res *http.Response) ([]byte, error) {
 		if res.StatusCode != http.StatusOK {
-			return io.ReadAll(io.LimitReader(res.Body, MaxAnswerBytes))
+			return io.ReadAll(io.LimitReader(res.Body, maxAnswerBytes))
 		}
 		_, err := io.Copy(to, res.Body)
 		return nil, err

@@ -68,13 +68,13 @@ type Guard struct {
 	own       []string
 	ports     []uint16
 	timeout   time.Duration
-	rates     *rates
+	limits    *limits
 	slots     chan struct{}
 	flights   singleflight.Group
 }
 
 // NewGuard makes a guard.
-func NewGuard(o GuardOptions) (*Guard, error) {
+func NewGuard(o GuardOptions) *Guard {
 	g := &Guard{
 		resolver: o.Resolver, dial: o.Dial, ports: o.Ports, timeout: o.Timeout, slots: make(chan struct{}, maxInFlight),
 	}
@@ -91,10 +91,7 @@ func NewGuard(o GuardOptions) (*Guard, error) {
 	if now == nil {
 		now = time.Now
 	}
-	var err error
-	if g.rates, err = newRates(now); err != nil {
-		return nil, err
-	}
+	g.limits = newLimits(now)
 	g.addresses = guardian(g.ports, o.Networks)
 	if g.resolver == nil {
 		g.resolver = net.DefaultResolver
@@ -107,7 +104,7 @@ func NewGuard(o GuardOptions) (*Guard, error) {
 		Transport:     g.transport(o.Roots),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return g, nil
+	return g
 }
 
 func guardian(ports []uint16, networks []netip.Prefix) *ssrf.Guardian {
@@ -187,7 +184,7 @@ func (g *Guard) target(address string) (*url.URL, error) {
 }
 
 func (g *Guard) fetch(ctx context.Context, target *url.URL, f Fetch) (*Answer, error) {
-	if !g.rates.allow(strings.ToLower(target.Hostname()), f.From) {
+	if !g.limits.allow(strings.ToLower(target.Hostname()), f.From) {
 		return nil, fmt.Errorf("%w: %s", ErrBusy, target.Hostname())
 	}
 	select {

@@ -15,7 +15,7 @@ import (
 
 // ForOrigins makes a client for libraries that bring their own protocol: it speaks to the given
 // origins (scheme://host[:port]) only, follows no redirect, and hands over complete JSON answers of
-// at most MaxAnswerBytes or an error that wraps ErrForbidden or ErrUnreachable. timeout covers a
+// at most maxAnswerBytes or an error that wraps ErrForbidden or ErrUnreachable. timeout covers a
 // whole exchange, body included.
 func ForOrigins(origins []string, timeout time.Duration) *http.Client {
 	return &http.Client{
@@ -48,12 +48,12 @@ func (t *originTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
-	body, err := io.ReadAll(io.LimitReader(res.Body, MaxAnswerBytes+1))
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswerBytes+1))
 	if err = errors.Join(err, res.Body.Close()); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
-	if len(body) > MaxAnswerBytes {
-		return nil, fmt.Errorf("%w: more than %d bytes from %s", ErrUnreachable, MaxAnswerBytes, req.URL.Host)
+	if len(body) > maxAnswerBytes {
+		return nil, fmt.Errorf("%w: more than %d bytes from %s", ErrUnreachable, maxAnswerBytes, req.URL.Host)
 	}
 	kind, _, err := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" && !strings.HasSuffix(kind, "+json") {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/signed"
+	"github.com/abilityai/trinity-bridge/bridge/signed/signedtest"
 )
 
 var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -37,19 +38,7 @@ func public(key *ecdsa.PrivateKey, algorithm string) jose.JSONWebKey {
 // sign signs payload as it is, with header members added.
 func sign(t *testing.T, key *ecdsa.PrivateKey, payload string, header map[string]any) string {
 	t.Helper()
-	options := &jose.SignerOptions{ExtraHeaders: map[jose.HeaderKey]any{}}
-	for name, value := range header {
-		options.ExtraHeaders[jose.HeaderKey(name)] = value
-	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	object, err := signer.Sign([]byte(payload))
-	if err != nil {
-		t.Fatal(err)
-	}
-	compact, err := object.CompactSerialize()
+	compact, err := signedtest.Sign(jose.ES256, key, header, []byte(payload))
 	if err != nil {
 		t.Fatal(err)
 	}

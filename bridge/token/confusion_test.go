@@ -45,9 +45,9 @@ func TestSigner_Check_RS19_confusion(t *testing.T) {
 	var signer *token.Signer
 	for _, algorithm := range bridge.SigningAlgorithms() {
 		signer = d.open(t, signs(algorithm))
-		d.advance(token.PublishedAhead)
+		d.Advance(token.PublishedAhead)
 	}
-	d.advance(-3 * token.PublishedAhead) // the forged tokens are of the start
+	d.Advance(-3 * token.PublishedAhead) // the forged tokens are of the start
 	list, _ := d.stored(t)
 	ours, stranger := map[jose.SignatureAlgorithm]crypto.Signer{}, map[jose.SignatureAlgorithm]crypto.Signer{}
 	kids := map[jose.SignatureAlgorithm]string{}
@@ -121,7 +121,7 @@ func TestSigner_Check_RS19_confusion(t *testing.T) {
 		d := newDeployment(t, &keys{})
 		signer := d.open(t, policy(nil))
 		list, _ := d.stored(t)
-		d.advance(token.PublishedAhead)
+		d.Advance(token.PublishedAhead)
 		if err := signer.Rotate(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -131,7 +131,7 @@ func TestSigner_Check_RS19_confusion(t *testing.T) {
 		with := must(jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: d.private(t, list[0].ID)}, options))
 		forged := forge{}.compact(t, with, must(json.Marshal(claims)))
 		check(t, signer, forged, true)
-		d.advance(2 * time.Hour)
+		d.Advance(2 * time.Hour)
 		check(t, signer, forged, false)
 		check(t, d.open(t, policy(nil)), forged, false)
 	})

@@ -15,6 +15,7 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
+	"github.com/abilityai/trinity-bridge/bridge/clocktest"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
 	"github.com/abilityai/trinity-bridge/bridge/store/badger"
@@ -27,17 +28,17 @@ var grant = bridge.Grant{
 
 // deployment is a store with keys, a secret and a clock. Replicas of it are opened with open.
 type deployment struct {
+	*clocktest.Clock
 	store bridge.SigningKeyStore
 	ring  *secret.Keyring
 
 	mu     sync.Mutex
-	now    time.Time
 	events []bridge.AuditEvent
 }
 
 func newDeployment(t *testing.T, store bridge.SigningKeyStore) *deployment {
 	t.Helper()
-	return &deployment{store: store, ring: ring(t, "a-master-secret-"), now: start}
+	return &deployment{store: store, ring: ring(t, "a-master-secret-"), Clock: clocktest.At(start)}
 }
 
 func ring(t *testing.T, word string) *secret.Keyring {
@@ -60,18 +61,6 @@ func openBadger(t *testing.T) bridge.SigningKeyStore {
 	return store
 }
 
-func (d *deployment) clock() time.Time {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.now
-}
-
-func (d *deployment) advance(by time.Duration) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.now = d.now.Add(by)
-}
-
 // policy is the default with an edit.
 func policy(edit func(*token.KeyPolicy)) token.KeyPolicy {
 	p := token.DefaultKeyPolicy()
@@ -87,7 +76,7 @@ func signs(algorithm string) token.KeyPolicy {
 
 func (d *deployment) open(t *testing.T, p token.KeyPolicy) *token.Signer {
 	t.Helper()
-	signer, err := d.tryOpen(t, p, d.clock)
+	signer, err := d.tryOpen(t, p, d.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +86,7 @@ func (d *deployment) open(t *testing.T, p token.KeyPolicy) *token.Signer {
 func (d *deployment) tryOpen(t *testing.T, p token.KeyPolicy, now func() time.Time) (*token.Signer, error) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	trail := audit.New(nil, log, d.clock) // it stores only when run
+	trail := audit.New(nil, log, d.Now) // it stores only when run
 	trail.Also(func(event bridge.AuditEvent) {
 		d.mu.Lock()
 		defer d.mu.Unlock()

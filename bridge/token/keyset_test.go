@@ -21,12 +21,12 @@ func TestOpenSigner_readOnly(t *testing.T) {
 	t.Parallel()
 	store := &keys{refusal: bridge.ErrReadOnly}
 	d := newDeployment(t, store)
-	if _, err := d.tryOpen(t, policy(nil), d.clock); !errors.Is(err, bridge.ErrReadOnly) {
+	if _, err := d.tryOpen(t, policy(nil), d.Now); !errors.Is(err, bridge.ErrReadOnly) {
 		t.Fatalf("without any key: %v", err)
 	}
 	store.refusal = nil
 	old := mint(t, d.open(t, policy(nil)))
-	d.advance(10 * time.Minute)
+	d.Advance(10 * time.Minute)
 	store.refusal = bridge.ErrReadOnly
 	signer := d.open(t, signs(bridge.SignEdDSA))
 	check(t, signer, old, true)
@@ -81,7 +81,7 @@ func TestOpenSigner_OP23_keyLost(t *testing.T) {
 			d.open(t, policy(nil))
 			tt.lose(d, t, store.list)
 			before, rev := d.stored(t)
-			if _, err := d.tryOpen(t, signs(bridge.SignEdDSA), d.clock); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if _, err := d.tryOpen(t, signs(bridge.SignEdDSA), d.Now); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("OpenSigner = %v, want %q", err, tt.want)
 			}
 			if after, now := d.stored(t); now != rev || cmp.Diff(before, after) != "" {

@@ -27,7 +27,7 @@ func TestSigner_OP21_twoReplicas(t *testing.T) {
 	}
 	old := mint(t, one)
 	both(old)
-	d.advance(token.PublishedAhead)
+	d.Advance(token.PublishedAhead)
 	if err := one.Rotate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestOpenSigner_clockBehind(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t, &keys{})
 	ahead := d.open(t, policy(nil))
-	behind, err := d.tryOpen(t, policy(nil), func() time.Time { return d.clock().Add(-20 * time.Second) })
+	behind, err := d.tryOpen(t, policy(nil), func() time.Time { return d.Now().Add(-20 * time.Second) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,10 +77,10 @@ func TestSigner_OP21_orderOfTakeover(t *testing.T) {
 	if err := d.open(t, policy(nil)).Rotate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.tryOpen(t, signs(bridge.SignEdDSA), func() time.Time { return d.clock().Add(-time.Minute) }); err != nil {
+	if _, err := d.tryOpen(t, signs(bridge.SignEdDSA), func() time.Time { return d.Now().Add(-time.Minute) }); err != nil {
 		t.Fatal(err)
 	}
-	d.advance(token.PublishedAhead)
+	d.Advance(token.PublishedAhead)
 	signer := d.open(t, signs(bridge.SignEdDSA))
 	minted := mint(t, signer)
 	if set, _ := published(t, signer); set[kid(t, minted)]["alg"] != bridge.SignEdDSA {
@@ -105,14 +105,14 @@ func TestSigner_OP21_race(t *testing.T) {
 	signers := make([]*token.Signer, 8)
 	together(func(i int) {
 		var err error
-		if signers[i], err = d.tryOpen(t, policy(nil), d.clock); err != nil {
+		if signers[i], err = d.tryOpen(t, policy(nil), d.Now); err != nil {
 			t.Error(err)
 		}
 	})
 	if list, _ := d.stored(t); len(list) != 2 {
 		t.Fatalf("eight first starts made %d keys, want two", len(list))
 	}
-	d.advance(90 * 24 * time.Hour)
+	d.Advance(90 * 24 * time.Hour)
 	together(func(i int) {
 		if err := signers[i].Settle(t.Context()); err != nil {
 			t.Error(err)
@@ -136,7 +136,7 @@ func TestSigner_OP21_overtaken(t *testing.T) {
 	d := newDeployment(t, store)
 	one, two := d.open(t, policy(nil)), d.open(t, policy(nil))
 	old := mint(t, one)
-	d.advance(90 * 24 * time.Hour)
+	d.Advance(90 * 24 * time.Hour)
 	store.ahead = func() {
 		if err := two.Settle(t.Context()); err != nil {
 			t.Error(err)
@@ -204,12 +204,12 @@ func TestSigner_RS23_unknownKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(t, signer, mint(t, other), false) // the window is used up
-	d.advance(time.Second)
+	d.Advance(time.Second)
 	check(t, signer, mint(t, other), true)
 	if reads := flood(); reads != 0 {
 		t.Errorf("in the window that the new key opened the store was read %d times", reads)
 	}
-	d.advance(-time.Hour) // a clock that is set back does not close the window for an hour
+	d.Advance(-time.Hour) // a clock that is set back does not close the window for an hour
 	if reads := flood(); reads != 1 {
 		t.Errorf("the store was read %d times, want once", reads)
 	}

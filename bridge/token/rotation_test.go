@@ -56,13 +56,13 @@ func TestSigner_OP21_rotation(t *testing.T) {
 				}
 				for _, id := range ids {
 					if _, ok := seen[id]; !ok {
-						seen[id] = d.clock()
+						seen[id] = d.Now()
 					}
 				}
 				for _, signer := range []*token.Signer{running, restarted} {
 					fresh := mint(t, signer)
 					signed[kid(t, fresh)] = true
-					if since := d.clock().Sub(seen[kid(t, fresh)]); since < 5*time.Minute {
+					if since := d.Now().Sub(seen[kid(t, fresh)]); since < 5*time.Minute {
 						t.Fatalf("minute %d: %s signs, published for %s", minute, kid(t, fresh), since)
 					}
 					minted = append(minted, fresh)
@@ -75,7 +75,7 @@ func TestSigner_OP21_rotation(t *testing.T) {
 					check(t, running, one, true)
 					check(t, restarted, one, true)
 				}
-				d.advance(time.Minute)
+				d.Advance(time.Minute)
 			}
 			if len(signed) != 4 {
 				t.Errorf("%d keys have signed, want four", len(signed))
@@ -86,7 +86,7 @@ func TestSigner_OP21_rotation(t *testing.T) {
 			if diff := cmp.Diff(slices.Repeat([]string{"signing_keys_rotated command"}, 3), d.audited()); diff != "" {
 				t.Errorf("audit (-want +got):\n%s", diff)
 			}
-			d.advance(token.KeptRetired)
+			d.Advance(token.KeptRetired)
 			if err := running.Settle(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -132,7 +132,7 @@ func TestSigner_OP21_phases(t *testing.T) {
 		},
 	}
 	for _, step := range steps {
-		d.advance(step.after)
+		d.Advance(step.after)
 		if err := signer.Settle(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -149,7 +149,7 @@ func TestSigner_OP21_phases(t *testing.T) {
 				t.Errorf("AS-017: %s: the key that signs is not published", step.name)
 			}
 		}
-		if _, err := restarted.Check(old, resource); (err == nil) != d.clock().Before(start.Add(time.Hour)) {
+		if _, err := restarted.Check(old, resource); (err == nil) != d.Now().Before(start.Add(time.Hour)) {
 			t.Errorf("%s: the first token: %v", step.name, err)
 		}
 		if step.try {
@@ -167,7 +167,7 @@ func TestSigner_OP21_departures(t *testing.T) {
 	d := newDeployment(t, store)
 	signer := d.open(t, policy(nil))
 	for range 3 {
-		d.advance(10 * time.Minute)
+		d.Advance(10 * time.Minute)
 		if err := signer.Rotate(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -175,11 +175,11 @@ func TestSigner_OP21_departures(t *testing.T) {
 	reads := store.read()
 	list, _ := d.stored(t)
 	for i, want := range []int{4, 3, 2} {
-		d.advance(list[i].RetiresAt.Sub(d.clock()) - time.Second)
+		d.Advance(list[i].RetiresAt.Sub(d.Now()) - time.Second)
 		if set, ids := published(t, signer); len(ids) != want+1 || set[list[i].ID] == nil {
 			t.Errorf("a second before key %d leaves: %v", i, ids)
 		}
-		d.advance(time.Second)
+		d.Advance(time.Second)
 		if set, ids := published(t, signer); len(ids) != want || set[list[i].ID] != nil {
 			t.Errorf("when key %d leaves: %v", i, ids)
 		}
@@ -195,7 +195,7 @@ func TestSigner_RotateNow(t *testing.T) {
 	d := newDeployment(t, openBadger(t))
 	signer := d.open(t, policy(nil))
 	old := mint(t, signer)
-	d.advance(time.Hour / 2)
+	d.Advance(time.Hour / 2)
 	if err := signer.Rotate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +249,7 @@ func TestSigner_schedule(t *testing.T) {
 				p := policy(func(p *token.KeyPolicy) { p.Every = tt.every })
 				signer := d.open(t, p)
 				old := kid(t, mint(t, signer))
-				d.advance(tt.after)
+				d.Advance(tt.after)
 				if restarted {
 					signer = d.open(t, p)
 				} else if err := signer.Settle(t.Context()); err != nil {
@@ -310,7 +310,7 @@ func TestOpenSigner_algorithmChanged(t *testing.T) {
 			d := newDeployment(t, &keys{})
 			before := d.open(t, signs(bridge.SignES256))
 			prepare.do(t, d, before)
-			d.advance(time.Minute)
+			d.Advance(time.Minute)
 			d.audited()
 			old := mint(t, before)
 			after := d.open(t, signs(bridge.SignEdDSA))
@@ -319,7 +319,7 @@ func TestOpenSigner_algorithmChanged(t *testing.T) {
 			}
 			again := d.open(t, signs(bridge.SignEdDSA))
 			for range 70 {
-				d.advance(10 * time.Second)
+				d.Advance(10 * time.Second)
 				for _, s := range []*token.Signer{before, after, again} {
 					if err := s.Settle(t.Context()); err != nil {
 						t.Fatal(err)
@@ -432,7 +432,7 @@ func TestSigner_OP21_underLoad(t *testing.T) {
 		})
 	}
 	for range 20 {
-		d.advance(token.PublishedAhead)
+		d.Advance(token.PublishedAhead)
 		if err := signer.Rotate(t.Context()); err != nil {
 			t.Error(err)
 		}

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,17 +12,8 @@ import (
 
 func TestClients(t *testing.T) {
 	t.Parallel()
-	data := filepath.Join(t.TempDir(), "data")
-	demo := start(t, "demo", "--listen", address(t), "--operator-listen", "127.0.0.1:0", "--data", data)
-	demo.waitFor(t, "ready: ")
-	call := func(want int, args ...string) string {
-		t.Helper()
-		var out bytes.Buffer
-		if code := run(t.Context(), append(args, "--data", data), &out, &out); code != want {
-			t.Fatalf("%v: exit code %d: %s", args, code, out.String())
-		}
-		return out.String()
-	}
+	demo, _, data := startDemo(t)
+	call := commands(t, "--data", data)
 	if out := call(exitDone, "clients", "list"); !strings.HasPrefix(out, "CLIENT ") || strings.Count(out, "\n") != 1 {
 		t.Errorf("clients at first:\n%s", out)
 	}

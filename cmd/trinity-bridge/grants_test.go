@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -44,12 +43,8 @@ func TestGrants_table(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(data, "operator.json"), text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var out bytes.Buffer
-	if code := run(t.Context(), []string{"grants", "list", "--data", data}, &out, &out); code != exitDone {
-		t.Fatalf("exit code %d: %s", code, out.String())
-	}
 	var rows [][]string
-	for line := range strings.Lines(out.String()) {
+	for line := range strings.Lines(commands(t, "--data", data)(exitDone, "grants", "list")) {
 		rows = append(rows, strings.FieldsFunc(strings.TrimSpace(strings.ReplaceAll(line, "  ", "\t")), func(r rune) bool { return r == '\t' }))
 	}
 	want := []string{

@@ -6,27 +6,18 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/abilityai/trinity-bridge/bridge/app"
 	"github.com/abilityai/trinity-bridge/bridge/token"
-	"github.com/abilityai/trinity-bridge/federation/trinity/trinitytest"
 )
 
 func TestKeys(t *testing.T) {
 	t.Parallel()
-	listen, data := address(t), filepath.Join(t.TempDir(), "data")
-	demo := start(t, "demo", "--listen", listen, "--operator-listen", "127.0.0.1:0", "--data", data)
-	demo.waitFor(t, "ready: ")
-	call := func(want int, args ...string) string {
-		t.Helper()
-		var out bytes.Buffer
-		if code := run(t.Context(), append(args, "--data", data), &out, &out); code != want {
-			t.Fatalf("%v: exit code %d: %s", args, code, out.String())
-		}
-		return out.String()
-	}
+	demo, _, data := startDemo(t)
+	call := commands(t, "--data", data)
 	listed := func(args ...string) (keys []app.ListedKey, phases string) {
 		t.Helper()
 		if err := json.Unmarshal([]byte(call(exitDone, append(args, "--json")...)), &keys); err != nil {
@@ -82,37 +73,21 @@ func TestKeys(t *testing.T) {
 // instead.
 func TestKeys_OP13_reseal(t *testing.T) {
 	t.Parallel()
-	simulated, err := trinitytest.Start(trinitytest.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = simulated.Close() })
-	listen, data := address(t), t.TempDir()
-	settings := []string{
-		"--public-url", "http://" + listen, "--listen", listen, "--operator-listen", "127.0.0.1:0", "--data", data,
-		"--trinity-url", simulated.BackendURL(), "--mcp-url", simulated.MCPURL(),
-	}
+	data, settings := behindTrinity(t)
 	serve := func(more ...string) *process {
 		t.Helper()
-		p := start(t, append(append([]string{"serve"}, settings...), more...)...)
+		p := start(t, slices.Concat([]string{"serve"}, settings, more)...)
 		p.waitFor(t, "ready: ")
 		return p
 	}
 	refused := func(says string, more ...string) {
 		t.Helper()
 		var out bytes.Buffer
-		if code := run(t.Context(), append(append([]string{"serve"}, settings...), more...), &out, &out); code != exitFailed || !strings.Contains(out.String(), says) {
+		if code := run(t.Context(), slices.Concat([]string{"serve"}, settings, more), &out, &out); code != exitFailed || !strings.Contains(out.String(), says) {
 			t.Errorf("serve %v: exit code %d, %s", more, code, out.String())
 		}
 	}
-	call := func(want int, args ...string) string {
-		t.Helper()
-		var out bytes.Buffer
-		if code := run(t.Context(), append(args, "--data", data), &out, &out); code != want {
-			t.Fatalf("%v: exit code %d: %s", args, code, out.String())
-		}
-		return out.String()
-	}
+	call := commands(t, "--data", data)
 	serve().end(t)
 
 	file := filepath.Join(data, "secret")

@@ -3,19 +3,20 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/alecthomas/kong"
 
+	"github.com/abilityai/trinity-bridge/bridge/logtest"
+	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
 	"github.com/abilityai/trinity-bridge/federation/trinity/trinitytest"
 )
 
@@ -73,9 +74,12 @@ func operatorAddress(t *testing.T, data string) string {
 	return address
 }
 
+// patience is how long a test waits for anything. It is long because the machine may be busy.
+const patience = time.Minute
+
 // process is a command that runs until it is stopped.
 type process struct {
-	out, err *lockedBuffer
+	out, err *logtest.Buffer
 	stop     context.CancelFunc
 	code     chan int
 }
@@ -83,7 +87,7 @@ type process struct {
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	p := &process{out: &lockedBuffer{}, err: &lockedBuffer{}, stop: stop, code: make(chan int, 1)}
+	p := &process{out: &logtest.Buffer{}, err: &logtest.Buffer{}, stop: stop, code: make(chan int, 1)}
 	go func() { p.code <- run(ctx, args, p.out, p.err) }()
 	t.Cleanup(func() { p.end(t) })
 	return p
@@ -96,7 +100,7 @@ func (p *process) end(t *testing.T) int {
 	case code := <-p.code:
 		p.code <- code
 		return code
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the command did not end")
 	}
 	return -1
@@ -104,7 +108,7 @@ func (p *process) end(t *testing.T) int {
 
 func (p *process) waitFor(t *testing.T, part string) {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if strings.Contains(p.out.String(), part) {
 			return
 		}
@@ -114,19 +118,48 @@ func (p *process) waitFor(t *testing.T, part string) {
 
 func address(t *testing.T) string {
 	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	return fmt.Sprintf("127.0.0.1:%d", bridgetest.FreePort(t))
+}
+
+// startDemo runs the demo and waits until it is ready.
+func startDemo(t *testing.T) (demo *process, listen, data string) {
+	t.Helper()
+	listen, data = address(t), filepath.Join(t.TempDir(), "data")
+	demo = start(t, "demo", "--listen", listen, "--operator-listen", "127.0.0.1:0", "--data", data)
+	demo.waitFor(t, "ready: http://"+listen+"/mcp\n")
+	return demo, listen, data
+}
+
+// behindTrinity is what it takes to serve before a simulated Trinity.
+func behindTrinity(t *testing.T) (data string, settings []string) {
+	t.Helper()
+	simulated, err := trinitytest.Start(trinitytest.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
+	t.Cleanup(func() { _ = simulated.Close() })
+	listen, data := address(t), filepath.Join(t.TempDir(), "data")
+	return data, []string{
+		"--public-url", "http://" + listen, "--listen", listen, "--operator-listen", "127.0.0.1:0", "--data", data,
+		"--trinity-url", simulated.BackendURL(), "--mcp-url", simulated.MCPURL(),
+	}
+}
+
+// commands returns what runs a command with these settings, wants its exit code and returns what it prints.
+func commands(t *testing.T, settings ...string) func(want int, args ...string) string {
+	return func(want int, args ...string) string {
+		t.Helper()
+		var out bytes.Buffer
+		if code := run(t.Context(), append(args, settings...), &out, &out); code != want {
+			t.Fatalf("%v: exit code %d: %s", args, code, out.String())
+		}
+		return out.String()
+	}
 }
 
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	listen, data := address(t), filepath.Join(t.TempDir(), "data")
-	demo := start(t, "demo", "--listen", listen, "--operator-listen", "127.0.0.1:0", "--data", data)
-	demo.waitFor(t, "ready: http://"+listen+"/mcp\n")
+	demo, listen, data := startDemo(t)
 	for _, part := range []string{"claude mcp add", "codex mcp add", "code --add-mcp", "mcp-remote", "alice@example.com"} {
 		if !strings.Contains(demo.out.String(), part) {
 			t.Errorf("the demo does not print %q", part)
@@ -147,9 +180,9 @@ func TestDemo(t *testing.T) {
 		t.Errorf("OP-04: the first answers %d", code)
 	}
 
-	var health bytes.Buffer
-	if code := run(t.Context(), []string{"health", "--data", data}, &health, &health); code != exitDone || health.String() != "ok\n" {
-		t.Errorf("health: %d %q", code, health.String())
+	call := commands(t, "--data", data)
+	if health := call(exitDone, "health"); health != "ok\n" {
+		t.Errorf("health: %q", health)
 	}
 	operator := operatorAddress(t, data)
 	if code, body := get(t, "http://"+operator+"/metrics"); code != http.StatusOK || !strings.Contains(body, "trinity_bridge_ready 1") {
@@ -157,7 +190,7 @@ func TestDemo(t *testing.T) {
 	}
 	for _, job := range []string{"lapsed_grants", "key_revocations", "trinity_sessions"} { // the first round is under way
 		line := `trinity_bridge_job_runs_total{job="` + job + `",result="ok"}`
-		for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 			if _, body := get(t, "http://"+operator+"/metrics"); strings.Contains(body, line) {
 				break
 			}
@@ -170,9 +203,8 @@ func TestDemo(t *testing.T) {
 		t.Errorf("OP-28: grants without the operator's token: %d", code)
 	}
 
-	var out, errOut bytes.Buffer
-	if code := run(t.Context(), []string{"grants", "list", "--data", data, "--json"}, &out, &errOut); code != exitDone || out.String() != "[]\n" {
-		t.Errorf("grants list: %d %q %q", code, out.String(), errOut.String())
+	if listed := call(exitDone, "grants", "list", "--json"); listed != "[]\n" {
+		t.Errorf("grants list: %q", listed)
 	}
 	if code := demo.end(t); code != exitDone {
 		t.Errorf("exit code %d: %s", code, demo.err)
@@ -184,16 +216,8 @@ func TestDemo(t *testing.T) {
 
 func TestServe_firstStart(t *testing.T) {
 	t.Parallel()
-	simulated, err := trinitytest.Start(trinitytest.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = simulated.Close() })
-	listen, data := address(t), filepath.Join(t.TempDir(), "data")
-	args := []string{
-		"serve", "--public-url", "http://" + listen, "--listen", listen, "--operator-listen", "127.0.0.1:0", "--data", data,
-		"--trinity-url", simulated.BackendURL(), "--mcp-url", simulated.MCPURL(),
-	}
+	data, settings := behindTrinity(t)
+	args := append([]string{"serve"}, settings...)
 	first := start(t, args...)
 	first.waitFor(t, "ready: ")
 	secretFile := filepath.Join(data, "secret")
@@ -314,23 +338,6 @@ func do(t *testing.T, method, url, key string) (int, string) {
 		t.Fatal(err)
 	}
 	return res.StatusCode, string(body)
-}
-
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }
 
 // GW-04: the demo is for the machine it runs on: it listens on loopback unless told otherwise, and cannot be told to

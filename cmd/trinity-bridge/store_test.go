@@ -1,30 +1,18 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/abilityai/trinity-bridge/federation/trinity/trinitytest"
 )
 
 // OP-14: a store that was put back does not start; accept-loss makes it start again, and not while a
 // bridge runs on it.
 func TestStore_OP14_acceptLoss(t *testing.T) {
 	t.Parallel()
-	simulated, err := trinitytest.Start(trinitytest.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = simulated.Close() })
-	listen, data := address(t), t.TempDir()
-	settings := []string{
-		"--public-url", "http://" + listen, "--listen", listen, "--operator-listen", "127.0.0.1:0", "--data", data,
-		"--trinity-url", simulated.BackendURL(), "--mcp-url", simulated.MCPURL(),
-	}
+	data, settings := behindTrinity(t)
 	serve := append([]string{"serve"}, settings...)
 	accept := append([]string{"store", "accept-loss", "--yes"}, settings...)
 	ends := func(says string, code int, args ...string) {
@@ -70,22 +58,13 @@ func TestStore_OP14_acceptLoss(t *testing.T) {
 // place, and what is wrong is exit code 1.
 func TestStore_OP18_commands(t *testing.T) {
 	t.Parallel()
+	demo, listen, data := startDemo(t)
 	folder := t.TempDir()
-	data, backup := filepath.Join(folder, "data"), filepath.Join(folder, "backup")
-	listen := address(t)
-	settings := func(data string) []string {
-		return []string{"--public-url", "http://" + listen, "--trinity-url", "http://127.0.0.1:1", "--mcp-url", "http://127.0.0.1:1/mcp", "--data", data}
-	}
+	backup := filepath.Join(folder, "backup")
 	call := func(want int, data string, args ...string) string {
 		t.Helper()
-		var out bytes.Buffer
-		if code := run(t.Context(), append(args, settings(data)...), &out, &out); code != want {
-			t.Fatalf("%v: exit code %d: %s", args, code, out.String())
-		}
-		return out.String()
+		return commands(t, "--public-url", "http://"+listen, "--trinity-url", "http://127.0.0.1:1", "--mcp-url", "http://127.0.0.1:1/mcp", "--data", data)(want, args...)
 	}
-	demo := start(t, "demo", "--listen", listen, "--operator-listen", "127.0.0.1:0", "--data", data)
-	demo.waitFor(t, "ready: ")
 	look := func() {
 		t.Helper()
 		if out := call(exitDone, data, "store", "verify"); !strings.Contains(out, " 0 faults") || !strings.Contains(out, "meta") {

@@ -1,7 +1,6 @@
 package bridgetest
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -11,13 +10,14 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge/app"
+	"github.com/abilityai/trinity-bridge/bridge/clocktest"
 	"github.com/abilityai/trinity-bridge/bridge/config"
+	"github.com/abilityai/trinity-bridge/bridge/logtest"
 	"github.com/abilityai/trinity-bridge/federation/trinity/trinitytest"
 )
 
@@ -27,11 +27,11 @@ type Bridge struct {
 	MCP     string // the connector URL
 	Data    string
 	Trinity *trinitytest.Server
-	Clock   *Clock
+	Clock   *clocktest.Clock
 	Config  config.Flags
 
 	people  atomic.Int64
-	logs    *syncBuffer
+	logs    *logtest.Buffer
 	canary  canaries
 	running []replica
 	proxy   *Proxy // in front of replicas, nil without
@@ -96,7 +96,7 @@ func Start(t *testing.T, options ...Option) *Bridge {
 // prepare makes all but the running program.
 func prepare(t *testing.T, options ...Option) *Bridge {
 	t.Helper()
-	clock := &Clock{now: time.Now()}
+	clock := clocktest.At(time.Now())
 	s := settings{}
 	address := fmt.Sprintf("127.0.0.1:%d", FreePort(t))
 	data := t.TempDir()
@@ -131,7 +131,7 @@ func prepare(t *testing.T, options ...Option) *Bridge {
 	}
 	b := &Bridge{
 		URL: s.flags.PublicURL, MCP: s.flags.PublicURL + "/mcp", Data: data, Trinity: simulated, Clock: clock,
-		Config: s.flags, logs: &syncBuffer{},
+		Config: s.flags, logs: &logtest.Buffer{},
 	}
 	t.Cleanup(func() {
 		b.Stop(t)
@@ -307,64 +307,4 @@ func (b *Bridge) Request(t *testing.T, method, path, body string, header ...stri
 		req.Header.Add(header[i], header[i+1])
 	}
 	return req
-}
-
-// Clock is an injected clock.
-type Clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-// Now is the clock's time.
-func (c *Clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-// Advance moves the clock.
-func (c *Clock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
-// Follow moves the clock along with the machine's until the test ends, for counterparts that have no
-// other clock. It never goes back.
-func (c *Clock) Follow(t testing.TB) {
-	stop := make(chan struct{})
-	t.Cleanup(func() { close(stop) })
-	go func() {
-		ticker := time.NewTicker(100 * time.Millisecond)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-stop:
-				return
-			case now := <-ticker.C:
-				c.mu.Lock()
-				if now.After(c.now) {
-					c.now = now
-				}
-				c.mu.Unlock()
-			}
-		}
-	}()
-}
-
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.buf.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.buf.String()
 }

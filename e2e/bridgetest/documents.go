@@ -21,6 +21,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/abilityai/trinity-bridge/bridge/signed/signedtest"
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest/strangers"
 )
 
@@ -153,26 +154,16 @@ func SignWith(t *testing.T, algorithm string, key any, kid string, claims, heade
 	if algorithm == algEd25519 {
 		return signEd25519(t, key, kid, claims, header)
 	}
-	options := &jose.SignerOptions{ExtraHeaders: map[jose.HeaderKey]any{}}
+	all := map[string]any{}
 	if kid != "" {
-		options.ExtraHeaders["kid"] = kid
+		all["kid"] = kid
 	}
-	for name, value := range header {
-		options.ExtraHeaders[jose.HeaderKey(name)] = value
-	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(algorithm), Key: key}, options)
-	if err != nil {
-		t.Fatal(err)
-	}
+	maps.Copy(all, header)
 	payload, err := json.Marshal(claims)
 	if err != nil {
 		t.Fatal(err)
 	}
-	signed, err := signer.Sign(payload)
-	if err != nil {
-		t.Fatal(err)
-	}
-	compact, err := signed.CompactSerialize()
+	compact, err := signedtest.Sign(jose.SignatureAlgorithm(algorithm), key, all, payload)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,7 +77,7 @@ func startBehind(t *testing.T, address string, sources []idp, options ...bridget
 	}
 	short := bridgetest.With(func(f *config.Flags) { f.AccessLifetime = "5m" })
 	b := bridgetest.Start(t, append([]bridgetest.Option{short, bridgetest.At(address), bridgetest.WithFile(file)}, options...)...)
-	b.Clock.Follow(t)
+	b.Clock.Follow(t.Context())
 	for _, source := range sources {
 		if len(source.secret) > 8 { // the example provider's own is an ordinary word
 			b.Secret(source.secret)

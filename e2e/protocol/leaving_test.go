@@ -23,17 +23,6 @@ func staff(t *testing.T, options ...bridgetest.Option) (*company, bridgetest.Cli
 	return c, client, c.enter(t, client, "u1", alice)
 }
 
-// enter is a whole connection of somebody who is linked already, or links on the way.
-func (c *company) enter(t *testing.T, client bridgetest.Client, subject, email string) bridgetest.Tokens {
-	t.Helper()
-	w := c.NewBrowser(t)
-	c.arrive(t, w, c.Query(client), subject)
-	if w.URL.Path == "/signin/link" {
-		c.link(t, w, email)
-	}
-	return c.Token(t, c.RedeemForm(client, c.Decide(t, w, "approve").Get("code")))
-}
-
 func (c *company) works(t *testing.T, access string, want int) {
 	t.Helper()
 	if got := c.Works(t, access); got != want {

@@ -1,6 +1,7 @@
 package protocol_test
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -133,8 +134,9 @@ func TestRegister_DC06_flood(t *testing.T) {
 			t.Fatal("429 without Retry-After")
 		}
 	}
-	if statuses[http.StatusCreated] < 200 || statuses[http.StatusTooManyRequests] == 0 {
-		t.Errorf("statuses %v", statuses)
+	// The clock stands still, so nothing refills; a machine's own loopback is no network with a share beside.
+	if want := map[int]int{http.StatusCreated: 200, http.StatusTooManyRequests: 200}; !maps.Equal(statuses, want) {
+		t.Errorf("statuses %v, want %v", statuses, want)
 	}
 }
 

@@ -97,7 +97,7 @@ func TestSource_two(t *testing.T) {
 		t.Errorf("FB-06: no source's path took it: %d", w.Page.Status)
 	}
 
-	a := one.connect(t, client, "u1", "alice@example.com")
+	a := one.enter(t, client, "u1", "alice@example.com")
 	w = b.NewBrowser(t)
 	w.Open(t, "/oauth/authorize?"+b.Query(client).Encode())
 	w.Follow(t, "The partner login")
@@ -112,7 +112,7 @@ func TestSource_two(t *testing.T) {
 	}
 	// FB-20: who changes their address at the provider stays who they are.
 	first.Add(person("u1", "new-name@example.com"))
-	again := one.connect(t, client, "u1", "")
+	again := one.enter(t, client, "u1", "")
 	if subject(t, again.Access) != subject(t, a.Access) || b.Works(t, a.Access) != http.StatusOK {
 		t.Error("FB-20: a changed address made another person")
 	}

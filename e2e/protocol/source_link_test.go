@@ -133,8 +133,8 @@ func TestLink_end(t *testing.T) {
 	c := startCompany(t, "")
 	c.idp.Add(person("00u1", "alice@example.com", "staff"))
 	client := c.Register(t)
-	first := c.connect(t, client, "00u1", "alice@example.com")
-	second := c.connect(t, client, "00u1", "")
+	first := c.enter(t, client, "00u1", "alice@example.com")
+	second := c.enter(t, client, "00u1", "")
 	waiting := c.NewBrowser(t)
 	c.arrive(t, waiting, c.Query(client), "00u1") // at its consent page
 	links := c.links(t)
@@ -170,8 +170,8 @@ func TestLink_standing(t *testing.T) {
 	c := startCompany(t, "")
 	c.idp.Add(person("00u1", "alice@example.com", "staff"), person("00u2", "bob@example.com", "staff"))
 	client := c.Register(t)
-	c.connect(t, client, "00u1", "alice@example.com")
-	c.connect(t, client, "00u2", "bob@example.com")
+	c.enter(t, client, "00u1", "alice@example.com")
+	c.enter(t, client, "00u2", "bob@example.com")
 	if err := c.Trinity.Suspend("bob@example.com", true); err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +234,7 @@ func TestLink_import(t *testing.T) {
 		}
 	}
 	client := c.Register(t)
-	tokens := c.connect(t, client, "00u1", "")
+	tokens := c.enter(t, client, "00u1", "")
 	if status := c.Works(t, tokens.Access); status != http.StatusOK {
 		t.Errorf("a call through an imported link: %d", status)
 	}

@@ -24,7 +24,7 @@ func TestSource_CO11_ourPageStands(t *testing.T) {
 	}
 	c.idp.Add(person("00u1", alice, "staff"))
 	client := c.Register(t)
-	c.connect(t, client, "00u1", alice)
+	c.enter(t, client, "00u1", alice)
 	for _, hint := range []string{"", alice} {
 		query := c.Query(client)
 		query.Set("login_hint", hint)

@@ -105,8 +105,8 @@ func (c *company) link(t *testing.T, w *bridgetest.Browser, email string) {
 	}
 }
 
-// connect is a whole connection of somebody who is linked already, or links now.
-func (c *company) connect(t *testing.T, client bridgetest.Client, subject, email string) bridgetest.Tokens {
+// enter is a whole connection of somebody who is linked already, or links on the way.
+func (c *company) enter(t *testing.T, client bridgetest.Client, subject, email string) bridgetest.Tokens {
 	t.Helper()
 	w := c.NewBrowser(t)
 	c.arrive(t, w, c.Query(client), subject)

@@ -43,7 +43,6 @@ func set(name string, value any) idp.Hooks {
 // FB-08…FB-16, FB-25: an ID token that is not good signs nobody in.
 func TestProvider_idToken(t *testing.T) {
 	t.Parallel()
-	now := time.Now()
 	for name, hooks := range map[string]idp.Hooks{
 		"FB-11/another issuer":              set("iss", "https://login.example.com"),
 		"FB-11/no issuer":                   set("iss", nil),
@@ -85,7 +84,7 @@ func TestProvider_idToken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, "/", func(o *oidc.Options) { o.Now = func() time.Time { return now } }) // a second counts
+			b := newBench(t, "/")
 			b.server.Hook(hooks)
 			identity, err := b.walk()
 			if !errors.Is(err, federation.ErrRefused) && !errors.Is(err, federation.ErrUnavailable) {
@@ -120,7 +119,6 @@ func TestProvider_FB12_trustedAudience(t *testing.T) {
 // What is within the leeway, or has more in it than needed, is good.
 func TestProvider_idTokenGood(t *testing.T) {
 	t.Parallel()
-	now := time.Now()
 	for name, tt := range map[string]struct {
 		hooks idp.Hooks
 		edit  func(*oidc.Options)
@@ -139,8 +137,7 @@ func TestProvider_idTokenGood(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, "/", tt.edit, func(o *oidc.Options) { o.Now = func() time.Time { return now } })
-			b.server.Now = func() time.Time { return now }
+			b := newBench(t, "/", tt.edit)
 			b.server.Hook(tt.hooks)
 			if _, err := b.walk(); err != nil {
 				t.Error(err)

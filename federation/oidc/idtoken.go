@@ -131,7 +131,7 @@ func (p *Provider) checkClaims(c idClaims) error {
 	switch {
 	case !p.IsIssuer(c.Issuer):
 		return refusedToken("its issuer is another") // FB-11
-	case p.several() && c.Issuer != strings.ReplaceAll(p.Issuer, TenantMark, c.Tenant):
+	case p.several() && c.Issuer != strings.ReplaceAll(p.Issuer, bridge.TenantMark, c.Tenant):
 		return refusedToken("its issuer and its tenant do not go together")
 	case c.Subject == "" || len(c.Subject) > maxSubjectBytes:
 		return refusedToken("it is about nobody")

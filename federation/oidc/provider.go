@@ -16,6 +16,7 @@ import (
 	gooidc "github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 
+	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/outbound"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 )
@@ -27,9 +28,6 @@ const (
 	discoverEvery = time.Hour
 )
 
-// TenantMark stands in the issuer of a provider with several tenants for the tenant's id.
-const TenantMark = "{tenantid}"
-
 // The ways the bridge authenticates at a provider's token endpoint.
 const (
 	AuthBasic = "client_secret_basic"
@@ -39,8 +37,8 @@ const (
 
 // Options are one provider as the configuration knows it.
 type Options struct {
-	Issuer   string   // byte for byte; with TenantMark for several tenants
-	Tenants  []string // the tenants whose people may come, where the issuer has TenantMark
+	Issuer   string   // byte for byte; with bridge.TenantMark for several tenants
+	Tenants  []string // the tenants whose people may come, where the issuer has bridge.TenantMark
 	Origins  []string // that may be asked, besides the issuer's own
 	ClientID string
 	Auth     string       // one of the Auth constants
@@ -94,7 +92,7 @@ type metadata struct {
 
 // New makes a Provider. It asks nobody yet.
 func New(o Options) (*Provider, error) {
-	issuer, err := url.Parse(strings.ReplaceAll(o.Issuer, TenantMark, "tenant"))
+	issuer, err := url.Parse(strings.ReplaceAll(o.Issuer, bridge.TenantMark, "tenant"))
 	if err != nil {
 		return nil, fmt.Errorf("the issuer of a provider: %w", err)
 	}
@@ -103,7 +101,7 @@ func New(o Options) (*Provider, error) {
 		return nil, errors.New("a provider needs an issuer, a client id, a callback and a clock")
 	}
 	if len(o.Algorithms) == 0 {
-		o.Algorithms = Algorithms()
+		o.Algorithms = algorithms()
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -112,16 +110,16 @@ func New(o Options) (*Provider, error) {
 	return &Provider{Options: o, client: outbound.ForOrigins(o.Origins, callTimeout)}, nil
 }
 
-// Algorithms are the signature algorithms that are taken unless the operator names fewer.
-func Algorithms() []string { return []string{gooidc.RS256, gooidc.ES256, gooidc.EdDSA} }
+// algorithms are the signature algorithms that are taken unless the operator names fewer.
+func algorithms() []string { return []string{gooidc.RS256, gooidc.ES256, gooidc.EdDSA} }
 
 // several reports whether the provider has several tenants.
-func (p *Provider) several() bool { return strings.Contains(p.Issuer, TenantMark) }
+func (p *Provider) several() bool { return strings.Contains(p.Issuer, bridge.TenantMark) }
 
 // discoveryAddress is what go-oidc completes to the well-known address. A provider with several
 // tenants is asked as the one for all organizations.
 func (p *Provider) discoveryAddress() string {
-	return strings.ReplaceAll(p.Issuer, TenantMark, "organizations")
+	return strings.ReplaceAll(p.Issuer, bridge.TenantMark, "organizations")
 }
 
 // calling gives both libraries the guarded client.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/abilityai/trinity-bridge/bridge/clocktest"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest/idp"
 	"github.com/abilityai/trinity-bridge/federation"
@@ -34,23 +35,28 @@ func trip() federation.Trip {
 	}
 }
 
-// bench is a provider and a relying party of it.
+// now is when the tests begin; what they say of times is seen from there.
+var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// bench is a provider and a relying party of it, by one clock.
 type bench struct {
 	*testing.T
+	clock  *clocktest.Clock
 	server *idp.Server
 	party  *oidc.Provider
 }
 
 func newBench(t *testing.T, slash string, edits ...func(*oidc.Options)) *bench {
 	t.Helper()
-	server := idp.Start(t, slash, time.Now)
+	clock := clocktest.At(now)
+	server := idp.Start(t, slash, clock.Now)
 	server.Add(idp.Person{
 		Subject: "u1", Claims: map[string]any{"email": "alice@example.com", "email_verified": true},
 		Userinfo: map[string]any{"groups": []string{"staff"}, "email": "another@example.com"},
 	})
 	options := oidc.Options{
 		Issuer: server.Issuer, ClientID: idp.ClientID, Auth: oidc.AuthBasic, Secret: secret.New(idp.ClientSecret), Callback: callback,
-		Scopes: []string{"profile", "email"}, Now: time.Now,
+		Scopes: []string{"profile", "email"}, Now: clock.Now,
 	}
 	for _, edit := range edits {
 		edit(&options)
@@ -59,7 +65,7 @@ func newBench(t *testing.T, slash string, edits ...func(*oidc.Options)) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &bench{t, server, party}
+	return &bench{t, clock, server, party}
 }
 
 // walk goes away and comes back; edit changes what the browser brings.
@@ -297,9 +303,7 @@ func TestProvider_tenants_FB11(t *testing.T) {
 // A provider that is down when the bridge starts, or later, is asked again when somebody goes there.
 func TestProvider_downAtFirst(t *testing.T) {
 	t.Parallel()
-	now := time.Now()
-	b := newBench(t, "", func(o *oidc.Options) { o.Now = func() time.Time { return now } })
-	b.server.Now = func() time.Time { return now }
+	b := newBench(t, "")
 	b.server.Hook(idp.Hooks{Intercept: refuseAll})
 	if _, err := b.walk(); !errors.Is(err, federation.ErrUnavailable) {
 		t.Fatalf("while it is down: %v", err)
@@ -309,7 +313,7 @@ func TestProvider_downAtFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	// An hour later it is down again for the description alone: the old one stays.
-	now = now.Add(2 * time.Hour)
+	b.clock.Advance(2 * time.Hour)
 	b.server.Hook(idp.Hooks{Intercept: only("/.well-known/openid-configuration", refuseAll)})
 	if _, err := b.walk(); err != nil {
 		t.Errorf("with an old description: %v", err)
@@ -319,13 +323,9 @@ func TestProvider_downAtFirst(t *testing.T) {
 // FB-26: a description that leads elsewhere is not followed, at first or later.
 func TestProvider_pinned_FB26(t *testing.T) {
 	t.Parallel()
-	now := time.Now()
 	elsewhere := idp.Start(t, "", time.Now)
 	var log bytes.Buffer
-	b := newBench(t, "", func(o *oidc.Options) {
-		o.Now, o.Log = func() time.Time { return now }, slog.New(slog.NewJSONHandler(&log, nil))
-	})
-	b.server.Now = func() time.Time { return now }
+	b := newBench(t, "", func(o *oidc.Options) { o.Log = slog.New(slog.NewJSONHandler(&log, nil)) })
 	for name, change := range map[string]func(map[string]any){
 		"issuer":         func(d map[string]any) { d["issuer"] = elsewhere.Issuer },
 		"issuer slash":   func(d map[string]any) { d["issuer"] = b.server.Issuer + "/" },
@@ -347,7 +347,7 @@ func TestProvider_pinned_FB26(t *testing.T) {
 	if _, err := b.walk(); err != nil {
 		t.Fatal(err)
 	}
-	now = now.Add(2 * time.Hour)
+	b.clock.Advance(2 * time.Hour)
 	b.server.Hook(idp.Hooks{Discovery: func(d map[string]any) { d["token_endpoint"] = elsewhere.Issuer + "/token" }})
 	if _, err := b.walk(); err != nil {
 		t.Errorf("the old description is not in force: %v", err)

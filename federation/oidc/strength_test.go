@@ -15,7 +15,7 @@ import (
 // that is missing or of another form is no yes.
 func TestProvider_strength(t *testing.T) {
 	t.Parallel()
-	at := func(ago time.Duration) int64 { return time.Now().Add(-ago).Unix() }
+	at := func(ago time.Duration) int64 { return now.Add(-ago).Unix() }
 	acr := oidc.Strength{ACR: []string{"phr", "mfa"}}
 	amr := oidc.Strength{AMR: []string{"mfa", "hwk"}}
 	age := oidc.Strength{MaxAge: time.Hour}

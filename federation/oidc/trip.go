@@ -12,6 +12,7 @@ import (
 	gooidc "github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 
+	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 	"github.com/abilityai/trinity-bridge/federation"
 )
@@ -119,7 +120,7 @@ func (p *Provider) IsIssuer(value string) bool {
 		return value == p.Issuer
 	}
 	return slices.ContainsFunc(p.Tenants, func(tenant string) bool {
-		return tenant != "" && value == strings.ReplaceAll(p.Issuer, TenantMark, tenant)
+		return tenant != "" && value == strings.ReplaceAll(p.Issuer, bridge.TenantMark, tenant)
 	})
 }
 

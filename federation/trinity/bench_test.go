@@ -1,7 +1,6 @@
 package trinity_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -20,7 +19,9 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
+	"github.com/abilityai/trinity-bridge/bridge/clocktest"
 	"github.com/abilityai/trinity-bridge/bridge/flow"
+	"github.com/abilityai/trinity-bridge/bridge/logtest"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
 	"github.com/abilityai/trinity-bridge/bridge/store/badger"
@@ -50,8 +51,8 @@ type bench struct {
 	credentials *trinity.Credentials
 	custodian   *trinity.Custodian
 	counters    *counters
-	clock       *clock
-	log         *logBuffer
+	clock       *clocktest.Clock
+	log         *logtest.Buffer
 	url         string
 
 	pauseIsLong atomic.Bool // answers to a mailbox wait for Trinity
@@ -77,40 +78,6 @@ func (c *counters) Peek(ctx context.Context, key string, limit int, now time.Tim
 		return bridge.Count{}, errDisk
 	}
 	return c.CounterStore.Peek(ctx, key, limit, now)
-}
-
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) Add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }
 
 // between forwards to the simulated backend, and lets a test answer or hold back a route itself.
@@ -157,7 +124,7 @@ const deploymentID = "abcdefghijklmnopqrstuvwxyz"
 
 func start(t *testing.T, switches trinitytest.Switches) *bench {
 	t.Helper()
-	b := &bench{t: t, clock: &clock{now: time.Now().Truncate(time.Second)}, log: &logBuffer{}}
+	b := &bench{t: t, clock: clocktest.At(time.Now().Truncate(time.Second)), log: &logtest.Buffer{}}
 	var err error
 	b.trinity, err = trinitytest.Start(trinitytest.Options{
 		Now: b.clock.Now, Switches: switches,

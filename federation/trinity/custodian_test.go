@@ -67,7 +67,7 @@ func TestCustodian_retriesUntilTrinityConfirms(t *testing.T) {
 		if entry.Tries != tries+1 || !entry.DueAt.Equal(b.clock.Now().Add(wait)) || entry.NeedsSignIn {
 			t.Fatalf("after try %d: %d tries, due in %v, want in %v", tries+1, entry.Tries, entry.DueAt.Sub(b.clock.Now()), wait)
 		}
-		b.clock.Add(wait)
+		b.clock.Advance(wait)
 	}
 	b.trinity.Set(func(s *trinitytest.Switches) { s.Backend = trinitytest.Healthy })
 	b.custodian.Round(t.Context())
@@ -84,7 +84,7 @@ func TestCustodian_contract9_3_keyMayNotRevokeItself(t *testing.T) {
 		if entry := b.entry(); !entry.NeedsSignIn || !entry.DueAt.Equal(b.clock.Now().Add(24*time.Hour)) {
 			t.Fatalf("queued as %+v", entry)
 		}
-		b.clock.Add(24 * time.Hour)
+		b.clock.Advance(24 * time.Hour)
 	}
 	b.trinity.Set(func(s *trinitytest.Switches) { s.RevokeNeedsJWT = false })
 	b.custodian.Round(t.Context())
@@ -114,7 +114,7 @@ func TestCustodian_contract3_4_suspendedOwnersKeyStaysQueued(t *testing.T) {
 		t.Fatalf("queued as %+v", entry)
 	}
 	b.must(b.trinity.Suspend(alice, false))
-	b.clock.Add(5 * time.Second)
+	b.clock.Advance(5 * time.Second)
 	b.custodian.Round(t.Context())
 	b.wantRevoked()
 }
@@ -155,7 +155,7 @@ func TestCustodian_signInNobodyFinished(t *testing.T) {
 	if b.trinity.LiveJWTs() != 1 {
 		t.Fatal("a sign-in that goes on was logged out")
 	}
-	b.clock.Add(flow.Life)
+	b.clock.Advance(flow.Life)
 	b.trinity.Set(func(s *trinitytest.Switches) { s.Backend = trinitytest.Down })
 	b.custodian.Round(t.Context())
 	b.trinity.Set(func(s *trinitytest.Switches) { s.Backend = trinitytest.Healthy })
@@ -195,7 +195,7 @@ func TestCustodian_lapsedGrants(t *testing.T) {
 		if len(b.trinity.Keys()) != 1 {
 			t.Fatal("a code in time lost its key")
 		}
-		b.clock.Add(time.Minute)
+		b.clock.Advance(time.Minute)
 		b.custodian.Round(t.Context())
 		b.wantEnded(grant.ID, bridge.EndCodeUnredeemed)
 		b.wantRevoked()
@@ -212,7 +212,7 @@ func TestCustodian_lapsedGrants(t *testing.T) {
 		if b.must(err); outcome != bridge.CodeRedeemed {
 			t.Fatalf("the code came to %q", outcome)
 		}
-		b.clock.Add(24 * time.Hour)
+		b.clock.Advance(24 * time.Hour)
 		b.custodian.Round(t.Context())
 		b.wantEnded(grant.ID, bridge.EndExpired)
 		b.wantRevoked()

@@ -79,7 +79,7 @@ func TestCredentials_SignOut_orphans(t *testing.T) {
 
 	b.credentials.SignOut(t.Context(), f)
 	b.wantKeys(append(kept, orphan)...) // it is young
-	b.clock.Add(16 * time.Minute)
+	b.clock.Advance(16 * time.Minute)
 	_, f = b.signedIn("admin@example.com")
 	b.credentials.SignOut(t.Context(), f)
 	b.wantKeys(append(kept, orphan)...) // an administrator sees it, and it is not theirs
@@ -122,7 +122,7 @@ func TestCustodian_orphans(t *testing.T) {
 			_, f := b.signedIn(alice)
 			b.orphan(f)
 			grant := b.keyed(f)
-			b.clock.Add(16 * time.Minute)
+			b.clock.Advance(16 * time.Minute)
 			if tt.spoil != nil {
 				tt.spoil(b)
 			}
@@ -156,7 +156,7 @@ func TestCustodian_orphans_manyGrants(t *testing.T) {
 	b.orphan(f)
 	first := b.keyed(f)
 	for i := range 250 {
-		b.clock.Add(time.Second)
+		b.clock.Advance(time.Second)
 		other := first
 		other.ID, other.CreatedAt = bridge.HashOf(string(rune('a'+i))).String(), b.clock.Now()
 		other.Credential.Sealed = b.ring.Seal(bridge.SealedKey, other.ID, []byte("trinity_mcp_not_the_key_of_anybody_at_all"))
@@ -167,7 +167,7 @@ func TestCustodian_orphans_manyGrants(t *testing.T) {
 		_, err := b.store.StartGrant(t.Context(), other, b.clock.Now())
 		b.must(err)
 	}
-	b.clock.Add(16 * time.Minute)
+	b.clock.Advance(16 * time.Minute)
 	for range 3 {
 		b.custodian.Search(t.Context())
 	}
@@ -195,7 +195,7 @@ func TestCredentials_SignOut_sessionStaysUntilConfirmed(t *testing.T) {
 	if left := b.flow(f.ID); len(left.SignIn.Session) == 0 || b.trinity.LiveJWTs() != 1 {
 		t.Errorf("the session was forgotten, %d live ones", b.trinity.LiveJWTs())
 	}
-	b.clock.Add(11 * time.Minute)
+	b.clock.Advance(11 * time.Minute)
 	b.custodian.Round(t.Context())
 	if b.trinity.LiveJWTs() != 0 {
 		t.Error("the session outlived its sign-in")

@@ -107,12 +107,9 @@ func (s *SignIn) Mount(r *mux.Router) {
 // listener is closed. Each takes 10 s at most.
 func (s *SignIn) Wait() { s.asking.Wait() }
 
-// onward sends the browser to the page of the flow's step. 303, so that a form is not sent again
-// (OT-16).
+// onward sends the browser to the page of the flow's step.
 func (s *SignIn) onward(w http.ResponseWriter, r *http.Request, current bridge.Flow) {
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Referrer-Policy", "no-referrer")
-	http.Redirect(w, r, flow.URL(current), http.StatusSeeOther)
+	flow.Redirect(w, r, flow.URL(current))
 }
 
 // page shows the page of the flow's step.

@@ -90,7 +90,7 @@ func TestSignIn_flowExpiresDuringTheCheck(t *testing.T) {
 	t.Parallel()
 	b := start(t, trinitytest.Switches{})
 	b.between.on(pathMe, func(w http.ResponseWriter, r *http.Request, forward http.Handler) {
-		b.clock.Add(flow.Life)
+		b.clock.Advance(flow.Life)
 		forward.ServeHTTP(w, r)
 	})
 	w := b.begin()

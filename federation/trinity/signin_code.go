@@ -48,12 +48,8 @@ func (s *SignIn) showCode(w http.ResponseWriter, r *http.Request) {
 
 // takeCode takes the code of the mailbox the flow holds; no form field names a mailbox (OT-08).
 func (s *SignIn) takeCode(w http.ResponseWriter, r *http.Request) {
-	current, ok := s.posted(w, r)
+	current, ok := s.posted(w, r, bridge.StepCode)
 	if !ok {
-		return
-	}
-	if current.Step != bridge.StepCode {
-		s.onward(w, r, current)
 		return
 	}
 	code, ok := oneCode(r.PostForm["code"])
@@ -74,11 +70,15 @@ func (s *SignIn) takeCode(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// posted returns the flow of a form with a code, or answers in its place. A form that was sent twice comes
+// posted returns the flow of a form with a code that is at this step, or answers in its place. A form that was sent twice comes
 // the second time from a browser that was given its next cookie meanwhile, and may not know. Guesses at the
 // code in there are limited as those that Trinity checks are.
-func (s *SignIn) posted(w http.ResponseWriter, r *http.Request) (bridge.Flow, bool) {
+func (s *SignIn) posted(w http.ResponseWriter, r *http.Request, step bridge.Step) (bridge.Flow, bool) {
 	current, err := s.flows.Posted(w, r)
+	if err == nil && current.Step != step {
+		s.onward(w, r, current)
+		return bridge.Flow{}, false
+	}
 	if err == nil {
 		return current, true
 	}

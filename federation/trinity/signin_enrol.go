@@ -99,11 +99,11 @@ func (s *SignIn) enrolmentFailed(w http.ResponseWriter, r *http.Request, current
 
 // takeEnrol takes the first code of the new second factor: it proves that the app has the secret.
 func (s *SignIn) takeEnrol(w http.ResponseWriter, r *http.Request) {
-	current, ok := s.posted(w, r)
+	current, ok := s.posted(w, r, bridge.StepEnrol)
 	if !ok {
 		return
 	}
-	if current.Step != bridge.StepEnrol || len(current.SignIn.Enrolment) == 0 {
+	if len(current.SignIn.Enrolment) == 0 {
 		s.onward(w, r, current)
 		return
 	}

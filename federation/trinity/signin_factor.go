@@ -64,12 +64,8 @@ func (s *SignIn) showFactor(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *SignIn) takeFactor(w http.ResponseWriter, r *http.Request) {
-	current, ok := s.posted(w, r)
+	current, ok := s.posted(w, r, bridge.StepSecondFactor)
 	if !ok {
-		return
-	}
-	if current.Step != bridge.StepSecondFactor {
-		s.onward(w, r, current)
 		return
 	}
 	code, ok := factorCode(r.PostForm["code"])

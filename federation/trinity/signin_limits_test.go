@@ -42,14 +42,14 @@ func TestSignIn_OT03_codesPerMailbox(t *testing.T) {
 	}
 	b.wantSent(pathRequest, 3)
 	for range 6 { // ten in a day
-		b.clock.Add(11 * time.Minute)
+		b.clock.Advance(11 * time.Minute)
 		for range 3 {
 			w := b.begin()
 			w.name(alice).wantOnward(flow.PathCode, w.flow)
 		}
 	}
 	b.wantSent(pathRequest, 10)
-	b.clock.Add(24 * time.Hour)
+	b.clock.Advance(24 * time.Hour)
 	b.begin().name(alice)
 	b.wantSent(pathRequest, 11)
 }
@@ -187,7 +187,7 @@ func TestSignIn_OT14_staysBelowTheSharedBucket(t *testing.T) {
 	if tries := b.flow(w.flow).SignIn.Tries; tries != 0 {
 		t.Errorf("a refusal of ours cost a try: %d", tries)
 	}
-	b.clock.Add(5*time.Minute + time.Second)
+	b.clock.Advance(5*time.Minute + time.Second)
 	w.code(b.trinity.LastCode(alice)).wantOnward(flow.PathConsent, w.flow)
 	b.wantSent(pathVerify, 21)
 }

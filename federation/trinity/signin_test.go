@@ -240,7 +240,7 @@ func TestSignIn_OT07_codeBelongsToItsFlow(t *testing.T) {
 	b.wantSent(pathVerify, 0)
 	first.code(code).wantOnward(flow.PathConsent, first.flow)
 
-	b.clock.Add(11 * time.Minute)
+	b.clock.Advance(11 * time.Minute)
 	third := b.begin()
 	third.name(alice)
 	third.code(code).wantPage(http.StatusBadRequest, "code.wrong") // a code is good once

@@ -164,20 +164,20 @@ func TestCredentials_Standing_grace(t *testing.T) {
 	silent := answer(http.StatusBadGateway, `{}`)
 	b.between.on(pathMe, silent)
 	want(grant, bridge.StandingUnknown)
-	b.clock.Add(time.Hour - time.Second)
+	b.clock.Advance(time.Hour - time.Second)
 	want(grant, bridge.StandingUnknown)
-	b.clock.Add(time.Second)
+	b.clock.Advance(time.Second)
 	want(grant, bridge.StandingOverdue)
 	want(other, bridge.StandingOverdue) // of an outage an hour old, whoever comes late
 	b.between.on(pathMe, nil)
 	want(grant, bridge.StandingGood)
 	b.between.on(pathMe, silent)
 	want(grant, bridge.StandingUnknown) // a new silence, a new grace
-	b.clock.Add(59 * time.Minute)
+	b.clock.Advance(59 * time.Minute)
 	b.between.on(pathMe, nil)
 	want(other, bridge.StandingGood)
 	b.between.on(pathMe, silent)
-	b.clock.Add(time.Minute)
+	b.clock.Advance(time.Minute)
 	want(grant, bridge.StandingOverdue) // others were answered meanwhile, about this one nothing was said
 	want(other, bridge.StandingUnknown)
 }

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/abilityai/trinity-bridge/bridge/signed/signedtest"
 )
 
 // The client the provider knows.
@@ -196,19 +198,9 @@ func (s *Server) Compact(payload []byte, header map[string]any) (string, error) 
 	s.mu.Lock()
 	algorithm, key, kid := s.alg, s.keys[s.alg], s.keyID(s.alg)
 	s.mu.Unlock()
-	options := (&jose.SignerOptions{}).WithType("JWT")
-	for name, value := range header {
-		options.WithHeader(jose.HeaderKey(name), value)
-	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: jose.JSONWebKey{Key: key, KeyID: kid}}, options)
-	if err != nil {
-		return "", err
-	}
-	object, err := signer.Sign(payload)
-	if err != nil {
-		return "", err
-	}
-	return object.CompactSerialize()
+	all := map[string]any{"typ": "JWT"}
+	maps.Copy(all, header)
+	return signedtest.Sign(algorithm, jose.JSONWebKey{Key: key, KeyID: kid}, all, payload)
 }
 
 // Approve plays the browser: it goes to the address the bridge sent it to, signs the person in and

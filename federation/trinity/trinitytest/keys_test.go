@@ -178,7 +178,7 @@ func TestEndKey(t *testing.T) {
 			y.api(call[0], path, y.key(alice, "k", "agent", "worker"), "").want(t, 403)
 			y.api(call[0], path, y.key(alice, "k", "connector", "worker"), "").want(t, 403)
 			y.api(call[0], path, "", "").want(t, 401)
-			y.clock.advance(10 * time.Minute) // so that bob may have more codes
+			y.clock.Advance(10 * time.Minute) // so that bob may have more codes
 		}
 		y.Set(func(s *trinitytest.Switches) { s.RevokeNeedsJWT = true })
 		y.api("POST", "/api/mcp/keys/"+id+"/revoke", key, "").wantDetail(t, 403, interactiveOnly)

@@ -59,7 +59,7 @@ func TestRequestCode(t *testing.T) {
 		for range 5 {
 			y.requestCode("Alice@Example.COM")
 		}
-		y.clock.advance(10 * time.Minute)
+		y.clock.Advance(10 * time.Minute)
 		y.requestCode(alice)
 		if len(sent) != 4 || sent[3] != alice+" "+y.LastCode(alice) {
 			t.Errorf("codes sent: %q, want three, then one after the window", sent)
@@ -119,7 +119,7 @@ func TestVerifyCode(t *testing.T) {
 		y.signIn(alice)
 		y.verify(alice, y.LastCode(alice)).wantDetail(t, 401, wrongCode)
 		y.requestCode(alice)
-		y.clock.advance(10 * time.Minute)
+		y.clock.Advance(10 * time.Minute)
 		y.verify(alice, y.LastCode(alice)).wantDetail(t, 401, wrongCode)
 		y.requestCode(bob)
 		if err := y.RemoveFromWhitelist(bob); err != nil {
@@ -171,13 +171,13 @@ func TestLockouts(t *testing.T) {
 		t.Parallel()
 		y := start(t)
 		fail(y, alice, 5)
-		y.clock.advance(time.Minute)
+		y.clock.Advance(time.Minute)
 		y.requestCode(alice)
 		a := y.verify(alice, y.LastCode(alice))
 		a.wantDetail(t, 429, "Too many failed attempts for this account. Try again in 840 seconds.")
 		a.wantHeader(t, "Retry-After", "")
 		y.verify(bob, wrong).want(t, 401)
-		y.clock.advance(14 * time.Minute)
+		y.clock.Advance(14 * time.Minute)
 		y.requestCode(alice)
 		y.verify(alice, y.LastCode(alice)).want(t, 200)
 	})
@@ -191,7 +191,7 @@ func TestLockouts(t *testing.T) {
 		a := y.verify(alice, y.LastCode(alice))
 		a.wantDetail(t, 429, "Too many login attempts from this network. Try again in 300 seconds.")
 		a.wantHeader(t, "Retry-After", "")
-		y.clock.advance(5 * time.Minute)
+		y.clock.Advance(5 * time.Minute)
 		y.verify(alice, y.LastCode(alice)).want(t, 200)
 	})
 	t.Run("1.3/code, which success does not clear", func(t *testing.T) {
@@ -209,7 +209,7 @@ func TestLockouts(t *testing.T) {
 		y := start(t, with(func(s *trinitytest.Switches) { s.NoCodeLockout = true }))
 		for range 10 {
 			fail(y, alice, 4)
-			y.clock.advance(10 * time.Minute)
+			y.clock.Advance(10 * time.Minute)
 			y.signIn(alice)
 		}
 	})
@@ -315,7 +315,7 @@ func TestSecondFactor(t *testing.T) {
 		jwt := answerTo(y, "verify", token, trinitytest.SecondFactorCode).member(t, "access_token")
 		y.api("GET", "/api/users/me", jwt, "").want(t, 200)
 		answerTo(y, "verify", jwt, trinitytest.SecondFactorCode).want(t, 401)
-		y.clock.advance(5 * time.Minute)
+		y.clock.Advance(5 * time.Minute)
 		answerTo(y, "verify", token, trinitytest.SecondFactorCode).want(t, 401)
 	})
 	t.Run("1.6/enrolling", func(t *testing.T) {

@@ -42,7 +42,7 @@ func TestJWT(t *testing.T) {
 			a.wantHeader(t, "WWW-Authenticate", "Bearer")
 		}
 		y.send("GET", y.BackendURL()+"/api/users/me", header{"Authorization", "bearer " + jwt}, "").want(t, 200)
-		y.clock.advance(7 * 24 * time.Hour)
+		y.clock.Advance(7 * 24 * time.Hour)
 		y.api("GET", "/api/users/me", jwt, "").want(t, 401)
 	})
 	t.Run("1.8/logout", func(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"github.com/abilityai/trinity-bridge/bridge/clocktest"
 	"github.com/abilityai/trinity-bridge/federation/trinity/trinitytest"
 )
 
@@ -26,37 +26,17 @@ const (
 	admin = "admin@example.com"
 )
 
-// clock is a clock that only the test moves.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func newClock() *clock { return &clock{now: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)} }
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 // trinity is a running simulation and the test's own client.
 type trinity struct {
 	*trinitytest.Server
 	t     *testing.T
-	clock *clock
+	clock *clocktest.Clock
 	http  *http.Client
 }
 
 func start(t *testing.T, edits ...func(*trinitytest.Options)) *trinity {
 	t.Helper()
-	c := newClock()
+	c := clocktest.At(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC))
 	o := trinitytest.Options{Now: c.Now, ProgressStep: time.Millisecond}
 	for _, edit := range edits {
 		edit(&o)
