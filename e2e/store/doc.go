@@ -1,4 +1,5 @@
 // Package store measures both stores, the embedded one and PostgreSQL, in one table beside one sync of the disk:
 // what a redemption and a refresh cost in a small store and in a large one, what the large one takes on the disk and in
-// memory, and how long lists and revocations take there. `make bench-store` prints it; it asserts nothing about time.
+// memory, and how long lists and revocations take there, in the store and through the running program. `make bench-store`
+// prints it; it asserts nothing about time.
 package store

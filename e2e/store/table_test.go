@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"text/tabwriter"
 	"time"
@@ -28,17 +27,15 @@ import (
 var grants = flag.Int("grants", 0, "print the table, with so many grants in the large stores")
 
 const (
-	restDir      = "STORE_TABLE_REST" // has this binary open the store there, and say what that takes
 	fillers      = 256
+	filledAtOnce = 20_000
 	smallGrants  = 1000
 	grantsOfBusy = 100
-	grantsRead   = 20_000 // before the memory is looked at once more
+	grantsOfOne  = 5    // of everybody else
+	spread       = 1000 // how many of them, all over the store, are refreshed long after they were made
 )
 
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(restDir); dir != "" {
-		os.Exit(rest(dir))
-	}
 	flag.Parse()
 	if *grants == 0 {
 		os.Exit(m.Run())
@@ -77,17 +74,16 @@ func TestTable(t *testing.T) {
 	_, _ = fmt.Fprintln(b.out, "what\tat once\tp50 ms\tp99 ms\tper s\tp50 / one sync\tper sync time\t")
 	b.row("append 1 KiB and fdatasync", 1, b.disk)
 
-	small := openBadger(t, filepath.Join(t.TempDir(), "store"))
-	fill(t, small, smallGrants)
-	b.transitions(t, fmt.Sprintf("Badger, %d grants", smallGrants), small)
-	must(t, small.Close())
+	small := filepath.Join(t.TempDir(), "store")
+	b.embedded(t, small, smallGrants, b.fill(t, small, smallGrants))
 	dir := filepath.Join(t.TempDir(), "store")
-	b.fillLarge(t, dir)
-	b.embedded(t, dir)
+	some := b.fill(t, dir, *grants)
+	b.embedded(t, dir, *grants, some)
+	b.programs(t, dir)
 	if server == nil {
 		b.remark("PostgreSQL: %v", postgrestest.ErrMissing)
 	} else {
-		b.shared(t, dir)
+		b.shared(t, dir, some)
 	}
 	must(t, b.out.Flush())
 	fmt.Println(strings.Join(b.remarks, "\n"))
@@ -109,50 +105,39 @@ func syncs(t *testing.T) *storetest.Took {
 	return took
 }
 
-// fillLarge makes the large store, and leaves it closed.
-func (b *table) fillLarge(t *testing.T, dir string) {
+// fill makes a store in a folder as so many connections leave it, some time after their flows and codes are swept. It
+// leaves the store closed, and returns grants that are spread over all.
+func (b *table) fill(t *testing.T, dir string, n int) []storetest.Connection {
 	t.Helper()
 	s := openBadger(t, dir)
 	began := time.Now()
-	fill(t, s, *grants)
-	filled := time.Since(began)
-	for {
-		n, err := s.Sweep(t.Context(), time.Now().AddDate(0, 0, 3), 10_000) // flows and codes
-		must(t, err)
-		if n == 0 {
-			break
-		}
-	}
+	some := fill(t, s, n)
 	must(t, s.Close())
 	size := folderSize(t, dir)
-	b.remark("%d grants made in %s and swept in %s", *grants, filled.Round(time.Second), (time.Since(began) - filled).Round(time.Second))
-	b.remark("Badger: %d MB on the disk, %d bytes for each grant", size/1e6, size/int64(*grants))
+	b.remark("Badger, %d grants: made in %s, %d MB on the disk, %d bytes for each", n, time.Since(began).Round(time.Second), size/1e6, size/int64(n))
+	return some
 }
 
-// embedded measures the large store in its folder. What it changes is put back.
-func (b *table) embedded(t *testing.T, from string) {
+// embedded measures the store in a folder, and puts back what it changes.
+func (b *table) embedded(t *testing.T, from string, n int, some []storetest.Connection) {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "store")
-	must(t, os.CopyFS(dir, os.DirFS(from)))
-	must(t, copyFile(from+".watermark", dir+".watermark"))
-	child := exec.CommandContext(t.Context(), os.Args[0])
-	child.Env = append(os.Environ(), restDir+"="+dir)
-	said, err := child.Output()
-	must(t, err)
-	b.remark("Badger: %s", said)
+	dir := copyStore(t, from)
 	s := openBadger(t, dir)
-	b.transitions(t, fmt.Sprintf("Badger, %d grants", *grants), s)
-	b.lists(t, "Badger", s)
+	in := fmt.Sprintf("Badger, %d grants", n)
+	b.transitions(t, in, s)
+	b.renew(t, in, s, some)
+	b.lists(t, in, s)
 	must(t, s.Close())
 	must(t, os.RemoveAll(dir))
 }
 
 // shared copies the large store to PostgreSQL and measures it there.
-func (b *table) shared(t *testing.T, from string) {
+func (b *table) shared(t *testing.T, from string, some []storetest.Connection) {
 	t.Helper()
-	small := openPostgres(t, server.Database(t))
-	fill(t, small, smallGrants)
-	b.transitions(t, fmt.Sprintf("PostgreSQL, %d grants", smallGrants), small)
+	small, in := openPostgres(t, server.Database(t)), fmt.Sprintf("PostgreSQL, %d grants", smallGrants)
+	first := fill(t, small, smallGrants)
+	b.transitions(t, in, small)
+	b.renew(t, in, small, first)
 	must(t, small.Close())
 
 	ctx, url := t.Context(), server.Database(t)
@@ -174,8 +159,10 @@ func (b *table) shared(t *testing.T, from string) {
 	must(t, conn.Close(ctx))
 	b.remark("PostgreSQL: %d MB on the disk, %d bytes for each grant", size/1e6, size/int64(*grants))
 	s := openPostgres(t, url)
-	b.transitions(t, fmt.Sprintf("PostgreSQL, %d grants", *grants), s)
-	b.lists(t, "PostgreSQL", s)
+	in = fmt.Sprintf("PostgreSQL, %d grants", *grants)
+	b.transitions(t, in, s)
+	b.renew(t, in, s, some)
+	b.lists(t, in, s)
 	must(t, s.Close())
 }
 
@@ -184,6 +171,18 @@ func (b *table) transitions(t *testing.T, in string, s bridge.Store) {
 	must(t, storetest.Transitions(t.Context(), s, func(what string, workers int, took *storetest.Took) {
 		b.row(in+": "+what, workers, took)
 	}))
+}
+
+// renew refreshes grants for the first time since long ago.
+func (b *table) renew(t *testing.T, in string, s bridge.Store, some []storetest.Connection) {
+	t.Helper()
+	refresh, err := storetest.Measure(t.Context(), len(some), 1, func(ctx context.Context, i int) error {
+		old := some[i]
+		old.Store = s
+		return old.Rotate(ctx)
+	})
+	must(t, err)
+	b.row(in+": refresh old ones", 1, refresh)
 }
 
 // lists lists one person's grants and revokes them.
@@ -213,60 +212,40 @@ func (b *table) lists(t *testing.T, in string, s bridge.Store) {
 
 func busyPerson() bridge.Person { return bridge.Person{Source: bridge.SourceTrinity, Subject: "busy"} }
 
-// fill makes live grants, the first of them one person's, of the others five each.
-func fill(t *testing.T, s bridge.Store, n int) {
+// fill makes live grants, the first of them one person's, of the others five each, and returns some of them. The
+// flows and codes they came of are swept now and then, as they are where a day lies between.
+func fill(t *testing.T, s bridge.Store, n int) []storetest.Connection {
 	t.Helper()
-	var made atomic.Int64
-	_, err := storetest.Measure(t.Context(), n, fillers, func(ctx context.Context, i int) error {
-		c := storetest.NewConnection(s)
-		if c.Subject = fmt.Sprint("person-", i/5); i < grantsOfBusy {
-			c.Subject = busyPerson().Subject
+	every := max(n/spread, 1)
+	some := make([]storetest.Connection, (n+every-1)/every)
+	for from := 0; from < n; from += filledAtOnce {
+		_, err := storetest.Measure(t.Context(), min(filledAtOnce, n-from), fillers, func(ctx context.Context, i int) error {
+			i += from
+			c := storetest.NewConnection(s)
+			c.Subject = person(i).Subject
+			if err := c.Connect(ctx); err != nil {
+				return err
+			}
+			if i%every == 0 {
+				some[i/every] = *c
+			}
+			return nil
+		})
+		must(t, err)
+		for swept := -1; swept != 0; {
+			swept, err = s.Sweep(t.Context(), time.Now().AddDate(0, 0, 3), 10_000)
+			must(t, err)
 		}
-		if done := made.Add(1); done%100_000 == 0 {
-			_, _ = fmt.Fprintln(os.Stderr, done, "grants made")
-		}
-		return c.Connect(ctx)
-	})
-	must(t, err)
+	}
+	return some
 }
 
-// rest opens a store, reads grants, and says how long the first took and what the process holds before and after.
-func rest(dir string) int {
-	began := time.Now()
-	s, err := badger.Open(badger.Options{Dir: dir, Sealer: secrettest.Ring()})
-	if err != nil {
-		fmt.Print(err)
-		return 1
+// person is whose the i-th grant is.
+func person(i int) bridge.Person {
+	if i < grantsOfBusy {
+		return busyPerson()
 	}
-	opened := time.Since(began)
-	ready := residentMB()
-	for after, read := "", 0; read < grantsRead; {
-		page, err := s.Grants(context.Background(), "", "", after, 100)
-		if err != nil {
-			fmt.Print(err)
-			return 1
-		}
-		if len(page) == 0 {
-			break
-		}
-		after, read = page[len(page)-1].ID, read+len(page)
-	}
-	fmt.Printf("opened in %s with %d MB resident, %d after reading grants", opened.Round(time.Millisecond), ready, residentMB())
-	if err := s.Close(); err != nil {
-		fmt.Print(err)
-		return 1
-	}
-	return 0
-}
-
-// residentMB is what the process holds in memory, mapped files included.
-func residentMB() int {
-	status, err := os.ReadFile("/proc/self/statm")
-	var size, resident int
-	if _, scanned := fmt.Sscan(string(status), &size, &resident); err != nil || scanned != nil {
-		return 0
-	}
-	return resident * os.Getpagesize() / 1e6
+	return bridge.Person{Source: bridge.SourceTrinity, Subject: fmt.Sprint("person-", i/grantsOfOne)}
 }
 
 func openBadger(t *testing.T, dir string) *badger.Store {
@@ -294,12 +273,15 @@ func folderSize(t *testing.T, dir string) int64 {
 	return kib << 10
 }
 
-func copyFile(from, to string) error {
-	content, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(to, content, 0o600)
+// copyStore copies a closed store and its watermark and returns the folder of the copy.
+func copyStore(t *testing.T, from string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "store")
+	must(t, os.CopyFS(dir, os.DirFS(from)))
+	content, err := os.ReadFile(from + ".watermark")
+	must(t, err)
+	must(t, os.WriteFile(dir+".watermark", content, 0o600))
+	return dir
 }
 
 func must(t *testing.T, err error) {

@@ -1,0 +1,156 @@
+package store_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/app"
+	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
+	"github.com/abilityai/trinity-bridge/bridge/store/storetest"
+	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
+	"github.com/abilityai/trinity-bridge/e2e/programtest"
+)
+
+const (
+	idleGrants = 10_000
+	settled    = 10 * time.Second // after the start, and after work
+	peopleRead = 4000             // whose grants are listed, before the memory is looked at once more
+)
+
+// programs measures the program itself, on a store of idleGrants and on the large one.
+func (b *table) programs(t *testing.T, large string) {
+	t.Helper()
+	machine := &programtest.Machine{Folder: t.TempDir()}
+	var err error
+	machine.Bridge, err = machine.Build("trinity-bridge", "github.com/abilityai/trinity-bridge/cmd/trinity-bridge")
+	must(t, err)
+	idle := filepath.Join(t.TempDir(), "store")
+	b.fill(t, idle, idleGrants)
+	b.program(t, machine, idle, idleGrants)
+	b.program(t, machine, large, *grants)
+}
+
+// program starts the program on a copy of a store and says how long that takes, what it holds in memory, and what the
+// operator's calls take.
+func (b *table) program(t *testing.T, machine *programtest.Machine, from string, n int) {
+	t.Helper()
+	in, data := fmt.Sprintf("program, %d grants", n), filepath.Dir(copyStore(t, from))
+	trinity := programtest.StartTrinity(t)
+	began := time.Now()
+	p := machine.NewHome(t).Start(t, in, []string{
+		"TRINITY_BRIDGE_SECRET=" + secrettest.Master,
+		"TRINITY_BRIDGE_DATA=" + data,
+		fmt.Sprintf("TRINITY_BRIDGE_PUBLIC_URL=http://127.0.0.1:%d", bridgetest.FreePort(t)),
+		"TRINITY_BRIDGE_LISTEN=127.0.0.1:0",
+		"TRINITY_BRIDGE_OPERATOR_LISTEN=127.0.0.1:0",
+		"TRINITY_BRIDGE_TRINITY_URL=" + trinity.BackendURL(),
+		"TRINITY_BRIDGE_MCP_URL=" + trinity.MCPURL(),
+		"TRINITY_BRIDGE_DOCUMENT_POLICY=off", // nothing leaves the machine
+	}, machine.Bridge, "serve")
+	p.Await(t, "its ready line", func(l programtest.Line) bool { return strings.HasPrefix(l.Text, "ready: ") })
+	ready := time.Since(began)
+	time.Sleep(settled)
+	idle := resident(t, p)
+	o := openOperator(t, data)
+	for i := range peopleRead {
+		_, err := o.list(t.Context(), person(n/peopleRead*i))
+		must(t, err)
+	}
+	read := resident(t, p)
+	b.operate(t, in, o)
+	time.Sleep(settled)
+	b.remark("%s: ready after %s; resident %s, after reading all over the store %s, %s later %s", in, ready.Round(time.Millisecond),
+		idle, read, settled, resident(t, p))
+	p.Stop()
+	must(t, os.RemoveAll(data))
+}
+
+// operate lists one person's grants and ends them, through the running program.
+func (b *table) operate(t *testing.T, in string, o *operator) {
+	t.Helper()
+	var page []app.ListedGrant
+	list, err := storetest.Measure(t.Context(), 200, 1, func(ctx context.Context, _ int) (err error) {
+		page, err = o.list(ctx, busyPerson())
+		if err == nil && len(page) != grantsOfBusy {
+			err = fmt.Errorf("%d grants are listed", len(page))
+		}
+		return err
+	})
+	must(t, err)
+	b.row(fmt.Sprintf("%s: list one person's %d grants", in, grantsOfBusy), 1, list)
+	revoke, err := storetest.Measure(t.Context(), 1, 1, func(ctx context.Context, _ int) error {
+		for _, grant := range page {
+			var ended app.ListedGrant
+			err := o.call(ctx, http.MethodPost, "/grants/revoke", url.Values{"id": {grant.ID}}, &ended)
+			if err == nil && ended.Status != bridge.GrantEnded {
+				err = fmt.Errorf("a revoked grant is %s", ended.Status)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	must(t, err)
+	b.row(in+": revoke them one after the other", 1, revoke)
+}
+
+// operator calls the running program as the operator's commands do, all over one connection.
+type operator struct{ app.Operator }
+
+func openOperator(t *testing.T, data string) *operator {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(data, "operator.json"))
+	must(t, err)
+	o := &operator{}
+	must(t, json.Unmarshal(text, &o.Operator))
+	return o
+}
+
+func (o *operator) list(ctx context.Context, of bridge.Person) (grants []app.ListedGrant, err error) {
+	return grants, o.call(ctx, http.MethodGet, "/grants", url.Values{"person": {of.ID()}}, &grants)
+}
+
+func (o *operator) call(ctx context.Context, method, path string, query url.Values, into any) error {
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+o.Address+path+"?"+query.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Authorization", "Bearer "+o.Token)
+	answer, err := programtest.HTTPClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", path, answer.Status)
+	}
+	return json.NewDecoder(answer.Body).Decode(into)
+}
+
+// resident is what a program holds in memory: its own, and with it the pages of files it has mapped, its tables among
+// them, which the system takes back when somebody needs them.
+func resident(t *testing.T, p *programtest.Program) string {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
+	must(t, err)
+	of := map[string]int{}
+	for line := range strings.Lines(string(status)) {
+		var name string
+		var kib int
+		if _, err := fmt.Sscanf(line, "%s %d kB", &name, &kib); err == nil {
+			of[name] = kib
+		}
+	}
+	mb := func(kib int) int { return kib << 10 / 1e6 }
+	return fmt.Sprintf("%d MB (%d without mapped files)", mb(of["VmRSS:"]), mb(of["RssAnon:"]))
+}
