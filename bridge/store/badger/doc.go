@@ -21,6 +21,9 @@
 // here they are keys and sealed values in the engine's order, and the folder alone shows nothing. The
 // engine's own time to live is only a broom behind a row's own expiry.
 //
+// The engine maps its tables, and what was read of them counts as the program's memory. It is given back
+// when that comes to much (mapped.go).
+//
 // Neighbours: bridge (the interfaces), bridge/store/rows (the methods), bridge/store/storetest (what
 // every engine must pass). Nothing else of ours.
 package badger

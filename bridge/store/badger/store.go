@@ -39,6 +39,7 @@ type Store struct {
 
 	swept      atomic.Uint64 // the engine's version at the last sweep
 	compacting chan struct{} // holds a token while all tables are merged, and for good once the store is closed
+	done       chan struct{} // closed with the store
 
 	mu     sync.RWMutex // held for reading by every read, so that Close can wait for them
 	closed bool
@@ -85,11 +86,12 @@ func open(opts Options, accepting bool) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, opts: opts, room: room, compacting: make(chan struct{}, 1)}
+	s := &Store{db: db, opts: opts, room: room, compacting: make(chan struct{}, 1), done: make(chan struct{})}
 	if err := s.accept(before, accepting); err != nil {
 		return nil, fmt.Errorf("opening the store in %s: %w", opts.Dir, errors.Join(err, db.Close()))
 	}
 	s.writer.start()
+	go s.watchMapped()
 	return s, nil
 }
 
@@ -229,6 +231,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
+	close(s.done)
 	err := s.closeEngine()
 	if s.watermark == nil {
 		return err
@@ -266,12 +269,17 @@ func (e transactions) view(ctx context.Context, run func(*tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	e.s.mu.RLock()
-	defer e.s.mu.RUnlock()
-	if e.s.closed {
+	return e.s.view(run)
+}
+
+// view runs a closure on what is committed, and keeps the engine open meanwhile.
+func (s *Store) view(run func(*tx) error) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
 		return errClosed
 	}
-	return e.s.db.View(func(txn *engine.Txn) error { return run(&tx{txn: txn}) })
+	return s.db.View(func(txn *engine.Txn) error { return run(&tx{txn: txn}) })
 }
 
 // ReadRow returns the record of one row.
