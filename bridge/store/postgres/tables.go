@@ -58,8 +58,8 @@ func layouts() map[rows.Kind]layout {
 // each of named.
 type table struct {
 	layout
-	named                                     []string
-	get, lock, insert, update, upsert, remove string
+	named                                            []string
+	get, lock, insert, update, renew, upsert, remove string
 }
 
 func tables() map[rows.Kind]*table {
@@ -96,6 +96,7 @@ func (t *table) write() {
 	t.lock = t.get + " for update"
 	t.insert = "insert into " + t.table + " (" + strings.Join(names, ", ") + ") values (" + strings.Join(places, ", ") + ")"
 	t.update = "update " + t.table + " set " + strings.Join(sets, ", ") + " where id = $1"
+	t.renew = "update " + t.table + " set record = $2 where id = $1" // which touches no index
 	t.upsert = t.insert + " on conflict (id) do update set " + strings.Join(sets, ", ")
 	t.remove = "delete from " + t.table + " where id = $1"
 }

@@ -134,6 +134,9 @@ func (t *tx) Put(row rows.Row) error {
 	if _, ok := t.tables[row.Kind]; !ok {
 		return fmt.Errorf("rows of kind %q are not stored", row.Kind)
 	}
+	if before, again := t.changes[row.Ref]; again && row.Stays {
+		row.Places, row.Stays = before.row.Places, before.row.Stays
+	}
 	t.change(row.Ref, change{row: row})
 	if row.Told {
 		t.told = append(t.told, row.ID)
@@ -230,6 +233,8 @@ func (t *tx) commit() error {
 		switch {
 		case c.gone:
 			b.Queue(table.remove, []byte(row.ID))
+		case c.row.Stays:
+			b.Queue(table.renew, []byte(row.ID), c.row.Record)
 		case !known:
 			b.Queue(table.upsert, table.arguments(c.row)...)
 		case found.record == nil:

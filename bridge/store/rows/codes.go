@@ -174,6 +174,7 @@ func spend(t *tx, code bridge.Code, grant grantRow, use bridge.CodeUse, now time
 		live.Lapses = later(live.Lapses, live.Family.IdleUntil)
 		lastToken = live.Family.EndsAt.Add(use.AccessTokenLife)
 	}
+	live.Looked = live.Lapses // not when the code would have lapsed, which is soon
 	// Quietly: a copy of a pending grant lets nobody in, and telling replicas costs a commit of its own.
 	if err := putGrantQuietly(t, &grant, &live, now); err != nil {
 		return redemption{}, err

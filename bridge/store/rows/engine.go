@@ -49,6 +49,8 @@ type Row struct {
 	// Broom is how long from now an engine keeps the row at least if nobody sweeps; 0 is for good.
 	// Only rows whose absence costs a person nothing have one.
 	Broom time.Duration
+	// Stays is set on a row of which only the record is new: indexes go on leading to it as they did.
+	Stays bool
 	// Told is set on a grant of which copies kept elsewhere are no longer good.
 	Told bool
 }

@@ -78,6 +78,9 @@ func putGrant(t *tx, before, grant *grantRow, now time.Time) error {
 // putGrantQuietly is putGrant for a change that no copy of the grant need know of.
 func putGrantQuietly(t *tx, before, grant *grantRow, now time.Time) error {
 	grant.placeLapse()
+	if grant.Looked.Equal(before.Looked) {
+		return grants.renew(t, grant.ID, grant, now) // nothing else that its places are made of changes quietly
+	}
 	return grants.putQuietly(t, grant.ID, before, grant, now)
 }
 

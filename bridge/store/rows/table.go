@@ -58,7 +58,7 @@ func (tb table[T]) put(t *tx, id string, old, record *T, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	row.Before, row.Told = tb.all(t, old), old != nil && tb.kind == KindGrant
+	row.Places, row.Before, row.Told = tb.all(t, record), tb.all(t, old), old != nil && tb.kind == KindGrant
 	return t.Put(row)
 }
 
@@ -68,7 +68,17 @@ func (tb table[T]) putQuietly(t *tx, id string, old, record *T, now time.Time) e
 	if err != nil {
 		return err
 	}
-	row.Before = tb.all(t, old)
+	row.Places, row.Before = tb.all(t, record), tb.all(t, old)
+	return t.Put(row)
+}
+
+// renew is putQuietly for a change that leaves the places of a record as they are.
+func (tb table[T]) renew(t *tx, id string, record *T, now time.Time) error {
+	row, err := tb.row(t, id, record, now)
+	if err != nil {
+		return err
+	}
+	row.Stays = true
 	return t.Put(row)
 }
 
@@ -83,7 +93,7 @@ func (tb table[T]) row(t *tx, id string, record *T, now time.Time) (Row, error) 
 	if err != nil {
 		return Row{}, fmt.Errorf("%s: %w", tb.kind, err)
 	}
-	return Row{Ref: tb.ref(id), Record: value, Places: tb.all(t, record), Broom: tb.sweptBy(record, now)}, nil
+	return Row{Ref: tb.ref(id), Record: value, Broom: tb.sweptBy(record, now)}, nil
 }
 
 // remove deletes a record.
