@@ -104,8 +104,9 @@ load: ## Measure the authorization server under load: refreshes, a flood of regi
 	$(GO) test -tags load -count=1 -timeout 15m -v ./e2e/load
 
 .PHONY: crash
-crash: ## Kill the program in the middle of its clients' work, ROUNDS times in four ways, and add to docs/crash.md
+crash: ## Kill the program in the middle of its clients' work, ROUNDS times in four ways, and add to docs/crash.md; cut the power of a store that fills its logs
 	$(GO) test -count=1 -timeout 120m -parallel 4 -run OP01 -v ./e2e/crash -rounds $(ROUNDS) -table $(CURDIR)/docs/crash.md
+	$(GO) test -count=1 -timeout 60m -run OP01_powerCut -v ./bridge/store/badger -cuts 100
 
 .PHONY: bench-store
 bench-store: ## Measure both stores beside one sync of the disk, with 1,000 and with GRANTS grants, and the size after churn

@@ -102,10 +102,10 @@ func TestCrash_OP01_systemCalls(t *testing.T) {
 // traced starts the program again under a tracer that injects something into a system call, and kills it at last.
 func (h *house) traced(t *testing.T, call, inject string) ending {
 	t.Helper()
-	tracer := []string{"strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + call, "-e", inject}
+	tracer := []string{"strace", "--seccomp-bpf", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + call, "-e", inject}
 	return ending{
 		again: func() *running { return h.child.start(t, tracer...) },
-		after: 500 * time.Millisecond, // most calls have come by then
+		after: 300 * time.Millisecond, // most calls have come by then
 		told:  inject,
 	}
 }
