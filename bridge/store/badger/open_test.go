@@ -39,7 +39,7 @@ func TestOpen_OP03_settingsInForce(t *testing.T) {
 		"NumLevelZeroTables":      func(o *engine.Options) { o.NumLevelZeroTables = 5 },
 		"NumLevelZeroTablesStall": func(o *engine.Options) { o.NumLevelZeroTablesStall = 15 },
 		"BlockCacheSize":          func(o *engine.Options) { o.BlockCacheSize = 256 << 20 },
-		"IndexCacheSize":          func(o *engine.Options) { o.IndexCacheSize = 0 },
+		"IndexCacheSize":          func(o *engine.Options) { o.IndexCacheSize = 1 },
 		"ValueDir":                func(o *engine.Options) { o.ValueDir = "elsewhere" },
 	}
 	for name, change := range changes {
