@@ -56,9 +56,7 @@ func TestStream_RS48_oversized(t *testing.T) {
 			if n := <-ended; n >= far {
 				t.Error("the upstream was read to its end")
 			}
-			if !strings.Contains(w.logs.String(), "larger than any client") {
-				t.Errorf("log %s", w.logs)
-			}
+			w.wantLogged(t, "larger than any client")
 		})
 	}
 }
@@ -124,9 +122,7 @@ func TestStream_RS48_stuck(t *testing.T) {
 				t.Error("half an answer ended as if it were complete")
 			}
 			within(t, "the upstream's request ends", gone)
-			if !strings.Contains(w.logs.String(), "level=WARN") || !strings.Contains(w.logs.String(), "in the middle of its answer") {
-				t.Errorf("log %s", w.logs)
-			}
+			w.wantLogged(t, "level=WARN", "in the middle of its answer")
 		})
 	}
 }

@@ -192,6 +192,15 @@ func (s *auditStore) AuditTrail(context.Context, string, int) ([]bridge.AuditEve
 	return nil, nil
 }
 
+// wantLogged waits for words in the log: what is told of an answer may be told after it left.
+func (w *world) wantLogged(t testing.TB, words ...string) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("words %q in the log", words), func() bool {
+		log := w.logs.String()
+		return !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(log, word) })
+	})
+}
+
 // wantAudit checks that the trail holds exactly these "kind outcome" lines since the last look. It waits for as many: an
 // answer may be there before what is told of it.
 func (w *world) wantAudit(t testing.TB, want ...string) {

@@ -28,7 +28,7 @@ const (
 	issuer   = "https://bridge.example.com"
 	resource = issuer + "/mcp"
 	metadata = issuer + "/.well-known/oauth-protected-resource/mcp"
-	patience = 10 * time.Second // how long a test waits for what must happen
+	patience = time.Minute // how long a test waits for what must happen
 )
 
 // world is a gateway on a real listener, with a recording upstream behind it and small stores.

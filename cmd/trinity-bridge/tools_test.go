@@ -192,13 +192,7 @@ func TestToolsOverlay(t *testing.T) {
 func TestTools_live(t *testing.T) {
 	t.Parallel()
 	b := bridgetest.Start(t)
-	client := b.Register(t)
-	query, form := b.Query(client), b.RedeemForm(client, "")
-	query.Set("resource", b.MCP+"/listed")
-	query.Set("scope", "trinity:read")
-	form.Set("resource", b.MCP+"/listed")
-	form.Set("code", b.CodeFor(t, query, b.Someone()))
-	token := b.Token(t, form).Access
+	token := b.ConnectTo(t, b.Register(t), "/mcp/listed", "trinity:read").Access
 	key, err := b.Trinity.MintKey("alice@example.com", "audit", "user", "")
 	if err != nil {
 		t.Fatal(err)

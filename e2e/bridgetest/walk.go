@@ -128,11 +128,7 @@ func (b *Bridge) CodeOf(t *testing.T, email string, ask func()) string {
 	before := b.Trinity.LastCode(email)
 	ask()
 	code := b.Trinity.LastCode(email)
-	for range 500 {
-		if code != before {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
+	for deadline := time.Now().Add(30 * time.Second); code == before && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		code = b.Trinity.LastCode(email)
 	}
 	b.Secret(code)
@@ -208,6 +204,20 @@ func (b *Bridge) Token(t *testing.T, form url.Values, header ...string) Tokens {
 func (b *Bridge) Connect(t *testing.T, client Client, email string) Tokens {
 	t.Helper()
 	return b.Token(t, b.RedeemForm(client, b.Code(t, client, email)))
+}
+
+// ConnectTo is Connect of somebody new to the resource at path, or to what is meant where none is named.
+func (b *Bridge) ConnectTo(t *testing.T, client Client, path, scope string) Tokens {
+	t.Helper()
+	query, form := b.Query(client), b.RedeemForm(client, "")
+	query.Set("scope", scope)
+	for _, values := range []url.Values{query, form} {
+		if values.Set("resource", b.URL+path); path == "" {
+			values.Del("resource")
+		}
+	}
+	form.Set("code", b.CodeFor(t, query, b.Someone()))
+	return b.Token(t, form)
 }
 
 // Call posts a JSON-RPC body to the MCP endpoint.

@@ -70,7 +70,7 @@ func startFastMCP(t *testing.T, backend string, environment ...string) *url.URL 
 	}()
 	select {
 	case <-listening:
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the FastMCP server does not listen")
 	}
 	endpoint, err := url.Parse(fmt.Sprintf("%s://%s", "http", address))

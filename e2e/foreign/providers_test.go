@@ -259,7 +259,7 @@ func startOIDCProvider(t *testing.T, bridgeURL, algorithm string, key *ecdsa.Pri
 	}
 	command := exec.CommandContext(t.Context(), node(t), "oidc-provider.mjs", string(argument))
 	command.Dir = "../node"
-	start(t, command, issuer, 30*time.Second)
+	start(t, command, issuer, patience)
 	return idp{
 		name: "npm", issuer: issuer, id: providerID, secret: providerWord, key: key,
 		more: `    scopes: [email, profile, groups, offline_access]
@@ -382,7 +382,7 @@ func startZitadel(t *testing.T, bridgeURL string) idp {
 			{"fill": map[string]string{"[name=username]": "alice", "[name=password]": "verysecure"}, "press": "button[type=submit]"},
 		},
 	}
-	start(t, command, source.issuer, 30*time.Second)
+	start(t, command, source.issuer, patience)
 	return source
 }
 

@@ -52,13 +52,7 @@ func TestTools_fastMCP(t *testing.T) {
 		t.Errorf("straight: %d tools, %d without title, %d without hints, want 154 of each", direct.Tools, untitled, unhinted)
 	}
 
-	client := b.Register(t)
-	query, form := b.Query(client), b.RedeemForm(client, "")
-	query.Set("resource", b.MCP+"/listed")
-	query.Set("scope", "trinity:read trinity:write trinity:admin")
-	form.Set("resource", b.MCP+"/listed")
-	form.Set("code", b.CodeFor(t, query, b.Someone()))
-	tokens := b.Token(t, form)
+	tokens := b.ConnectTo(t, b.Register(t), "/mcp/listed", "trinity:read trinity:write trinity:admin")
 	for who, credential := range map[string]string{"a person": tokens.Access, "a static key": key} {
 		listed := ask(t, b.MCP+"/listed", credential)
 		report := catalogue.Audit(listed, false)

@@ -140,12 +140,12 @@ func (p *Program) add(l Line) {
 	p.changed = make(chan struct{})
 }
 
-// Stop asks the process group to end and insists after ten seconds.
+// Stop asks the process group to end and insists after half a minute.
 func (p *Program) Stop() {
 	p.signal(syscall.SIGTERM)
 	select {
 	case <-p.Ended:
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		p.Kill()
 	}
 }

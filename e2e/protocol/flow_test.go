@@ -305,12 +305,12 @@ func TestConsent_scopesAreThePersons(t *testing.T) {
 	}
 }
 
+// wait waits for what happens behind.
 func wait(t *testing.T, done func() bool, what string) {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if done() {
-			return
+	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it did not happen: %s", what)
 		}
 	}
-	t.Errorf("in 15 s it did not happen: %s", what)
 }

@@ -15,24 +15,6 @@ import (
 	"github.com/abilityai/trinity-bridge/federation/trinity/trinitytest"
 )
 
-// at walks a person to a token for the resource at path, or for what is meant where none is named.
-func at(t *testing.T, b *bridgetest.Bridge, path, scope string) bridgetest.Tokens {
-	t.Helper()
-	client := b.Register(t)
-	query := b.Query(client)
-	query.Set("scope", scope)
-	form := b.RedeemForm(client, "")
-	if path == "" {
-		query.Del("resource")
-		form.Del("resource")
-	} else {
-		query.Set("resource", b.URL+path)
-		form.Set("resource", b.URL+path)
-	}
-	form.Set("code", b.CodeFor(t, query, b.Someone()))
-	return b.Token(t, form)
-}
-
 // toolsAt are the tools that a token's holder sees at a path, by name.
 func toolsAt(t *testing.T, b *bridgetest.Bridge, path, bearer string) map[string]listedTool {
 	t.Helper()
@@ -115,7 +97,7 @@ profiles:
 		if offers := strings.Contains(browser.Page.Body, `value="trinity:admin"`); offers != (path == "/mcp" || path == "/mcp/listed") {
 			t.Errorf("%s: the page offers admin: %v", path, offers)
 		}
-		tokens[path] = at(t, b, path, all)
+		tokens[path] = b.ConnectTo(t, b.Register(t), path, all)
 		got := toolsAt(t, b, path, tokens[path].Access)
 		for _, name := range w.has {
 			if _, ok := got[name]; !ok {
@@ -150,7 +132,7 @@ profiles:
 func TestProfiles_AS40(t *testing.T) {
 	t.Parallel()
 	b := bridgetest.Start(t)
-	tokens := at(t, b, "", "trinity:read trinity:write")
+	tokens := b.ConnectTo(t, b.Register(t), "", "trinity:read trinity:write")
 	if len(toolsAt(t, b, "/mcp", tokens.Access)) == 0 {
 		t.Error("the token does not open the default resource")
 	}
@@ -208,11 +190,7 @@ func TestProfiles_goneWithTheirGrants(t *testing.T) {
 	t.Parallel()
 	b := bridgetest.Start(t, bridgetest.WithFile("profiles: [{name: desk, only: {categories: [agents]}}]"))
 	client := b.Register(t)
-	query, form := b.Query(client), b.RedeemForm(client, "")
-	query.Set("resource", b.MCP+"/desk")
-	form.Set("resource", b.MCP+"/desk")
-	form.Set("code", b.CodeFor(t, query, b.Someone()))
-	tokens := b.Token(t, form)
+	tokens := b.ConnectTo(t, client, "/mcp/desk", "trinity:read trinity:write")
 	writeText(t, b.Config.Config, "log_level: debug\n")
 	b.Restart(t)
 	if answer := postTo(t, b, "/mcp/desk", tokens.Access, bridgetest.Initialize); answer.Status != http.StatusNotFound {
@@ -263,7 +241,7 @@ func TestList_perGeneration(t *testing.T) {
 	t.Parallel()
 	for _, generation := range []trinitytest.Generation{trinitytest.Proxy6_7_19, trinitytest.Proxy6_5_1, trinitytest.Proxy5_12_5} {
 		b := bridgetest.Start(t, bridgetest.WithTrinity(func(s *trinitytest.Switches) { s.Generation = generation }))
-		got := toolsAt(t, b, "/mcp", at(t, b, "/mcp", "trinity:read").Access)
+		got := toolsAt(t, b, "/mcp", b.ConnectTo(t, b.Register(t), "/mcp", "trinity:read").Access)
 		if len(got) == 0 || got["create_agent"].Name != "" || got["report"].Name != "" || got["list_agents"].Title != "List agents" {
 			t.Errorf("%v: %v", generation, slices.Sorted(maps.Keys(got)))
 		}
@@ -290,7 +268,7 @@ func TestProfiles_audit(t *testing.T) {
 		{b.Trinity.MCPURL(), key, true},
 		{b.MCP, key, true}, // payments and the like are there
 		{b.MCP + "/listed", key, false},
-		{b.MCP + "/listed", at(t, b, "/mcp/listed", "trinity:read trinity:write trinity:admin").Access, false},
+		{b.MCP + "/listed", b.ConnectTo(t, b.Register(t), "/mcp/listed", "trinity:read trinity:write trinity:admin").Access, false},
 		{b.MCP + "/read", key, true}, // so are some secrets' neighbours
 	} {
 		endpoint, err := url.Parse(tt.endpoint)

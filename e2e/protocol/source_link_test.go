@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge/app"
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
@@ -157,7 +156,7 @@ func TestLink_end(t *testing.T) {
 	if waiting.Page.Status != http.StatusBadRequest || !waiting.Page.Contains("has ended meanwhile") {
 		t.Errorf("a consent after the end: %d\n%s", waiting.Page.Status, waiting.Page.Body)
 	}
-	eventually(t, "the link's key is revoked", func() bool { return c.Audited("key_revoked", "by_key") == 1 })
+	wait(t, func() bool { return c.Audited("key_revoked", "by_key") == 1 }, "the link's key is revoked")
 	if n := c.Audited("grant_ended", "unlinked"); n != 2 {
 		t.Errorf("%d grants are said to have ended by it", n)
 	}
@@ -255,15 +254,5 @@ func TestLink_ceiling(t *testing.T) {
 	c.link(t, v, "admin@example.com")
 	if !v.Page.Contains("trinity:admin") {
 		t.Error("what the rule gives is not offered")
-	}
-}
-
-// eventually waits for what happens behind.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
 	}
 }
