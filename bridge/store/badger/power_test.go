@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
 	"github.com/abilityai/trinity-bridge/bridge/store/storetest"
 	"github.com/abilityai/trinity-bridge/e2e/powercut"
 )
@@ -23,7 +25,7 @@ const cutsOfOne = 8
 // the disk was new. It is looked at in a copy; the next round goes on with the disk.
 func TestStore_OP01_powerCut(t *testing.T) {
 	t.Parallel()
-	total, tables := 0, int64(0)
+	total := 0
 	for left := *powerCuts; left > 0; left -= cutsOfOne {
 		disk := powercut.New(t)
 		book := map[string]*acknowledged{}
@@ -32,29 +34,49 @@ func TestStore_OP01_powerCut(t *testing.T) {
 				record(t, book, line)
 			}
 			disk.Cut(t)
-			tables = max(tables, checkCopy(t, disk, book))
+			must(t, checkCopy(t, disk, "store", book))
 		}
 		total += len(book)
 	}
-	t.Logf("%d connections over %d cuts, %d bytes in tables", total, *powerCuts, tables)
-	if total == 0 || *powerCuts > cutsOfOne && tables < 2*memTableBytes {
-		t.Error("no log was filled, so this tests little")
+	t.Logf("%d connections over %d cuts", total, *powerCuts)
+	if total == 0 {
+		t.Error("no child got anything done, so this tests nothing")
 	}
 }
 
-// checkCopy checks a copy of the disk and returns the size of its tables.
-func checkCopy(t *testing.T, disk *powercut.Disk, book map[string]*acknowledged) int64 {
+// TestStore_OP01_powerCutNames cuts the power of new stores on a disk that loses each name that was not synced. The
+// engine does not sync those of its tables, so that one may be missing; that is told, and nothing else is lost.
+func TestStore_OP01_powerCutNames(t *testing.T) {
+	t.Parallel()
+	disk, refused := powercut.Strict(t), 0
+	for i := range *powerCuts {
+		name, book := fmt.Sprint("store-", i), map[string]*acknowledged{}
+		for _, line := range killedChild(t, childRolls, filepath.Join(disk.Dir, name), 1+rand.IntN(800), true) {
+			record(t, book, line)
+		}
+		disk.Cut(t)
+		if err := checkCopy(t, disk, name, book); err != nil {
+			wantSaid(t, err, "is damaged in its table file", "no such file or directory")
+			refused++
+		}
+	}
+	t.Logf("%d of %d stores lacked a table", refused, *powerCuts)
+}
+
+// checkCopy opens the store in a copy of the disk, and checks it.
+func checkCopy(t *testing.T, disk *powercut.Disk, name string, book map[string]*acknowledged) error {
 	t.Helper()
 	dir := t.TempDir()
 	disk.Copy(t, dir)
-	s := openStore(t, Options{Dir: filepath.Join(dir, "store")})
+	s, err := tryStore(Options{Dir: filepath.Join(dir, name), Sealer: secrettest.Ring()})
+	if err != nil {
+		return err
+	}
 	checkWhole(t, s)
 	for id, a := range book {
 		checkAcknowledged(t, s, id, a)
 	}
-	tables := s.tableBytes()
-	must(t, s.Close())
-	return tables
+	return s.Close()
 }
 
 // fillLogs writes long rows until the process is killed.
