@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"debug/buildinfo"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -26,6 +28,27 @@ func TestImage_SC04_sameBuild(t *testing.T) {
 	first, second := buildImage(t), buildImage(t, "GOCACHE="+t.TempDir())
 	if !bytes.Equal(first, second) {
 		t.Errorf("two builds differ: %d and %d bytes", len(first), len(second))
+	}
+}
+
+// TestImage_SC05_madeOf: the program says itself which modules it is made of, each with the sum of what was compiled and
+// none in the place of another. `go version -m` prints the list.
+func TestImage_SC05_madeOf(t *testing.T) {
+	bridgetest.OneProcess(t, "what is built does not depend on how many run")
+	made, err := buildinfo.Read(bytes.NewReader(buildImage(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, module := range made.Deps {
+		if !strings.HasPrefix(module.Sum, "h1:") || module.Replace != nil {
+			t.Errorf("%s %s has the sum %q and is replaced by %v", module.Path, module.Version, module.Sum, module.Replace)
+		}
+		if strings.HasPrefix(module.Path, "github.com/modelcontextprotocol/") || strings.HasPrefix(module.Path, "github.com/google/go-cmp") {
+			t.Errorf("%s is for tests", module.Path)
+		}
+	}
+	if len(made.Deps) < 10 || !slices.Contains(made.Settings, debug.BuildSetting{Key: "CGO_ENABLED", Value: "0"}) {
+		t.Errorf("it is made of %d modules, with %v", len(made.Deps), made.Settings)
 	}
 }
 
