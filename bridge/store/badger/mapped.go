@@ -12,9 +12,9 @@ const (
 	// mappedMost is how many bytes of mapped files, most of them tables, may count as the program's memory. The system
 	// takes such pages back when somebody needs them, but not before, and it counts 16 pages where one was read: a large
 	// store that is read here and there would count as a whole.
-	mappedMost = 192 << 20
+	mappedMost = 128 << 20
 	// mappedEvery is how often that is looked at: a file of one line.
-	mappedEvery = 200 * time.Millisecond
+	mappedEvery = 100 * time.Millisecond
 )
 
 // watchMapped keeps the mapped tables within bounds until the store is closed.
