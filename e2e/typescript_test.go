@@ -76,6 +76,7 @@ func TestTypeScriptSDK_codeOverCrashes(t *testing.T) {
 	client.wantCall(t)
 	client.awaitStep(t, "pause")
 	client.wantCodeRefused(t, b, sent.Code)
+	bridgetest.Settle()
 	client.WriteLine(t, "go on")
 	client.wantRefused(t)
 	b.upstream.wantNothingLeft(t)
