@@ -25,6 +25,9 @@ func (s *Store) IssueCode(ctx context.Context, issue bridge.Issue, now time.Time
 		return "", err
 	}
 	return write(ctx, s, func(t *tx) (bridge.IssueOutcome, error) {
+		if err := t.Ahead(t.issued(issue)...); err != nil {
+			return "", err
+		}
 		flow, err := currentFlow(t, issue.FlowID, now)
 		switch {
 		case errors.Is(err, bridge.ErrNotFound):
@@ -56,6 +59,19 @@ func (s *Store) IssueCode(ctx context.Context, issue bridge.Issue, now time.Time
 		}
 		return bridge.CodeIssued, codes.put(t, issue.Code.Hash.String(), nil, &issue.Code, now)
 	})
+}
+
+// issued are the rows that an approval reads, in the order in which it does.
+func (t *tx) issued(issue bridge.Issue) []Ref {
+	yes := issue.Consent
+	all := []Ref{
+		flows.ref(issue.FlowID), links.ref(issue.Grant.Link), grants.ref(issue.Grant.ID), codes.ref(issue.Code.Hash.String()),
+		consents.ref(t.consentID(yes.PersonID, yes.ClientID, yes.RedirectURI, yes.Resource)),
+	}
+	if issue.Identity != nil {
+		all = append(all, identities.ref(issue.Identity.ID))
+	}
+	return all
 }
 
 // checkIssue refuses an approval whose parts do not belong together or would never end.
