@@ -4,7 +4,8 @@
 // update, read committed), so that of many who present a code or a refresh token one goes first and the
 // others see what it did. What is changed is kept aside and sent with the commit as one message; a
 // refusal sends nothing. A row that was found missing cannot be locked: who makes it first wins, and the
-// others run again (unique violation), as they do after a deadlock.
+// others run again (unique violation), as they do after a deadlock. Clients, which many connections have in
+// common, are locked only by who changes one.
 //
 //	closure → begin + select … for update → decide → insert, update, notify, commit → answer
 //

@@ -9,7 +9,10 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 )
 
-var errNoConnection = errors.New("no connection to the database")
+var (
+	errNoConnection = errors.New("no connection to the database")
+	errOvertaken    = errors.New("a row was changed since it was read")
+)
 
 // The SQLSTATE codes that decide something here.
 const (
@@ -27,7 +30,7 @@ func again(err error) bool {
 	case serializationFailure, deadlockDetected, uniqueViolation:
 		return true
 	case "":
-		return pgconn.SafeToRetry(err) && !errors.Is(err, errNoConnection)
+		return errors.Is(err, errOvertaken) || pgconn.SafeToRetry(err) && !errors.Is(err, errNoConnection)
 	}
 	return false
 }

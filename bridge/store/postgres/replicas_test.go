@@ -119,6 +119,62 @@ func TestReplicas_TK02_64ways(t *testing.T) {
 	}
 }
 
+// register stores the client of issue and redeem, or another one.
+func register(t *testing.T, s bridge.Store, id string, maxUnused int) error {
+	t.Helper()
+	return s.CreateClient(t.Context(), bridge.Client{
+		ID: id, Kind: bridge.ClientRegistered, CreatedAt: time.Now(), UnusedUntil: time.Now().Add(time.Hour),
+	}, maxUnused)
+}
+
+// TestReplicas_sharedClient: who redeems a code of a client that everybody uses waits for nobody who does the same.
+func TestReplicas_sharedClient(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	s := openClosed(t, url)
+	must(t, register(t, s, "client", 10))
+	connect(t, s)
+	connect(t, s) // within a day: it is everybody's
+	conn, err := pgx.Connect(t.Context(), url)
+	must(t, err)
+	defer func() { must(t, conn.Close(context.Background())) }()
+	another, err := conn.Begin(t.Context())
+	must(t, err)
+	locked, err := another.Exec(t.Context(), "select from clients for update")
+	if err != nil || locked.RowsAffected() != 1 {
+		t.Fatalf("%s, %v", locked, err)
+	}
+	connect(t, s)
+	must(t, another.Rollback(t.Context()))
+}
+
+// TestReplicas_sharedClient_first: of many who are the first to redeem a code of a client one counts it as used.
+func TestReplicas_sharedClient_first(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	var replicas []*postgres.Store
+	for range 3 {
+		replicas = append(replicas, openClosed(t, url))
+	}
+	must(t, register(t, replicas[0], "client", 10))
+	must(t, register(t, replicas[0], "another", 10))
+	var all sync.WaitGroup
+	for i := range 48 {
+		c, err := issue(t.Context(), replicas[0])
+		must(t, err)
+		all.Go(func() {
+			if outcome, err := redeem(t.Context(), replicas[i%len(replicas)], c, c.token); err != nil || outcome != bridge.CodeRedeemed {
+				t.Errorf("redeeming came to %s, %v", outcome, err)
+			}
+		})
+	}
+	all.Wait()
+	if err := register(t, replicas[0], "third", 1); !errors.Is(err, bridge.ErrFull) {
+		t.Errorf("one client is unused, and there was room for a second of one: %v", err)
+	}
+	must(t, register(t, replicas[0], "third", 2))
+}
+
 // ear collects what a replica is told.
 type ear struct{ heard chan string }
 

@@ -58,6 +58,7 @@ func layouts() map[rows.Kind]layout {
 // each of named.
 type table struct {
 	layout
+	shared                                           bool // see tx.settle
 	named                                            []string
 	get, lock, insert, update, renew, upsert, remove string
 }
@@ -89,6 +90,7 @@ func (t *table) write() {
 			sets = append(sets, fmt.Sprintf("%s = $%d", name, i+1))
 		}
 	}
+	t.shared = t.table == "clients"
 	if t.table == "grants" {
 		sets = append(sets, "changed = pg_current_xact_id()")
 	}

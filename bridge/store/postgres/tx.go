@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"time"
@@ -82,7 +83,7 @@ func (t *tx) Get(row rows.Ref) ([]byte, error) {
 	return t.seen[row].record, nil
 }
 
-// Ahead fetches rows, and locks them in a write, with one message.
+// Ahead fetches rows, and locks them in a write unless they are shared, with one message.
 func (t *tx) Ahead(all ...rows.Ref) error {
 	b := t.batch()
 	var asked []rows.Ref
@@ -95,7 +96,7 @@ func (t *tx) Ahead(all ...rows.Ref) error {
 			return fmt.Errorf("rows of kind %q are not stored", row.Kind)
 		}
 		statement := table.get
-		if t.write {
+		if t.write && !table.shared {
 			statement = table.lock
 		}
 		b.Queue(statement, []byte(row.ID))
@@ -221,10 +222,42 @@ func (t *tx) Due(now time.Time, limit int) ([]rows.Due, error) {
 	return due, err
 }
 
+// settle locks the shared rows that are about to be changed. Whoever redeems a code reads its client, which may be
+// everybody's, and hardly ever changes it: under a lock all of them would wait for each other's commits. When one
+// was changed since it was read the write runs again.
+func (t *tx) settle() error {
+	b := t.batch()
+	var shared []rows.Ref
+	for _, row := range t.changed {
+		if table := t.tables[row.Kind]; table.shared && t.seen[row].record != nil {
+			b.Queue(table.lock, []byte(row.ID))
+			shared = append(shared, row)
+		}
+	}
+	if len(shared) == 0 {
+		return nil
+	}
+	return t.send(b, func(results pgx.BatchResults) error {
+		for _, row := range shared {
+			record, err := one(results)
+			if err != nil {
+				return err
+			}
+			if !bytes.Equal(record, t.seen[row].record) {
+				return errOvertaken
+			}
+		}
+		return nil
+	})
+}
+
 // commit sends what was changed and commits it, in one message.
 func (t *tx) commit() error {
 	if !t.begun && len(t.changed) == 0 {
 		return nil
+	}
+	if err := t.settle(); err != nil {
+		return err
 	}
 	b := t.batch()
 	for _, row := range t.changed {

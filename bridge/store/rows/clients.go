@@ -70,8 +70,11 @@ func (s *Store) PutClient(ctx context.Context, described bridge.Client, now time
 		if !found {
 			return clients.put(t, id, nil, &next, now)
 		}
-		if stored.Kind != bridge.ClientDocument {
+		switch {
+		case stored.Kind != bridge.ClientDocument:
 			return bridge.ErrConflict
+		case !described.CreatedAt.After(stored.CreatedAt) && !described.UnusedUntil.After(stored.UnusedUntil):
+			return nil
 		}
 		if stored.CreatedAt.After(described.CreatedAt) {
 			next = stored
@@ -101,6 +104,10 @@ func (c *client) past(now time.Time) bool {
 	return !c.UnusedUntil.IsZero() && !now.Before(c.UnusedUntil)
 }
 
+// keptAhead is how much longer than asked a client is kept of which a second code is redeemed within that time: not each
+// redemption of one that everybody uses writes its row, and waits for the others that do.
+const keptAhead = 24 * time.Hour
+
 // keepClient notes that a code of a stored client was redeemed, and keeps it at least until
 // the given time.
 func keepClient(t *tx, id string, until, now time.Time) error {
@@ -109,10 +116,16 @@ func keepClient(t *tx, id string, until, now time.Time) error {
 	if err != nil || !found {
 		return err // not found: a configured client
 	}
+	if stored.Used && !until.After(stored.UnusedUntil) {
+		return nil
+	}
 	kept := stored
 	kept.Used = true
-	if until.After(kept.UnusedUntil) {
+	switch longer := until.Sub(stored.UnusedUntil); {
+	case longer > keptAhead:
 		kept.UnusedUntil = until
+	case longer > 0:
+		kept.UnusedUntil = until.Add(keptAhead)
 	}
 	if !stored.Used {
 		if err := changeUnused(t, -1); err != nil {
