@@ -12,7 +12,7 @@ const (
 	compactFrom = 16 << 20
 	// compactShare: so many keys of the lowest level come to one above it before they are merged. Each
 	// one above may be a removal, and then the row it removes is still on the disk.
-	compactShare = 2
+	compactShare = 4
 	// calmBatches is how many writes between two sweeps, a minute as the program runs, still leave the
 	// engine calm enough: while it merges everything it does not merge what is written.
 	calmBatches = 6000
