@@ -137,7 +137,7 @@ func (s *Server) command(name string, args ...string) *exec.Cmd {
 func (s *Server) Run() error {
 	args := []string{
 		"-D", s.data(), "-p", strconv.Itoa(s.port), "-k", s.dir,
-		"-c", "listen_addresses=127.0.0.1", "-c", "max_connections=300", "-c", "shared_buffers=64MB",
+		"-c", "listen_addresses=127.0.0.1", "-c", "max_connections=800", "-c", "shared_buffers=64MB",
 	}
 	for _, setting := range s.settings {
 		args = append(args, "-c", setting)
