@@ -11,7 +11,7 @@ import (
 // TestServe_OP36_fileLimit: strangers hold more connections than the program may open files. It tells whoever
 // comes that there is no place, and serves again as soon as they let go.
 //
-// It is not parallel: beside programs that are killed and started strangers lose their places before anybody asks.
+// It is not parallel: beside the tests that kill programs it saw 200 now and then, after the strangers had been let go.
 func TestServe_OP36_fileLimit(t *testing.T) {
 	h := newHouse(t)
 	r := h.child.start(t, "sh", "-c", `ulimit -n 256 && exec "$0"`)
