@@ -18,11 +18,20 @@ const (
 )
 
 // ErrInUse says that a bridge has the database open, or that a copy is going on.
-var ErrInUse = errors.New("in use by a running bridge")
+var ErrInUse = errors.New("in use")
+
+// access is with whom a store shares its database.
+type access int
+
+const (
+	beside  access = iota // other replicas
+	alone                 // nobody
+	filling               // nobody, and what is in it is half a copy, by us
+)
 
 // Alone opens a database for a copy from it: no bridge may be running on it, and none starts to serve
 // from it until the store is closed.
-func Alone(ctx context.Context, opts Options) (*Store, error) { return openStore(ctx, opts, true) }
+func Alone(ctx context.Context, opts Options) (*Store, error) { return openStore(ctx, opts, alone) }
 
 // Fill opens an empty database for a copy to it, under the wrapped row key of the store that is copied.
 // It is marked, and not opened by any bridge, until Filled is called.
@@ -53,7 +62,7 @@ func Fill(ctx context.Context, opts Options, rowKey []byte) (*Store, error) {
 	if err != nil {
 		return nil, explain(err)
 	}
-	return openStore(ctx, opts, true)
+	return openStore(ctx, opts, filling)
 }
 
 // Filled takes the mark off: the copy is whole.
@@ -81,21 +90,28 @@ func (e transactions) Rewrap(ctx context.Context, from, to []byte) error {
 	})
 }
 
+// noticed is how soon a replica that lost the connection on which it said that it is there has made another one, and
+// found that it is not wanted.
+const noticed = pollEvery + 2*answerWithin
+
 // beAlone takes the lock of absence on a connection of its own, which Close gives back.
-func (s *Store) beAlone(ctx context.Context) (err error) {
+func (s *Store) beAlone(ctx context.Context, how access) (err error) {
 	conn, err := pgx.ConnectConfig(ctx, s.config)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNoConnection, err)
 	}
 	s.alone = &absence{conn, context.WithoutCancel(ctx)}
-	var alone bool
-	if err := ask(ctx, conn, absenceLock, &alone); err != nil {
+	var absent bool
+	if err := ask(ctx, conn, absenceLock, &absent); err != nil {
 		return err
 	}
-	if !alone {
-		return fmt.Errorf("the database is %w", ErrInUse)
+	if !absent {
+		return fmt.Errorf("the database is %w by a running bridge", ErrInUse)
 	}
-	return nil
+	if how == alone {
+		pause(ctx, noticed) // what is filled nobody has open
+	}
+	return ctx.Err()
 }
 
 // absence is a connection that keeps bridges away.
@@ -107,9 +123,9 @@ type absence struct {
 func (a *absence) close() { closeConn(a.ctx, a.conn) }
 
 // acceptable is schema.check for whoever opens it.
-func (s schema) acceptable(alone bool) error {
-	if alone {
-		s.copying = false // by us
+func (s schema) acceptable(how access) error {
+	if how == filling {
+		s.copying = false
 	}
 	return s.check()
 }

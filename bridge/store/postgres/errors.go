@@ -11,6 +11,7 @@ import (
 
 var (
 	errNoConnection = errors.New("no connection to the database")
+	errCopied       = fmt.Errorf("the database is %w by whoever copies it, or ends all connections", ErrInUse)
 	errOvertaken    = errors.New("a row was changed since it was read")
 )
 

@@ -260,6 +260,26 @@ func TestReplicas_lateCommit(t *testing.T) {
 	heard.await(t, early.grantID)
 }
 
+// TestReplicas_restoredDump: a dump that is loaded into a younger server names transactions that are still to come there.
+// Its grants are not told of again and again.
+func TestReplicas_restoredDump(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	s := openClosed(t, url)
+	old, fresh := connect(t, s), connect(t, s)
+	sql(t, url, "update grants set changed = '4000000000' where id = $1", []byte(old.grantID))
+	heard := listenTo(s)
+	sql(t, url, "update grants set changed = pg_current_xact_id() where id = $1", []byte(fresh.grantID))
+	heard.await(t, fresh.grantID)
+	sql(t, url, "update grants set changed = pg_current_xact_id() where id = $1", []byte(fresh.grantID))
+	heard.await(t, fresh.grantID)
+	for len(heard.heard) > 0 {
+		if id := <-heard.heard; id == old.grantID {
+			t.Error("told of a grant that nobody changed")
+		}
+	}
+}
+
 // TestReplicas_lead: one leads; when its connection is cut another does, and the first one's work ends.
 func TestReplicas_lead(t *testing.T) {
 	t.Parallel()

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -44,7 +45,8 @@ type Store struct {
 	due    string
 	log    *slog.Logger
 
-	alone *absence // while the store is open for a copy
+	alone     *absence    // while the store is open for a copy
+	unnoticed atomic.Bool // somebody else took the database alone while this store could not say that it is there
 
 	stop    context.CancelFunc // ends what runs beside the calls
 	running sync.WaitGroup
@@ -55,9 +57,9 @@ var _ bridge.Store = (*Store)(nil)
 // Open opens the store in a database. An empty database gets its tables; one with older tables is
 // refused until Migrate has been run, one with newer tables, with a half copy or sealed under another
 // master secret is refused, and so is a server that forgets what it has acknowledged.
-func Open(ctx context.Context, opts Options) (*Store, error) { return openStore(ctx, opts, false) }
+func Open(ctx context.Context, opts Options) (*Store, error) { return openStore(ctx, opts, beside) }
 
-func openStore(ctx context.Context, opts Options, alone bool) (*Store, error) {
+func openStore(ctx context.Context, opts Options, how access) (*Store, error) {
 	if opts.Sealer == nil {
 		return nil, errors.New("opening the store: nothing seals its rows")
 	}
@@ -70,7 +72,7 @@ func openStore(ctx context.Context, opts Options, alone bool) (*Store, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
-	key, err := unlock(ctx, config.ConnConfig, opts.Sealer, alone)
+	key, err := unlock(ctx, config.ConnConfig, opts.Sealer, how)
 	if err != nil {
 		return nil, fmt.Errorf("opening the store in the database: %w", err)
 	}
@@ -84,13 +86,16 @@ func openStore(ctx context.Context, opts Options, alone bool) (*Store, error) {
 	s.Store = rows.New(transactions{s}, key, opts.Sealer)
 	background, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close
 	s.stop = stop
-	if alone {
-		if err := s.beAlone(ctx); err != nil {
-			return nil, errors.Join(err, s.Close())
-		}
-		return s, nil
+	if how != beside {
+		err = s.beAlone(ctx, how)
+	} else if heard, deaf := s.tune(ctx, connectWithin); deaf == nil {
+		s.running.Go(func() { s.listen(background, heard) })
+	} else {
+		err = deaf
 	}
-	s.running.Go(func() { s.listen(background) })
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the store in the database: %w", err), s.Close())
+	}
 	return s, nil
 }
 
@@ -142,7 +147,7 @@ func durable(ctx context.Context, conn *pgx.Conn) error {
 
 // unlock accepts the database, gives tables to an empty one, and returns the key of the rows, which
 // another master secret does not open (OP-13).
-func unlock(ctx context.Context, config *pgx.ConnConfig, sealer bridge.Sealer, alone bool) (key bridge.RowKey, err error) {
+func unlock(ctx context.Context, config *pgx.ConnConfig, sealer bridge.Sealer, how access) (key bridge.RowKey, err error) {
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoConnection, err)
@@ -163,7 +168,7 @@ func unlock(ctx context.Context, config *pgx.ConnConfig, sealer bridge.Sealer, a
 			return nil, explain(err)
 		}
 	}
-	if err := stored.acceptable(alone); err != nil {
+	if err := stored.acceptable(how); err != nil {
 		return nil, err
 	}
 	if stored.rowKey == nil {

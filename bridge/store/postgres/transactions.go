@@ -108,6 +108,9 @@ func (s *Store) once(ctx context.Context, work func(context.Context, *pgxpool.Co
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if s.unnoticed.Load() {
+		return errCopied
+	}
 	waiting, cancel := context.WithTimeout(ctx, acquireWithin)
 	conn, err := s.pool.Acquire(waiting)
 	cancel()

@@ -17,14 +17,22 @@ const (
 
 // changedSince asks which grants transactions from a given one on have changed. A transaction that is
 // not over, or not yet begun, at that moment is not before the one it answers with: what comes next is
-// asked from there. Grants that were told once may be told again.
+// asked from there. Grants that were told once may be told again. Those that name a transaction that is still
+// to come were loaded from another server's dump.
 const changedSince = `select pg_snapshot_xmin(pg_current_snapshot())::text,
-	array(select id from grants where changed >= $1::text::xid8 order by changed limit $2)`
+	array(select id from grants where changed >= $1::text::xid8 and changed < pg_snapshot_xmax(pg_current_snapshot())
+		order by changed limit $2)`
+
+// ear is a connection that listens, and the transaction from which on to ask what it has not heard.
+type ear struct {
+	conn  *pgx.Conn
+	since string
+}
 
 // listen tells watchers of what other replicas did to grants, until ctx ends.
-func (s *Store) listen(ctx context.Context) {
-	for ctx.Err() == nil {
-		err := s.hear(ctx)
+func (s *Store) listen(ctx context.Context, first *ear) {
+	for e := first; ; e = nil {
+		err := s.hear(ctx, e)
 		if ctx.Err() != nil {
 			return
 		}
@@ -34,18 +42,19 @@ func (s *Store) listen(ctx context.Context) {
 	}
 }
 
-// hear listens on one connection until it fails.
-func (s *Store) hear(ctx context.Context) error {
-	conn, since, err := s.tune(ctx)
-	if err != nil {
-		return err
+// hear listens on one connection until it fails; on a new one when e is nil.
+func (s *Store) hear(ctx context.Context, e *ear) (err error) {
+	if e == nil {
+		if e, err = s.tune(ctx, answerWithin); err != nil {
+			return err
+		}
 	}
-	defer closeConn(ctx, conn)
+	defer closeConn(ctx, e.conn)
 	s.Tell("") // what was changed before this moment was perhaps not heard
 	asked := time.Now()
 	for {
 		wait, cancel := context.WithDeadline(ctx, asked.Add(pollEvery))
-		heard, err := conn.WaitForNotification(wait)
+		heard, err := e.conn.WaitForNotification(wait)
 		late := wait.Err() != nil
 		cancel()
 		switch {
@@ -53,62 +62,65 @@ func (s *Store) hear(ctx context.Context) error {
 			s.Tell(heard.Payload)
 		case ctx.Err() != nil:
 			return nil
-		case !late || conn.IsClosed():
+		case !late || e.conn.IsClosed():
 			return err
 		}
 		if time.Since(asked) < pollEvery {
 			continue
 		}
 		asked = time.Now()
-		if since, err = s.poll(ctx, conn, since); err != nil {
+		if err := s.poll(ctx, e); err != nil {
 			return err
 		}
 	}
 }
 
-// tune makes the connection to listen on.
-func (s *Store) tune(ctx context.Context) (*pgx.Conn, string, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+// tune makes the connection to listen on, which says that this replica is there as well.
+func (s *Store) tune(ctx context.Context, within time.Duration) (*ear, error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, s.config)
 	if err != nil {
-		return nil, "", fmt.Errorf("%w: %w", errNoConnection, err)
+		return nil, fmt.Errorf("%w: %w", errNoConnection, err)
 	}
-	var since string
+	e := &ear{conn: conn}
 	var present bool
 	_, err = conn.Exec(ctx, "listen "+channel)
 	if err == nil {
 		err = conn.QueryRow(ctx, presenceLock).Scan(&present)
 	}
-	if err == nil && !present {
-		err = errors.New("the database is being copied")
+	if err == nil {
+		s.unnoticed.Store(!present)
+		if !present {
+			err = errCopied
+		}
 	}
 	if err == nil {
-		err = conn.QueryRow(ctx, "select pg_snapshot_xmin(pg_current_snapshot())::text").Scan(&since)
+		err = conn.QueryRow(ctx, "select pg_snapshot_xmin(pg_current_snapshot())::text").Scan(&e.since)
 	}
 	if err != nil {
 		closeConn(ctx, conn)
+		return nil, explain(err)
 	}
-	return conn, since, err
+	return e, nil
 }
 
-// poll tells of what was changed since, and returns from where to ask the next time.
-func (s *Store) poll(ctx context.Context, conn *pgx.Conn, since string) (string, error) {
+// poll tells of what was changed since it was asked last.
+func (s *Store) poll(ctx context.Context, e *ear) error {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	var next string
 	var changed [][]byte
-	if err := conn.QueryRow(ctx, changedSince, since, manyChanged).Scan(&next, &changed); err != nil {
-		return since, err
+	if err := e.conn.QueryRow(ctx, changedSince, e.since, manyChanged).Scan(&e.since, &changed); err != nil {
+		return err
 	}
 	if len(changed) >= manyChanged {
 		s.Tell("")
-		return next, nil
+		return nil
 	}
 	for _, id := range changed {
 		s.Tell(string(id))
 	}
-	return next, nil
+	return nil
 }
 
 const leadLock = "select pg_try_advisory_lock(hashtextextended(current_schema() || ' trinity-bridge lead', 0))"

@@ -1,0 +1,71 @@
+package postgres_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
+	"github.com/abilityai/trinity-bridge/bridge/store/postgres"
+)
+
+// TestAlone_nobodyElse: while a copy is made from a database nobody opens it, and what would be lost in the copy is
+// written by nobody.
+func TestAlone_nobodyElse(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	closed(t, url)
+	opts := postgres.Options{URL: url, Sealer: secrettest.Ring()}
+	alone, err := postgres.Alone(t.Context(), opts)
+	must(t, err)
+	s, err := postgres.Open(t.Context(), opts)
+	if err == nil {
+		must(t, s.Close())
+	}
+	if !errors.Is(err, postgres.ErrInUse) {
+		t.Errorf("opening beside a copy came to %v, want ErrInUse", err)
+	}
+	must(t, alone.Close())
+	openClosed(t, url)
+}
+
+// TestAlone_unnoticed: a replica whose word that it is there was lost serves nobody while a copy is made.
+func TestAlone_unnoticed(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	s := openClosed(t, url)
+	c := connect(t, s)
+	var alone *postgres.Store
+	for late := time.Now().Add(patience); alone == nil && time.Now().Before(late); {
+		sql(t, url, "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())")
+		var err error
+		alone, err = postgres.Alone(t.Context(), postgres.Options{URL: url, Sealer: secrettest.Ring()})
+		if err != nil && !errors.Is(err, postgres.ErrInUse) {
+			t.Fatal(err)
+		}
+	}
+	_, _, err := s.EndGrant(t.Context(), c.grantID, bridge.EndRevokedByOperator, time.Now())
+	if !errors.Is(err, postgres.ErrInUse) || !errors.Is(s.Ping(t.Context()), postgres.ErrInUse) {
+		t.Errorf("writing beside a copy came to %v, want ErrInUse", err)
+	}
+	must(t, alone.Close())
+	for late := time.Now().Add(patience); s.Ping(t.Context()) != nil; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatal("the store does not come back")
+		}
+	}
+}
+
+// TestAlone_halfACopy: a part of a store is not copied on as if it were whole.
+func TestAlone_halfACopy(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	closed(t, url)
+	sql(t, url, "update schema set copying = true")
+	s, err := postgres.Alone(t.Context(), postgres.Options{URL: url, Sealer: secrettest.Ring()})
+	if err == nil {
+		must(t, s.Close())
+	}
+	wantSaid(t, err, "was not finished")
+}
