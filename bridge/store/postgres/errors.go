@@ -37,8 +37,11 @@ func again(err error) bool {
 }
 
 // unknown reports whether a commit that failed so may have happened all the same: the server did not
-// say that it refused.
-func unknown(err error) bool { return state(err) == "" }
+// say that it refused, or says that it ends the connection, which it may do behind the commit.
+func unknown(err error) bool {
+	var refused *pgconn.PgError
+	return !errors.As(err, &refused) || refused.SeverityUnlocalized != "ERROR"
+}
 
 // explain gives an error the name the domain has for it. Anything unnamed means that nothing is known
 // to be stored, and passes when the database is back.
