@@ -34,7 +34,7 @@ test: ## Run every test that needs Go alone, with the race detector
 	$(GO) test -race -timeout 15m ./...
 
 .PHONY: test-postgres
-test-postgres: ## Run the tests that need a PostgreSQL server, with the race detector; without one they fail
+test-postgres: ## Run the tests that need a PostgreSQL server and PgBouncer, with the race detector; without one they fail
 	TEST_POSTGRES=required $(GO) test -race -count=1 -timeout 15m ./bridge/store/postgres/...
 
 .PHONY: e2e-replicas

@@ -12,6 +12,7 @@ import (
 var (
 	errNoConnection = errors.New("no connection to the database")
 	errCopied       = fmt.Errorf("the database is %w by whoever copies it, or ends all connections", ErrInUse)
+	errPooled       = errors.New("the database is behind a pooler that gives each transaction another connection: name the server itself, or have the pooler give each session one")
 	errOvertaken    = errors.New("a row was changed since it was read")
 )
 
@@ -23,6 +24,8 @@ const (
 	readOnlyTransaction  = "25006"
 	diskFull             = "53100"
 	undefinedTable       = "42P01"
+	preparedAlready      = "42P05"
+	preparedNowhere      = "26000"
 )
 
 // again reports whether a transaction that failed so has changed nothing and may do better the next time.
@@ -51,6 +54,8 @@ func explain(err error) error {
 		return err
 	case readOnlyTransaction, diskFull:
 		return fmt.Errorf("%w: %w", bridge.ErrReadOnly, err)
+	case preparedAlready, preparedNowhere:
+		return fmt.Errorf("%w: %w", errPooled, err)
 	case uniqueViolation:
 		return fmt.Errorf("%w: %w", bridge.ErrConflict, err)
 	}

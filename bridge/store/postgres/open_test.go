@@ -146,6 +146,29 @@ func TestOpen_unreadable(t *testing.T) {
 	wantSaid(t, err, "nothing seals its rows")
 }
 
+// TestOpen_pooler: behind a pooler that gives each session a connection all is as without one, with its bounds; behind one
+// that gives each transaction another the store says so, whoever used the connections before.
+func TestOpen_pooler(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	s := open(t, server.Pooler(t, url, "session"))
+	heard := listenTo(s)
+	c := connect(t, s)
+	sql(t, url, "select pg_notify('trinity_bridge_grants', 'by notification')")
+	heard.await(t, "by notification")
+	_, _, err := s.EndGrant(t.Context(), c.grantID, bridge.EndRevokedByOperator, time.Now())
+	must(t, err)
+	must(t, s.Close())
+	pooled := server.Pooler(t, url, "transaction")
+	for range 3 {
+		s, err := postgres.Open(t.Context(), postgres.Options{URL: pooled, Sealer: secrettest.Ring()})
+		if err == nil {
+			must(t, s.Close())
+		}
+		wantSaid(t, err, "behind a pooler that gives each transaction another connection")
+	}
+}
+
 func TestMigrate_OP19(t *testing.T) {
 	t.Parallel()
 	url := server.Database(t)

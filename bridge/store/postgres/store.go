@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/abilityai/trinity-bridge/bridge"
@@ -88,15 +89,44 @@ func openStore(ctx context.Context, opts Options, how access) (*Store, error) {
 	s.stop = stop
 	if how != beside {
 		err = s.beAlone(ctx, how)
-	} else if heard, deaf := s.tune(ctx, connectWithin); deaf == nil {
-		s.running.Go(func() { s.listen(background, heard) })
 	} else {
-		err = deaf
+		err = s.beThere(ctx, func(e *ear) { s.listen(background, e) })
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the store in the database: %w", err), s.Close())
 	}
 	return s, nil
+}
+
+// beThere tells others that the store is open, and begins to listen to them.
+func (s *Store) beThere(ctx context.Context, listen func(*ear)) error {
+	e, err := s.tune(ctx, connectWithin)
+	if err != nil {
+		return err
+	}
+	if err := s.direct(ctx, e.conn); err != nil {
+		closeConn(ctx, e.conn)
+		return err
+	}
+	s.running.Go(func() { listen(e) })
+	return nil
+}
+
+// direct makes sure that two connections are two at the server: behind a pooler that gives them to each transaction anew
+// nobody can listen, and of two replicas that asked for the same lock on the same connection both have it.
+func (s *Store) direct(ctx context.Context, first *pgx.Conn) error {
+	const which = "select pg_backend_pid()"
+	var pid, another int
+	if err := first.QueryRow(ctx, which).Scan(&pid); err != nil {
+		return explain(err)
+	}
+	if err := s.pool.QueryRow(ctx, which).Scan(&another); err != nil {
+		return explain(err)
+	}
+	if pid == another {
+		return errPooled
+	}
+	return nil
 }
 
 // connection reads the URL. Its errors do not repeat it, for it may hold a password.
@@ -105,15 +135,25 @@ func connection(url string) (*pgxpool.Config, error) {
 	if err != nil {
 		return nil, errors.New("the database's URL cannot be read: it looks like postgres://user:password@host:5432/database")
 	}
-	if config.MaxConns < maxConns && !named(url, "pool_max_conns") {
+	if !named(url, "pool_max_conns") { // pgx would take more on a machine of many processors
 		config.MaxConns = maxConns
 	}
 	c := config.ConnConfig
 	if c.ConnectTimeout == 0 || c.ConnectTimeout > connectWithin {
 		c.ConnectTimeout = connectWithin
 	}
+	if c.RuntimeParams["application_name"] == "" {
+		c.RuntimeParams["application_name"] = "trinity-bridge"
+	}
+	c.AfterConnect = bounded(c.RuntimeParams)
+	return config, nil
+}
+
+// bounded sets the bounds that the URL does not. It does so on the new connection, since a pooler refuses to be told
+// of them with its beginning.
+func bounded(given map[string]string) pgconn.AfterConnectFunc {
+	var set strings.Builder
 	for name, value := range map[string]string{
-		"application_name":                    "trinity-bridge",
 		"statement_timeout":                   parameterLimit,
 		"lock_timeout":                        parameterLimit,
 		"idle_in_transaction_session_timeout": "10000",
@@ -122,11 +162,14 @@ func connection(url string) (*pgxpool.Config, error) {
 		"tcp_keepalives_interval": "2",
 		"tcp_keepalives_count":    "3",
 	} {
-		if c.RuntimeParams[name] == "" {
-			c.RuntimeParams[name] = value
+		if given[name] == "" {
+			set.WriteString("set " + name + " to " + value + ";")
 		}
 	}
-	return config, nil
+	return func(ctx context.Context, conn *pgconn.PgConn) error {
+		_, err := conn.Exec(ctx, set.String()).ReadAll()
+		return err
+	}
 }
 
 // durable makes a new connection one whose commits are on disk when they are acknowledged.
@@ -154,7 +197,7 @@ func unlock(ctx context.Context, config *pgx.ConnConfig, sealer bridge.Sealer, h
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
 	if err := durable(ctx, conn); err != nil {
-		return nil, err
+		return nil, explain(err)
 	}
 	stored, err := readSchema(ctx, conn)
 	if err != nil {
