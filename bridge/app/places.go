@@ -14,9 +14,10 @@ const (
 	mostPlaces    = 10_000 // connections; an open stream takes about 50 KiB
 	turningAway   = 16     // connections that are told so at once; more are closed without a word
 	turnAwayTime  = time.Second
+	firstRead     = 1 << 10 // bytes of a request that show that there is one
 )
 
-// full is what whoever finds no place is told. Nothing was read of them.
+// full is what whoever finds no place is told.
 const full = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nCache-Control: no-store\r\n" +
 	"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 33\r\nConnection: close\r\n\r\n" +
 	"Too many connections. Try again\r\n"
@@ -74,12 +75,16 @@ func (p *places) changed(_ net.Conn, state http.ConnState) {
 	}
 }
 
-// turnAway says that there is no place and waits a moment for the other side to read it: closed at once,
-// the connection would be reset by what it sends.
+// turnAway says that there is no place, to whoever asks: a client that reads an answer before it has sent its request
+// drops both. Then it waits a moment for the other side to read it: closed at once, the connection would be reset by
+// what it sends.
 func (p *places) turnAway(conn net.Conn) {
 	defer p.away.Add(-1)
 	defer func() { _ = conn.Close() }()
 	if conn.SetDeadline(time.Now().Add(turnAwayTime)) != nil {
+		return
+	}
+	if _, err := conn.Read(make([]byte, firstRead)); err != nil {
 		return
 	}
 	if _, err := io.WriteString(conn, full); err != nil {

@@ -2,11 +2,14 @@ package app
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"math"
 	"net"
 	"net/http"
+	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -42,6 +45,39 @@ func TestPlaces_OP36(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	wantStatus(t, dial(t, inner), http.StatusNoContent)
+}
+
+// OP-36: nothing is said to whoever has not asked yet. A client that reads an answer before it has sent its request
+// takes it for none, and closes the connection.
+func TestPlaces_OP36_answersWhoAsks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := withPlaces(nil, 0, false)
+		meet := func() net.Conn {
+			here, there := net.Pipe()
+			p.away.Add(1)
+			go p.turnAway(there)
+			return here
+		}
+		client, stranger := meet(), meet()
+		if err := client.SetReadDeadline(time.Now().Add(turnAwayTime / 2)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := client.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("before the request it reads %d bytes, %v", n, err)
+		}
+		if err := client.SetReadDeadline(time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		wantStatus(t, client, http.StatusServiceUnavailable)
+		if said, err := io.ReadAll(stranger); err != nil || len(said) > 0 {
+			t.Errorf("whoever asked for nothing is told %q, %v", said, err)
+		}
+		synctest.Wait()
+		if away := p.away.Load(); away != 0 {
+			t.Errorf("%d are being turned away still", away)
+		}
+	})
 }
 
 func TestPlaces_fewFiles(t *testing.T) {
