@@ -30,13 +30,10 @@ import (
 )
 
 const (
-	sweepEvery   = time.Minute
-	sweepLimit   = 1000
-	drainTime    = 8 * time.Second
-	callsEnd     = 6 * time.Second // into the drain, calls that still go on are ended
-	maxHeader    = 64 << 10
-	headerTime   = 5 * time.Second
-	idleConnTime = 2 * time.Minute
+	sweepEvery = time.Minute
+	sweepLimit = 1000
+	drainTime  = 8 * time.Second
+	callsEnd   = 6 * time.Second // into the drain, calls that still go on are ended
 )
 
 // Options are what New takes besides the configuration. Zero values are the real things.
@@ -255,9 +252,12 @@ func (b *Bridge) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	public, operator := b.server(background, b.handler), b.server(background, b.operator.handler)
-	public.ConnState = b.places.changed
+	public.ConnState = func(conn net.Conn, state http.ConnState) {
+		public.changed(conn, state)
+		b.places.changed(state)
+	}
 	failed := make(chan error, 2)
-	go func() { failed <- b.serve(public) }()
+	go func() { failed <- b.serve(public, b.listener) }()
 	go func() { failed <- operator.Serve(b.operatorListener) }()
 
 	var workers sync.WaitGroup
@@ -280,21 +280,6 @@ func (b *Bridge) Run(ctx context.Context) error {
 	stop()
 	workers.Wait()
 	return err
-}
-
-func (b *Bridge) serve(server *http.Server) error {
-	if b.config.TLSCert != "" {
-		return server.ServeTLS(b.listener, b.config.TLSCert, b.config.TLSKey)
-	}
-	return server.Serve(b.listener)
-}
-
-func (b *Bridge) server(base context.Context, handler http.Handler) *http.Server {
-	return &http.Server{
-		Handler: handler, ReadHeaderTimeout: headerTime, IdleTimeout: idleConnTime, MaxHeaderBytes: maxHeader,
-		BaseContext: func(net.Listener) context.Context { return base },
-		ErrorLog:    slog.NewLogLogger(b.log.Handler(), slog.LevelDebug),
-	}
 }
 
 // lead does what one of all replicas does.

@@ -69,7 +69,7 @@ func (p *places) Accept() (net.Conn, error) {
 }
 
 // changed gives the place of a connection back when the server is done with it.
-func (p *places) changed(_ net.Conn, state http.ConnState) {
+func (p *places) changed(state http.ConnState) {
 	if state == http.StateClosed || state == http.StateHijacked {
 		p.taken.Add(-1)
 	}

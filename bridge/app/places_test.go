@@ -22,7 +22,7 @@ func TestPlaces_OP36(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := withPlaces(inner, reservedFiles+4, false)
-	server := &http.Server{ConnState: p.changed, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := &http.Server{ConnState: func(_ net.Conn, state http.ConnState) { p.changed(state) }, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 	})}
 	go func() { _ = server.Serve(p) }()

@@ -276,10 +276,6 @@ func (b *Bridge) Do(t *testing.T, req *http.Request) Answer {
 // With replicas each request comes on a connection of its own, and so to the next replica.
 var transport = &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true, DisableKeepAlives: Replicas() > 0}
 
-// HangUp closes the connections of all bridges that wait for their next request. A server that stops waits for
-// one that was opened beside others and has never carried any.
-func HangUp() { transport.CloseIdleConnections() }
-
 // Get fetches a path of the bridge.
 func (b *Bridge) Get(t *testing.T, path string, header ...string) Answer {
 	t.Helper()

@@ -17,7 +17,6 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge/app"
 	"github.com/abilityai/trinity-bridge/bridge/config"
-	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
 )
 
 // childSettings names the variable that makes this binary the program; it holds a child as JSON.
@@ -127,7 +126,6 @@ func (r *running) stop(t *testing.T) {
 
 func (r *running) end(how syscall.Signal) error {
 	r.ended.Do(func() {
-		bridgetest.HangUp()
 		_ = syscall.Kill(-r.command.Process.Pid, how)
 		r.err = r.command.Wait()
 	})
