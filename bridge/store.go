@@ -264,6 +264,7 @@ type Store interface {
 
 	// Deployment returns ErrNotFound in a new store.
 	Deployment(ctx context.Context) (Deployment, error)
+	// SaveDeployment stores whom the store belongs to; ErrConflict when it is another's.
 	SaveDeployment(ctx context.Context, deployment Deployment) error
 	// Sweep deletes up to limit rows that are past their time for good and reports how many: flows and
 	// counters at their end, codes a day after theirs, clients past UnusedUntil, audit events after 90 days,

@@ -170,31 +170,7 @@ func (b *Bridge) openStore(ctx context.Context) error {
 	scrapes := context.WithoutCancel(ctx) // they come after the start is over
 	b.metrics = telemetry.New(func() bool { return b.ready(scrapes) == nil })
 	b.trail.Also(b.metrics.Event)
-	issuer := b.config.PublicURL.String()
-	deployment, err := store.Deployment(ctx)
-	if errors.Is(err, bridge.ErrNotFound) {
-		id, err := bridge.NewID(b.rand)
-		if err != nil {
-			return err
-		}
-		b.deployment = id
-		return store.SaveDeployment(ctx, bridge.Deployment{
-			ID: id, Issuer: issuer, SealCheck: b.ring.Seal(bridge.SealedDeployment, id, []byte(id)), CreatedAt: b.now(),
-		})
-	}
-	if err != nil {
-		return fmt.Errorf("reading the store: %w", err)
-	}
-	if _, err := b.ring.Open(bridge.SealedDeployment, deployment.ID, deployment.SealCheck); err != nil {
-		return errors.New("the configured secret is not the one this store was made with: nothing in it can be opened, and nothing was changed")
-	}
-	b.deployment = deployment.ID
-	if deployment.Issuer != issuer {
-		b.log.WarnContext(ctx, "the public URL has changed: clients have to connect anew", "before", deployment.Issuer, "now", issuer)
-		deployment.Issuer = issuer
-		return store.SaveDeployment(ctx, deployment)
-	}
-	return nil
+	return b.adopt(ctx, engine)
 }
 
 // openKeys opens the signing keys, and rotates them when that is due.

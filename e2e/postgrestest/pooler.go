@@ -31,7 +31,7 @@ func (s *Server) Pooler(t testing.TB, database, mode string) string {
 	settings := fmt.Sprintf("[databases]\n%s = host=127.0.0.1 port=%d user=bridge\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %d\n"+
 		"unix_socket_dir =\nauth_type = any\npool_mode = %s\n", filepath.Base(u.Path), s.port, port, mode)
 	file := filepath.Join(s.dir, "pooler-"+strconv.Itoa(port)+".ini")
-	if err := os.WriteFile(file, []byte(settings), 0o644); err != nil { //nolint:gosec // it says nothing that is not known
+	if err := os.WriteFile(file, []byte(settings), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	pooler := s.command("initdb", file)

@@ -13,8 +13,13 @@ import (
 
 // Each open store holds the lock of presence shared; a copy needs it alone.
 const (
-	presenceLock = "select pg_try_advisory_lock_shared(hashtextextended(current_schema() || ' trinity-bridge presence', 0))"
-	absenceLock  = "select pg_try_advisory_lock(hashtextextended(current_schema() || ' trinity-bridge presence', 0))"
+	presence     = "hashtextextended(current_schema() || ' trinity-bridge presence', 0)"
+	presenceLock = "select pg_try_advisory_lock_shared(" + presence + ")"
+	absenceLock  = "select pg_try_advisory_lock(" + presence + ")"
+	nobodyLock   = "select pg_try_advisory_xact_lock(" + presence + ")" // for one transaction
+	others       = "select count(*) > 1 from pg_locks where locktype = 'advisory' and granted" +
+		" and database = (select oid from pg_database where datname = current_database())" +
+		" and (classid::bigint << 32 | objid::bigint) = " + presence
 )
 
 // ErrInUse says that a bridge has the database open, or that a copy is going on.
@@ -112,6 +117,12 @@ func (s *Store) beAlone(ctx context.Context, how access) (err error) {
 		pause(ctx, noticed) // what is filled nobody has open
 	}
 	return ctx.Err()
+}
+
+// Others reports whether more than this store, which is open, is open on the database.
+func (s *Store) Others(ctx context.Context) (are bool, err error) {
+	err = s.retry(ctx, func(ctx context.Context, conn *pgxpool.Conn) error { return conn.QueryRow(ctx, others).Scan(&are) })
+	return are, err
 }
 
 // absence is a connection that keeps bridges away.

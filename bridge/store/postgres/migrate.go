@@ -72,6 +72,15 @@ func migrate(ctx context.Context, conn *pgx.Conn) (before int, err error) {
 			return err
 		case before > schemaVersion:
 			return newer(before)
+		case before < schemaVersion:
+			// Tables that change under a replica of an older version are not what it takes them for.
+			var absent bool
+			if err := tx.QueryRow(ctx, nobodyLock).Scan(&absent); err != nil {
+				return err
+			}
+			if !absent {
+				return fmt.Errorf("the database is %w by replicas of an older version: stop them first", ErrInUse)
+			}
 		}
 		for version := before + 1; version <= schemaVersion; version++ {
 			text, err := migration(version)

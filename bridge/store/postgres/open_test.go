@@ -188,6 +188,11 @@ func TestMigrate_OP19(t *testing.T) {
 	sql(t, url, "update schema set version = 1; create table families (id bytea); create table refresh_tokens (id bytea)")
 	wantMigrated(1, 2)
 	s = open(t, url)
+	sql(t, url, "update schema set version = 1; create table families (id bytea); create table refresh_tokens (id bytea)")
+	if _, _, err := postgres.Migrate(t.Context(), url); !errors.Is(err, postgres.ErrInUse) {
+		t.Errorf("migrating under a replica came to %v, want ErrInUse", err)
+	}
+	sql(t, url, "update schema set version = 2; drop table families; drop table refresh_tokens")
 	_, _, err := s.RefreshGrant(t.Context(), made.refresh(made.token), time.Now())
 	must(t, err)
 	must(t, s.Close())

@@ -100,5 +100,15 @@ func (s *Store) Deployment(ctx context.Context) (deployment bridge.Deployment, e
 
 // SaveDeployment stores whom the store belongs to.
 func (s *Store) SaveDeployment(ctx context.Context, deployment bridge.Deployment) error {
-	return s.write(ctx, func(t *tx) error { return save(t, deploymentRow, deployment) })
+	return s.write(ctx, func(t *tx) error {
+		var stored bridge.Deployment
+		found, err := load(t, deploymentRow, &stored)
+		if err == nil && found && stored.ID != deployment.ID {
+			err = bridge.ErrConflict
+		}
+		if err != nil {
+			return err
+		}
+		return save(t, deploymentRow, deployment)
+	})
 }

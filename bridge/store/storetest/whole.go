@@ -3,6 +3,9 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -140,6 +143,7 @@ func sweepSessions(t *testing.T, f *fixture) {
 
 var wholeTests = []test{
 	{"a new store belongs to nobody", wholeDeployment},
+	{"a new store has one founder", wholeFounded},
 	{"a caller that went away changes nothing", wholeCancelled},
 	{"a closed store says so", wholeClosed},
 	{"an open store takes writes", func(t *testing.T, f *fixture) { must(t, f.Ping(t.Context())) }},
@@ -154,6 +158,32 @@ func wholeDeployment(t *testing.T, f *fixture) {
 	got, err := f.Deployment(t.Context())
 	must(t, err)
 	equal(t, "deployment", got, want)
+	want.Issuer = "https://elsewhere.example.com"
+	must(t, f.SaveDeployment(t.Context(), want))
+	wantError(t, f.SaveDeployment(t.Context(), bridge.Deployment{ID: "another"}), bridge.ErrConflict)
+	got, err = f.Deployment(t.Context())
+	must(t, err)
+	equal(t, "deployment", got, want)
+}
+
+// wholeFounded: of many that come upon a new store at once one makes the deployment.
+func wholeFounded(t *testing.T, f *fixture) {
+	var all sync.WaitGroup
+	var founders atomic.Int32
+	for i := range 8 {
+		all.Go(func() {
+			switch err := f.SaveDeployment(t.Context(), bridge.Deployment{ID: fmt.Sprint(i)}); {
+			case err == nil:
+				founders.Add(1)
+			case !errors.Is(err, bridge.ErrConflict):
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if n := founders.Load(); n != 1 {
+		t.Errorf("%d made the deployment", n)
+	}
 }
 
 func wholeCancelled(t *testing.T, f *fixture) {
