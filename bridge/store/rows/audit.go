@@ -24,29 +24,35 @@ var auditEvents = table[bridge.AuditEvent]{
 	broom: true,
 }
 
-// auditID sorts events newest first, and those of one instant by who came last.
+// auditID sorts events newest first, and those of one instant and one process by who came last.
 func auditID(at time.Time, sequence uint64) string {
 	return NewestFirstKey(at) + invert(string(binary.BigEndian.AppendUint64(nil, sequence)))
 }
 
-// AppendAudit stores events in their order, all or none.
+// AppendAudit stores events in their order, all or none. They are sealed before the write begins, which others wait for.
 func (s *Store) AppendAudit(ctx context.Context, events []bridge.AuditEvent) error {
 	if len(events) == 0 {
 		return nil
 	}
-	return s.write(ctx, func(t *tx) error {
-		var sequence uint64
-		if _, err := load(t, auditSequenceRow, &sequence); err != nil {
-			return err
+	sequence := s.audited.Add(uint64(len(events))) - uint64(len(events)) // those of one call stay together
+	sealing := &tx{key: s.key}
+	batch := make([]Row, len(events))
+	for i := range events {
+		event := &events[i]
+		row, err := auditEvents.row(sealing, auditID(event.At, sequence+uint64(i)), event, event.At)
+		if err != nil {
+			return fmt.Errorf("appending to the audit trail: %w", err)
 		}
-		for i := range events {
-			sequence++
-			event := &events[i]
-			if err := auditEvents.put(t, auditID(event.At, sequence), nil, event, event.At); err != nil {
+		row.Places = auditEvents.all(sealing, event)
+		batch[i] = row
+	}
+	return s.write(ctx, func(t *tx) error {
+		for _, row := range batch {
+			if err := t.Put(row); err != nil {
 				return fmt.Errorf("appending to the audit trail: %w", err)
 			}
 		}
-		return save(t, auditSequenceRow, sequence)
+		return nil
 	})
 }
 

@@ -2,7 +2,10 @@ package rows
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 )
@@ -13,11 +16,17 @@ type Store struct {
 	engine Engine
 	key    bridge.RowKey
 	sealer bridge.Sealer
+	// audited counts audit events from a random number on, so that replicas never name two of one instant alike.
+	audited *atomic.Uint64
 }
 
 // New makes a store of an engine whose rows are sealed under key, which sealer has unwrapped.
 func New(engine Engine, key bridge.RowKey, sealer bridge.Sealer) Store {
-	return Store{engine, key, sealer}
+	var audited atomic.Uint64
+	var from [8]byte
+	_, _ = rand.Read(from[:])                            // never fails
+	audited.Store(binary.BigEndian.Uint64(from[:]) >> 1) // and never begins again at zero
+	return Store{engine, key, sealer, &audited}
 }
 
 // WrappedKey is the store's row key under the master secret: what a copy takes over.
@@ -29,7 +38,6 @@ var (
 	signingKeysRow   = Ref{KindMeta, "signing-keys"}
 	verdictsRow      = Ref{KindMeta, "verdicts"}
 	unusedClientsRow = Ref{KindMeta, "unused-clients"}
-	auditSequenceRow = Ref{KindMeta, "audit-sequence"}
 )
 
 // read runs a read and returns what it found, or nothing but its error.
