@@ -157,8 +157,9 @@ func TestOpen_OP19_schema(t *testing.T) {
 		edit func(*tx) error
 		says string
 	}{
-		{"newer", func(t *tx) error { return schema{Version: schemaVersion + 1}.save(t) }, "written by a newer version of this program (schema 4, this one knows 3)"},
+		{"newer", func(t *tx) error { return schema{Version: schemaVersion + 1}.save(t) }, "written by a newer version of this program (schema 5, this one knows 4)"},
 		{"unknown", func(t *tx) error { return schema{}.save(t) }, "schema 0 is not known"},
+		{"older", func(t *tx) error { return schema{Version: schemaVersion - 1}.save(t) }, "schema 3 is not known"},
 		{"OP-13/another master secret", func(t *tx) error {
 			ring, err := secret.NewKeyring(make([]byte, secret.MinMasterBytes))
 			if err != nil {
@@ -167,9 +168,9 @@ func TestOpen_OP19_schema(t *testing.T) {
 			_, wrapped, err := ring.NewRowKey()
 			return errors.Join(err, schema{Version: schemaVersion, RowKey: wrapped}.save(t))
 		}, ErrSealed.Error()},
-		{"absent", func(t *tx) error { return t.Remove(schemaRow, nil) }, "no schema version"},
-		{"record of another version", func(t *tx) error { return t.put(rowKey(schemaRow), []byte("\x02{}"), 0) }, "version 2 is not known"},
-		{"no record", func(t *tx) error { return t.put(rowKey(schemaRow), []byte("\x01"), 0) }, "reading a record"},
+		{"absent", func(t *tx) error { t.change(schemaKey, change{}); return nil }, "no schema version"},
+		{"record of another version", func(t *tx) error { return t.put(schemaKey, []byte("\x02{}"), 0) }, "version 2 is not known"},
+		{"no record", func(t *tx) error { return t.put(schemaKey, []byte("\x01"), 0) }, "reading a record"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

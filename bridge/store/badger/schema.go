@@ -13,7 +13,13 @@ import (
 )
 
 // schemaVersion is the layout of keys and records this program reads and writes.
-const schemaVersion = 3
+const schemaVersion = 4
+
+// schemaKey is the key of that row in every layout there ever was, so that each knows the others.
+const schemaKey = "meta/schema"
+
+// schemaRow is what its record is written for.
+var schemaRow = rows.Ref{Kind: rows.KindMeta, ID: "schema"}
 
 // schema is the one row that is stored in clear.
 type schema struct {
@@ -26,15 +32,11 @@ type schema struct {
 func unlock(db *engine.DB, sealer bridge.Sealer, given []byte, mayBeNew bool) (key bridge.RowKey, err error) {
 	err = db.Update(func(txn *engine.Txn) error {
 		t := &tx{txn: txn}
-		value, err := t.Get(schemaRow)
+		stored, found, err := readSchema(t)
 		if err != nil {
-			return fmt.Errorf("reading the schema version: %w", err)
+			return err
 		}
-		if value != nil {
-			var stored schema
-			if err := rows.Decode(nil, schemaRow, value, &stored); err != nil {
-				return fmt.Errorf("reading the schema version: %w", err)
-			}
+		if found {
 			if err := stored.check(); err != nil {
 				return err
 			}
@@ -71,12 +73,23 @@ func unlock(db *engine.DB, sealer bridge.Sealer, given []byte, mayBeNew bool) (k
 	return key, err
 }
 
+func readSchema(t *tx) (stored schema, found bool, err error) {
+	value, err := t.get(schemaKey)
+	if err == nil && value != nil {
+		found, err = true, rows.Decode(nil, schemaRow, value, &stored)
+	}
+	if err != nil {
+		err = fmt.Errorf("reading the schema version: %w", err)
+	}
+	return stored, found, err
+}
+
 func (s schema) save(t *tx) error {
 	value, err := rows.Encode(nil, schemaRow, s)
 	if err != nil {
 		return err
 	}
-	return t.Put(rows.Row{Ref: schemaRow, Record: value})
+	return t.put(schemaKey, value, 0)
 }
 
 func (s schema) check() error {
@@ -90,25 +103,20 @@ func (s schema) check() error {
 }
 
 // WrappedKey reads the key of the rows from the one row that is stored in clear.
-func (e transactions) WrappedKey(ctx context.Context) ([]byte, error) {
-	value, err := e.ReadRow(ctx, schemaRow)
-	if err != nil {
-		return nil, err
-	}
-	var stored schema
-	err = rows.Decode(nil, schemaRow, value, &stored)
-	return stored.RowKey, err
+func (e transactions) WrappedKey(ctx context.Context) (key []byte, err error) {
+	err = e.view(ctx, func(t *tx) error {
+		stored, _, err := readSchema(t)
+		key = stored.RowKey
+		return err
+	})
+	return key, err
 }
 
 // Rewrap replaces it.
 func (e transactions) Rewrap(ctx context.Context, from, to []byte) error {
 	return e.s.writer.do(ctx, func(t *tx) error {
-		value, err := t.Get(schemaRow)
+		stored, _, err := readSchema(t)
 		if err != nil {
-			return err
-		}
-		var stored schema
-		if err := rows.Decode(nil, schemaRow, value, &stored); err != nil {
 			return err
 		}
 		if !bytes.Equal(stored.RowKey, from) {

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -39,34 +38,48 @@ func TestTable_OP16_broom(t *testing.T) {
 	must(t, s.SaveDeployment(ctx, bridge.Deployment{ID: "id"}))
 
 	// The longest any row of a kind has to its due time.
-	swept := map[string]time.Duration{
-		"flow": time.Hour, "code": time.Hour + 24*time.Hour, "counter": time.Hour, "audit": 90 * 24 * time.Hour,
+	swept := map[rows.Kind]time.Duration{
+		rows.KindFlow: time.Hour, rows.KindCode: time.Hour + 24*time.Hour, rows.KindCounter: time.Hour, rows.KindAudit: 90 * 24 * time.Hour,
 	}
-	lasting := []string{
-		"meta", strings.TrimSuffix(tickKind, "/"), "client", "grant", "consent", "revocation",
-	}
-	seen := map[string]bool{}
+	lasting := []rows.Kind{rows.KindMeta, rows.KindClient, rows.KindGrant, rows.KindConsent, rows.KindRevocation, "tick", "schema"}
+	seen := map[rows.Kind]bool{}
 	for key, expires := range expiries(t, s) {
-		kind, _, _ := bytes.Cut([]byte(key), []byte("/"))
-		life, short := swept[string(kind)]
+		kind := kindOf(key)
+		life, short := swept[kind]
 		switch {
 		case short:
 			early, late := time.Now().Add(life+rows.BroomDelay-time.Minute), time.Now().Add(life+rows.BroomDelay+time.Minute)
 			if expires.Before(early) || expires.After(late) {
 				t.Errorf("%q goes at %s, want about %s", key, expires, early)
 			}
-		case slices.Contains(lasting, string(kind)):
+		case slices.Contains(lasting, kind):
 			if !expires.IsZero() {
 				t.Errorf("%q goes at %s by the engine's clock, want never", key, expires)
 			}
-		case string(kind) != "index":
+		case kind != "index":
 			t.Errorf("%q is of no known kind", key)
 		}
-		seen[string(kind)] = true
+		seen[kind] = true
 	}
 	if len(seen) != len(swept)+len(lasting)+1 {
 		t.Errorf("only these kinds were stored: %v", seen)
 	}
+}
+
+// kindOf names what a key is of.
+func kindOf(key string) rows.Kind {
+	row, isRow := refOf(key)
+	switch {
+	case isRow:
+		return row.Kind
+	case key == schemaKey:
+		return "schema"
+	case key[0] == firstTick:
+		return "tick"
+	case key[0] >= firstIndex:
+		return "index"
+	}
+	return "nothing"
 }
 
 // TestStore_OP15_endedIsMarkedAndSwept: the family of an ended grant holds nothing, and in the end
@@ -96,7 +109,7 @@ func TestStore_OP15_endedIsMarkedAndSwept(t *testing.T) {
 	_, err = s.Sweep(ctx, end.AddDate(2, 0, 0), 1000)
 	must(t, err)
 	for key := range expiries(t, s) {
-		if !strings.HasPrefix(key, "meta/") && !strings.HasPrefix(key, tickKind) {
+		if !slices.Contains([]rows.Kind{rows.KindMeta, "tick", "schema"}, kindOf(key)) {
 			t.Errorf("%q is left", key)
 		}
 	}

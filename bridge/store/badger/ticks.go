@@ -15,7 +15,6 @@ import (
 // drops whole batches, from the end or, while two logs wait to be written out, from the middle. The
 // ring holds more batches than logs can, so that a gap in it shows any of that.
 const (
-	tickKind   = "tick/"
 	tickRing   = 1 << 17
 	tickNumber = 16 // bytes of generation and sequence
 )
@@ -24,7 +23,7 @@ const (
 var tickFromRow = rows.Ref{Kind: rows.KindMeta, ID: "tick-from"}
 
 func tickKey(sequence uint64) []byte {
-	return binary.BigEndian.AppendUint32([]byte(tickKind), uint32(sequence%tickRing))
+	return binary.BigEndian.AppendUint32([]byte{firstTick}, uint32(sequence%tickRing))
 }
 
 func (p position) tick() *engine.Entry {
@@ -47,7 +46,7 @@ func readTicks(t *tx, key bridge.RowKey) (position, error) {
 	}
 	ring := make([]uint64, tickRing)
 	var head position
-	it := t.txn.NewIterator(engine.IteratorOptions{Prefix: []byte(tickKind)})
+	it := t.txn.NewIterator(engine.IteratorOptions{Prefix: []byte{firstTick}})
 	defer it.Close()
 	for it.Rewind(); it.Valid(); it.Next() {
 		err := it.Item().Value(func(number []byte) error {

@@ -71,7 +71,7 @@ func (t *tx) Remove(row rows.Ref, places []rows.Place) error {
 func (t *tx) Scan(scan rows.Scan) ([]rows.Found, error) {
 	from, last := "", ""
 	if scan.After != nil {
-		from = positionKey(scan.Index, *scan.After) + "\x00"
+		from = timePart(scan.Index, scan.After.At) + idPart(scan.After.ID) + "\x00"
 	}
 	if !scan.Until.IsZero() {
 		last = rows.OldestFirstKey(scan.Until)
@@ -81,15 +81,14 @@ func (t *tx) Scan(scan rows.Scan) ([]rows.Found, error) {
 		if len(found) >= scan.Limit || last != "" && suffix[:rows.TimeBytes] > last {
 			break
 		}
-		id := suffix
 		if scan.Index.Order != rows.ByID {
-			id = suffix[rows.TimeBytes:]
+			suffix = suffix[rows.TimeBytes:]
 		}
-		record, err := t.Get(rows.Ref{Kind: scan.Index.Kind, ID: id})
+		record, err := t.get(kindPrefix(scan.Index.Kind) + suffix)
 		if err != nil {
 			return nil, err
 		}
-		if record != nil {
+		if id, ok := idOf(suffix); ok && record != nil {
 			found = append(found, rows.Found{ID: id, Record: record})
 		}
 	}
@@ -104,8 +103,9 @@ func (t *tx) Due(now time.Time, limit int) ([]rows.Due, error) {
 		if len(due) >= limit || suffix[:rows.TimeBytes] > last {
 			break
 		}
-		row, _ := refOf(suffix[rows.TimeBytes:])
-		due = append(due, rows.Due{Ref: row, At: rows.TimeOfKey(suffix)})
+		if row, ok := refOf(suffix[rows.TimeBytes:]); ok {
+			due = append(due, rows.Due{Ref: row, At: rows.TimeOfKey(suffix)})
+		}
 	}
 	return due, nil
 }
@@ -126,7 +126,7 @@ func (t *tx) get(key string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading from the store: %w", err)
 	}
-	value, err := item.ValueCopy(nil)
+	value, err := item.ValueCopy([]byte{}) // not nil where it is empty
 	if err != nil {
 		return nil, fmt.Errorf("reading from the store: %w", err)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/store/rows"
@@ -88,54 +87,30 @@ func (t *tx) Misplaced(some []rows.Row) ([]rows.Ref, error) {
 // none over; otherwise each is looked at.
 func (t *tx) Strays(right int, places func(rows.Ref, []byte) []rows.Place) ([]string, error) {
 	there := 0
-	for range t.suffixes("index/", "") {
+	for range t.suffixes("", firstByte(firstIndex)) {
 		there++
 	}
 	if there == right {
 		return nil, nil
 	}
 	var strays []string
-	for suffix := range t.suffixes("index/", "") {
-		row, ok := placedAt(suffix)
+	for key := range t.suffixes("", firstByte(firstIndex)) {
+		index, row, ok := placeOf(key)
 		if !ok {
-			strays = append(strays, fmt.Sprintf("%q is no place of any index", suffix))
+			strays = append(strays, fmt.Sprintf("%q is no place of any index", key))
 			continue
 		}
 		record, err := t.Get(row)
 		if err != nil {
 			return nil, err
 		}
-		leads := func(place rows.Place) bool { return placeKey(place, row) == "index/"+suffix }
+		leads := func(place rows.Place) bool { return placeKey(place, row) == key }
 		if record == nil || !slices.ContainsFunc(places(row, record), leads) {
-			name, _, _ := strings.Cut(suffix, "/")
-			strays = append(strays, fmt.Sprintf("%s of a %s", name, row.Kind))
+			strays = append(strays, fmt.Sprintf("%s of a %s", index.Name, row.Kind))
 		}
 		if len(strays) == mostStrays {
 			break
 		}
 	}
 	return strays, nil
-}
-
-// placedAt is the row that a key of an index, behind "index/", leads to.
-func placedAt(suffix string) (rows.Ref, bool) {
-	name, rest, _ := strings.Cut(suffix, "/")
-	at := slices.IndexFunc(rows.Indexes(), func(i rows.Index) bool { return i.Name == name })
-	if at < 0 {
-		return rows.Ref{}, false
-	}
-	index, before := rows.Indexes()[at], 0
-	if index.Whose {
-		before += rows.WhoseBytes
-	}
-	if index.Order != rows.ByID {
-		before += rows.TimeBytes
-	}
-	if len(rest) < before {
-		return rows.Ref{}, false
-	}
-	if index == rows.IndexDue {
-		return refOf(rest[before:])
-	}
-	return rows.Ref{Kind: index.Kind, ID: rest[before:]}, true
 }

@@ -23,7 +23,10 @@ func TestVerify_whatIsWrong(t *testing.T) {
 	flow.SignIn.Session = []byte("sealed")
 	other := flowNamed("other")
 	now := flow.CreatedAt
-	at := rows.OldestFirstKey(flow.ExpiresAt)
+	session := func(of string) []byte {
+		return []byte(placeKey(rows.Place{Index: rows.IndexSessions, At: flow.ExpiresAt}, rows.Ref{Kind: rows.KindFlow, ID: of}))
+	}
+	row := func(of string) []byte { return []byte(rowKey(rows.Ref{Kind: rows.KindFlow, ID: of})) }
 	tests := []struct {
 		name  string
 		spoil func(t *testing.T, s *Store, txn *engine.Txn)
@@ -31,23 +34,23 @@ func TestVerify_whatIsWrong(t *testing.T) {
 	}{
 		{"nothing", func(*testing.T, *Store, *engine.Txn) {}, nil},
 		{"a place that is missing", func(t *testing.T, _ *Store, txn *engine.Txn) {
-			must(t, txn.Delete([]byte("index/flow-sessions/"+at+"flow")))
+			must(t, txn.Delete(session("flow")))
 		}, []string{"do not lead to flow flow"}},
 		{"a place of a row that is not there", func(t *testing.T, _ *Store, txn *engine.Txn) {
-			must(t, txn.Set([]byte("index/flow-sessions/"+at+"nobody"), []byte(indexMark)))
+			must(t, txn.Set(session("nobody"), []byte(indexMark)))
 		}, []string{"leads to nothing: flow-sessions of a flow"}},
 		{"a place where its row says it is not", func(t *testing.T, _ *Store, txn *engine.Txn) {
-			must(t, txn.Set([]byte("index/flow-sessions/"+at+"other"), []byte(indexMark)))
+			must(t, txn.Set(session("other"), []byte(indexMark)))
 		}, []string{"leads to nothing: flow-sessions of a flow"}},
 		{"a place of an index that there is not", func(t *testing.T, _ *Store, txn *engine.Txn) {
-			must(t, txn.Set([]byte("index/nonsense/x"), []byte(indexMark)))
+			must(t, txn.Set([]byte("\xffnonsense"), []byte(indexMark)))
 		}, []string{"no place of any index"}},
 		{"OP-11/another row in its place", func(t *testing.T, _ *Store, txn *engine.Txn) {
-			item, err := txn.Get([]byte("flow/other"))
+			item, err := txn.Get(row("other"))
 			must(t, err)
 			value, err := item.ValueCopy(nil)
 			must(t, err)
-			must(t, txn.Set([]byte("flow/flow"), value))
+			must(t, txn.Set(row("flow"), value))
 		}, []string{"flow flow cannot be read", "leads to nothing: due of a flow", "leads to nothing: flow-sessions of a flow"}},
 		{"OP-14/a watermark that is ahead", func(t *testing.T, s *Store, _ *engine.Txn) {
 			must(t, s.watermark.put(position{0, 1000}))

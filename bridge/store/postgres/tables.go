@@ -2,10 +2,8 @@ package postgres
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge/store/rows"
 )
@@ -115,7 +113,7 @@ func (t *table) arguments(row rows.Row) []any {
 			values[c.whose] = []byte(place.Whose)
 		}
 		if c.at != "" {
-			values[c.at] = nanoseconds(place.At)
+			values[c.at] = rows.Nanoseconds(place.At)
 		}
 	}
 	args := []any{[]byte(row.ID), row.Record}
@@ -146,11 +144,11 @@ func (t *table) scan(s rows.Scan) (string, []any) {
 	if s.After != nil && c.at == "" {
 		where = append(where, "id > "+arg([]byte(s.After.ID)))
 	} else if s.After != nil { // of the walks by time that go on later all are newest first
-		at, id := arg(nanoseconds(s.After.At)), arg([]byte(s.After.ID))
+		at, id := arg(rows.Nanoseconds(s.After.At)), arg([]byte(s.After.ID))
 		where = append(where, fmt.Sprintf("%[1]s <= %[2]s and (%[1]s < %[2]s or id > %[3]s)", c.at, at, id))
 	}
 	if !s.Until.IsZero() {
-		where = append(where, c.at+" <= "+arg(nanoseconds(s.Until)))
+		where = append(where, c.at+" <= "+arg(rows.Nanoseconds(s.Until)))
 	}
 	statement := "select id, record from " + t.table
 	if len(where) > 0 {
@@ -168,16 +166,4 @@ func dueStatement(all map[rows.Kind]*table) string {
 		}
 	}
 	return strings.Join(parts, " union all ") + " order by due limit $2"
-}
-
-// nanoseconds is a time as a column holds it. What lies beyond the years 1678 to 2262 is put at the end
-// it lies beyond; the record has it exactly.
-func nanoseconds(t time.Time) int64 {
-	switch {
-	case t.Before(time.Unix(0, math.MinInt64)):
-		return math.MinInt64
-	case t.After(time.Unix(0, math.MaxInt64)):
-		return math.MaxInt64
-	}
-	return t.UnixNano()
 }

@@ -203,7 +203,7 @@ func (t *tx) Due(now time.Time, limit int) ([]rows.Due, error) {
 		return nil, nil
 	}
 	b := t.batch()
-	b.Queue(t.due, nanoseconds(now), limit)
+	b.Queue(t.due, rows.Nanoseconds(now), limit)
 	var due []rows.Due
 	err := t.send(b, func(results pgx.BatchResults) error {
 		all, err := results.Query()

@@ -5,7 +5,7 @@ import "time"
 // Order is how an index sorts.
 type Order int
 
-// The orders of an index. Rows of one time are in the order of their ids.
+// The orders of an index. Those by id, and of rows of one time, are an engine's own.
 const (
 	ByID Order = iota
 	OldestFirst
@@ -16,7 +16,7 @@ const (
 type Index struct {
 	Name  string
 	Kind  Kind
-	Whose bool // it is one index for each person, client or grant
+	Whose int // how many keyed hashes say of which person, client or grant it is an index; 0: of all
 	Order Order
 }
 
@@ -24,20 +24,20 @@ type Index struct {
 var (
 	IndexDue            = Index{Name: "due", Order: OldestFirst}
 	IndexGrants         = Index{Name: "grants", Kind: KindGrant, Order: NewestFirst}
-	IndexPersonGrants   = Index{Name: "grants-of-person", Kind: KindGrant, Whose: true, Order: NewestFirst}
-	IndexClientGrants   = Index{Name: "grants-of-client", Kind: KindGrant, Whose: true, Order: NewestFirst}
-	IndexOpenGrants     = Index{Name: "open-grants", Kind: KindGrant, Whose: true} // of a client: those that have not ended
+	IndexPersonGrants   = Index{Name: "grants-of-person", Kind: KindGrant, Whose: 1, Order: NewestFirst}
+	IndexClientGrants   = Index{Name: "grants-of-client", Kind: KindGrant, Whose: 1, Order: NewestFirst}
+	IndexOpenGrants     = Index{Name: "open-grants", Kind: KindGrant, Whose: 1} // of a client: those that have not ended
 	IndexLapses         = Index{Name: "lapses", Kind: KindGrant, Order: OldestFirst}
-	IndexLinkGrants     = Index{Name: "grants-of-link", Kind: KindGrant, Whose: true}  // those that have not ended
-	IndexIdentityGrants = Index{Name: "grants-of-ident", Kind: KindGrant, Whose: true} // those that have not ended
+	IndexLinkGrants     = Index{Name: "grants-of-link", Kind: KindGrant, Whose: 1}  // those that have not ended
+	IndexIdentityGrants = Index{Name: "grants-of-ident", Kind: KindGrant, Whose: 1} // those that have not ended
 	IndexLinks          = Index{Name: "links", Kind: KindLink, Order: NewestFirst}
-	IndexPersonLink     = Index{Name: "link-of", Kind: KindLink, Whose: true}              // the live one
-	IndexSubjects       = Index{Name: "ident-subjects", Kind: KindIdentity, Whose: true}   // issuer and subject: those that have not ended
-	IndexSIDs           = Index{Name: "ident-sids", Kind: KindIdentity, Whose: true}       // issuer and sid: those that have not ended
+	IndexPersonLink     = Index{Name: "link-of", Kind: KindLink, Whose: 1}                 // the live one
+	IndexSubjects       = Index{Name: "ident-subjects", Kind: KindIdentity, Whose: 2}      // issuer and subject: those that have not ended
+	IndexSIDs           = Index{Name: "ident-sids", Kind: KindIdentity, Whose: 2}          // issuer and sid: those that have not ended
 	IndexSessions       = Index{Name: "flow-sessions", Kind: KindFlow, Order: OldestFirst} // flows that hold a Trinity session
 	IndexRevocations    = Index{Name: "revocations", Kind: KindRevocation, Order: OldestFirst}
-	IndexPersonKeys     = Index{Name: "revocations-of", Kind: KindRevocation, Whose: true}
-	IndexGrantAudit     = Index{Name: "audit-of-grant", Kind: KindAudit, Whose: true}
+	IndexPersonKeys     = Index{Name: "revocations-of", Kind: KindRevocation, Whose: 1}
+	IndexGrantAudit     = Index{Name: "audit-of-grant", Kind: KindAudit, Whose: 1}
 	// IndexAudit is the order of the ids themselves, as an index without a name is of any kind; no Place is
 	// kept for it.
 	IndexAudit = Index{Kind: KindAudit}
@@ -54,7 +54,7 @@ func Indexes() []Index {
 // Place is where an index leads to a row.
 type Place struct {
 	Index Index
-	Whose string    // a keyed hash of the person, client or grant
+	Whose string    // a keyed hash of the person, client or grant, or several
 	At    time.Time // when the index sorts by time
 }
 

@@ -2,19 +2,31 @@ package rows
 
 import (
 	"encoding/binary"
+	"math"
 	"time"
 )
 
 // TimeBytes is the length of a time as a key.
-const TimeBytes = 12
+const TimeBytes = 8
 
-// OldestFirstKey is a part of a key that sorts by time: seconds, then nanoseconds, big-endian.
-// Nanoseconds alone would overflow for times a configuration can name.
+// signBit is flipped in keys, so that times before 1970 sort first.
+const signBit = 1 << 63
+
+// Nanoseconds is a time as indexes sort by it. What lies beyond the years 1678 to 2262 is put at the end it lies
+// beyond; the record has it exactly.
+func Nanoseconds(t time.Time) int64 {
+	switch {
+	case t.Before(time.Unix(0, math.MinInt64)):
+		return math.MinInt64
+	case t.After(time.Unix(0, math.MaxInt64)):
+		return math.MaxInt64
+	}
+	return t.UnixNano()
+}
+
+// OldestFirstKey is a part of a key that sorts by time.
 func OldestFirstKey(t time.Time) string {
-	var part [TimeBytes]byte
-	binary.BigEndian.PutUint64(part[:], uint64(t.Unix())^1<<63)  //nolint:gosec // the sign bit is flipped so that negative sorts first
-	binary.BigEndian.PutUint32(part[8:], uint32(t.Nanosecond())) //nolint:gosec // below 1e9
-	return string(part[:])
+	return string(binary.BigEndian.AppendUint64(nil, uint64(Nanoseconds(t))^signBit)) //nolint:gosec // the bits are meant
 }
 
 // NewestFirstKey is OldestFirstKey reversed.
@@ -22,8 +34,7 @@ func NewestFirstKey(t time.Time) string { return invert(OldestFirstKey(t)) }
 
 // TimeOfKey is the time of an OldestFirstKey.
 func TimeOfKey(part string) time.Time {
-	seconds := int64(binary.BigEndian.Uint64([]byte(part[:8])) ^ 1<<63) //nolint:gosec // as it was written
-	return time.Unix(seconds, int64(binary.BigEndian.Uint32([]byte(part[8:TimeBytes])))).UTC()
+	return time.Unix(0, int64(binary.BigEndian.Uint64([]byte(part[:TimeBytes]))^signBit)).UTC() //nolint:gosec // as it was written
 }
 
 func invert(part string) string {

@@ -2,7 +2,7 @@ package rows
 
 import "github.com/abilityai/trinity-bridge/bridge"
 
-// WhoseBytes is the length of what says whose a place is.
+// WhoseBytes is the length of a keyed hash that says whose a place is.
 const WhoseBytes = 16
 
 // tx is an engine's transaction and the key of its rows.
