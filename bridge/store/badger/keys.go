@@ -32,7 +32,7 @@ var (
 		rows.KindIdentity, rows.KindLink, rows.KindMeta, rows.KindRevocation, rows.KindUsed,
 	}
 	keyIndexes = []rows.Index{
-		rows.IndexDue, rows.IndexGrants, rows.IndexPersonGrants, rows.IndexClientGrants, rows.IndexOpenGrants, rows.IndexLapses,
+		rows.IndexDue, rows.IndexGrants, rows.IndexPersonGrants, rows.IndexClientGrants, rows.IndexLapses,
 		rows.IndexLinkGrants, rows.IndexIdentityGrants, rows.IndexLinks, rows.IndexPersonLink, rows.IndexSubjects, rows.IndexSIDs,
 		rows.IndexSessions, rows.IndexRevocations, rows.IndexPersonKeys, rows.IndexGrantAudit,
 	}

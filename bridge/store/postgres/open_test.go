@@ -52,7 +52,7 @@ func wantSaid(t *testing.T, err error, words ...string) {
 func TestOpen_OP19_schema(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, statement, says string }{
-		{"newer", "update schema set version = 3", "made by a newer version of this program (schema 3, this one knows 2)"},
+		{"newer", "update schema set version = 4", "made by a newer version of this program (schema 4, this one knows 3)"},
 		{"older", "update schema set version = -1", "run trinity-bridge store migrate"},
 		{"half a copy", "update schema set copying = true", "was not finished"},
 		{"another table of that name", "alter table schema drop column row_key", "does not exist"},
@@ -180,13 +180,14 @@ func TestMigrate_OP19(t *testing.T) {
 			t.Errorf("migrated from %d to %d, want %d to %d", before, after, from, to)
 		}
 	}
-	wantMigrated(0, 2)
-	wantMigrated(2, 2)
+	wantMigrated(0, 3)
+	wantMigrated(3, 3)
 	s := open(t, url)
 	made := connect(t, s)
 	must(t, s.Close())
-	sql(t, url, "update schema set version = 1; create table families (id bytea); create table refresh_tokens (id bytea)")
-	wantMigrated(1, 2)
+	sql(t, url, "update schema set version = 1; alter table grants add column open_of_client bytea")
+	sql(t, url, "create table families (id bytea); create table refresh_tokens (id bytea)")
+	wantMigrated(1, 3)
 	s = open(t, url)
 	sql(t, url, "update schema set version = 1; create table families (id bytea); create table refresh_tokens (id bytea)")
 	if _, _, err := postgres.Migrate(t.Context(), url); !errors.Is(err, postgres.ErrInUse) {

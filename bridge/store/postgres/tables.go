@@ -30,7 +30,6 @@ func layouts() map[rows.Kind]layout {
 			rows.IndexGrants:         {at: "created"},
 			rows.IndexPersonGrants:   {whose: "of_person", at: "created"},
 			rows.IndexClientGrants:   {whose: "of_client", at: "created"},
-			rows.IndexOpenGrants:     {whose: "open_of_client"},
 			rows.IndexLapses:         {at: "lapses"},
 			rows.IndexLinkGrants:     {whose: "open_of_link"},
 			rows.IndexIdentityGrants: {whose: "open_of_identity"},

@@ -31,16 +31,14 @@ type grantRow struct {
 var grants = table[grantRow]{
 	kind: KindGrant,
 	places: func(t *tx, g *grantRow) []Place {
-		person, client := t.foreign(g.Person.ID()), t.foreign(g.ClientID)
 		places := []Place{
 			{Index: IndexGrants, At: g.CreatedAt},
-			{Index: IndexPersonGrants, Whose: person, At: g.CreatedAt},
-			{Index: IndexClientGrants, Whose: client, At: g.CreatedAt},
+			{Index: IndexPersonGrants, Whose: t.foreign(g.Person.ID()), At: g.CreatedAt},
+			{Index: IndexClientGrants, Whose: t.foreign(g.ClientID), At: g.CreatedAt},
 		}
 		if g.Status == bridge.GrantEnded {
 			return places
 		}
-		places = append(places, Place{Index: IndexOpenGrants, Whose: client})
 		if at := cmp.Or(g.Looked, g.Lapses); !at.IsZero() { // one that was written before there was Looked has none
 			places = append(places, Place{Index: IndexLapses, At: at})
 		}

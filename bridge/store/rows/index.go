@@ -26,7 +26,6 @@ var (
 	IndexGrants         = Index{Name: "grants", Kind: KindGrant, Order: NewestFirst}
 	IndexPersonGrants   = Index{Name: "grants-of-person", Kind: KindGrant, Whose: 1, Order: NewestFirst}
 	IndexClientGrants   = Index{Name: "grants-of-client", Kind: KindGrant, Whose: 1, Order: NewestFirst}
-	IndexOpenGrants     = Index{Name: "open-grants", Kind: KindGrant, Whose: 1} // of a client: those that have not ended
 	IndexLapses         = Index{Name: "lapses", Kind: KindGrant, Order: OldestFirst}
 	IndexLinkGrants     = Index{Name: "grants-of-link", Kind: KindGrant, Whose: 1}  // those that have not ended
 	IndexIdentityGrants = Index{Name: "grants-of-ident", Kind: KindGrant, Whose: 1} // those that have not ended
@@ -46,7 +45,7 @@ var (
 // Indexes are those that places are kept for.
 func Indexes() []Index {
 	return []Index{
-		IndexDue, IndexGrants, IndexPersonGrants, IndexClientGrants, IndexOpenGrants, IndexLapses, IndexLinkGrants, IndexIdentityGrants,
+		IndexDue, IndexGrants, IndexPersonGrants, IndexClientGrants, IndexLapses, IndexLinkGrants, IndexIdentityGrants,
 		IndexLinks, IndexPersonLink, IndexSubjects, IndexSIDs, IndexSessions, IndexRevocations, IndexPersonKeys, IndexGrantAudit,
 	}
 }

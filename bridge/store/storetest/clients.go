@@ -21,8 +21,12 @@ var clientTests = []test{
 	{"DC-07/sweeping makes room", clientQuotaSwept},
 	{"an unused client is gone at its time, swept or not", clientExpires},
 	{"a client is kept while a grant has not ended", clientKeptByGrant},
+	{"one that has not ended keeps its client, however many have since", clientKeptByOldGrant},
 	{"a redeemed code keeps the client past the last possible token", clientKeptAfterRedeem},
 }
+
+// grantsAtOnce is how many grants of a client a store looks at before it looks for more.
+const grantsAtOnce = 100
 
 func clientRoundTrip(t *testing.T, f *fixture) {
 	want := f.newClient()
@@ -171,6 +175,25 @@ func clientKeptByGrant(t *testing.T, f *fixture) {
 	_, _, err = f.EndGrant(t.Context(), issue.Grant.ID, bridge.EndCodeUnredeemed, f.now)
 	must(t, err)
 	f.now = f.now.Add(2 * unusedLife)
+	_, err = f.Client(t.Context(), client.ID, f.now)
+	wantError(t, err, bridge.ErrNotFound)
+}
+
+func clientKeptByOldGrant(t *testing.T, f *fixture) {
+	client := f.newClient()
+	must(t, f.CreateClient(t.Context(), client, 1))
+	open := f.issued(t, ofClient(client.ID)).Grant
+	for range 2*grantsAtOnce + 1 {
+		f.now = f.now.Add(time.Millisecond)
+		ended := f.issued(t, ofClient(client.ID)).Grant
+		_, _, err := f.EndGrant(t.Context(), ended.ID, bridge.EndCodeUnredeemed, f.now)
+		must(t, err)
+	}
+	f.now = client.UnusedUntil.Add(time.Second)
+	_, err := f.Client(t.Context(), client.ID, f.now)
+	must(t, err)
+	_, _, err = f.EndGrant(t.Context(), open.ID, bridge.EndCodeUnredeemed, f.now)
+	must(t, err)
 	_, err = f.Client(t.Context(), client.ID, f.now)
 	wantError(t, err, bridge.ErrNotFound)
 }
