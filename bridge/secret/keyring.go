@@ -116,7 +116,7 @@ func (k *Keyring) Exchanging() bool { return len(k.keys) > 1 }
 
 // SealToken is Seal for a bearer value.
 func (k *Keyring) SealToken(kind, id string, token Token) []byte {
-	return k.Seal(kind, id, []byte(token.value))
+	return k.Seal(kind, id, token.pack())
 }
 
 // OpenToken is Open for a bearer value. An empty value is an error: it would authenticate nobody.
@@ -128,7 +128,7 @@ func (k *Keyring) OpenToken(kind, id string, sealed []byte) (Token, error) {
 	if len(plain) == 0 {
 		return Token{}, ErrOpen
 	}
-	return Token{value: string(plain)}, nil
+	return unpack(plain), nil
 }
 
 // Fingerprint names a secret in logs: 8 hex digits that only this deployment can compute.

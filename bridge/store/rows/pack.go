@@ -1,10 +1,12 @@
 package rows
 
 import (
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
@@ -147,12 +149,21 @@ func (p *packer) instant(v *time.Time) {
 
 // The forms of a text, in the last bits of its first number.
 const (
-	literal  = iota // its length, then itself
-	word            // one of words
-	again           // one that came before in the record
-	randomID        // as bridge.NewID makes them: 16 bytes
+	literal = iota // its length, then itself
+	word           // one of words
+	again          // one that came before in the record
+	coded          // one of a form below
 	forms
 )
+
+// The forms of coded texts.
+const (
+	randomID = iota // as bridge.NewID makes them: 16 bytes
+	keyID           // as Trinity makes those of keys: 16 bytes in base64url
+	aroundID        // what stands before the id of the row, and behind it: the name of a grant's key says whose it is
+)
+
+var keyIDForm = base64.RawURLEncoding.Strict()
 
 func text[T ~string](p *packer, n byte, v *T) {
 	if p.field(n, *v != "") {
@@ -181,27 +192,33 @@ func (p *packer) text(v string) string {
 	if p.reading {
 		return p.readText()
 	}
-	head, form := len(v), literal
-	raw, isID := bridge.BitsOf(v)
 	if i := slices.Index(words, v); i >= 0 {
-		head, form = i, word
-	} else if i := slices.Index(p.texts, v); i >= 0 {
-		head, form = i, again
-	} else if isID {
-		head, form = 0, randomID
+		p.head(i, word)
+		return v
 	}
-	first := uint64(head*forms + form)
-	p.unsigned(&first)
-	switch form {
-	case literal:
-		p.buf = append(p.buf, v...)
-		p.texts = append(p.texts, v)
-	case randomID:
+	if i := slices.Index(p.texts, v); i >= 0 {
+		p.head(i, again)
+		return v
+	}
+	if raw, ok := bridge.BitsOf(v); ok {
+		p.head(randomID, coded)
 		p.buf = append(p.buf, raw[:]...)
-		p.texts = append(p.texts, v)
+	} else if raw, err := keyIDForm.DecodeString(v); err == nil && len(raw) == bridge.IDBytes && keyIDForm.EncodeToString(raw) == v {
+		p.head(keyID, coded)
+		p.buf = append(p.buf, raw...)
+	} else if before, behind, ok := strings.Cut(v, p.texts[0]); ok && p.texts[0] != "" {
+		p.head(aroundID, coded)
+		p.text(before)
+		p.text(behind)
+	} else {
+		p.head(len(v), literal)
+		p.buf = append(p.buf, v...)
 	}
+	p.texts = append(p.texts, v)
 	return v
 }
+
+func (p *packer) head(n, form int) { p.buf = binary.AppendUvarint(p.buf, uint64(n*forms+form)) } //nolint:gosec // not negative
 
 func (p *packer) readText() string {
 	var first uint64
@@ -217,8 +234,13 @@ func (p *packer) readText() string {
 		return p.texts[head]
 	case form == literal && head <= len(p.buf):
 		v, p.buf = string(p.buf[:head]), p.buf[head:]
-	case form == randomID && len(p.buf) >= bridge.IDBytes:
+	case form == coded && head == randomID && len(p.buf) >= bridge.IDBytes:
 		v, p.buf = bridge.IDOf([bridge.IDBytes]byte(p.buf)), p.buf[bridge.IDBytes:]
+	case form == coded && head == keyID && len(p.buf) >= bridge.IDBytes:
+		v, p.buf = keyIDForm.EncodeToString(p.buf[:bridge.IDBytes]), p.buf[bridge.IDBytes:]
+	case form == coded && head == aroundID:
+		before := p.readText()
+		v = before + p.texts[0] + p.readText()
 	default:
 		p.err, p.buf = errPacked, nil
 		return ""

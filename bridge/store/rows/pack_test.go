@@ -88,14 +88,18 @@ func TestPack_values(t *testing.T) {
 	const id = "abcdefghijklmnopqrstuvwxya"
 	at := time.Date(2026, 11, 2, 9, 30, 0, 1, time.UTC)
 	for name, grant := range map[string]bridge.Grant{
-		"an id that is the row's":     {ID: id},
-		"one that is not":             {ID: "bbcdefghijklmnopqrstuvwxya"},
-		"one with bits left over":     {ID: "abcdefghijklmnopqrstuvwxyb"},
-		"words":                       {Status: bridge.GrantLive, Scopes: bridge.BaselineScopes(), Account: bridge.Account{Role: bridge.RoleAdmin}},
-		"a text twice":                {Person: bridge.Person{Subject: "alice"}, Account: bridge.Account{Username: "alice", Email: "alice"}},
-		"times before and far behind": {CreatedAt: time.Unix(-1, 5).UTC(), LastUsedAt: at, Lapses: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)},
-		"long":                        {ClientName: strings.Repeat("long ", 1000), Credential: bridge.Credential{Sealed: make([]byte, 1000)}},
-		"tokens":                      {RevokedTokens: map[string]time.Time{"b": at, "a": at.Add(time.Hour), id: at}},
+		"an id that is the row's":      {ID: id},
+		"one that is not":              {ID: "bbcdefghijklmnopqrstuvwxya"},
+		"one with bits left over":      {ID: "abcdefghijklmnopqrstuvwxyb"},
+		"words":                        {Status: bridge.GrantLive, Scopes: bridge.BaselineScopes(), Account: bridge.Account{Role: bridge.RoleAdmin}},
+		"a text twice":                 {Person: bridge.Person{Subject: "alice"}, Account: bridge.Account{Username: "alice", Email: "alice"}},
+		"times before and far behind":  {CreatedAt: time.Unix(-1, 5).UTC(), LastUsedAt: at, Lapses: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)},
+		"long":                         {ClientName: strings.Repeat("long ", 1000), Credential: bridge.Credential{Sealed: make([]byte, 1000)}},
+		"the id of a key":              {Credential: bridge.Credential{KeyID: "AAECAwQFBgcICQoLDA0ODw"}},
+		"one with bits left over, too": {Credential: bridge.Credential{KeyID: "AAECAwQFBgcICQoLDA0ODx"}},
+		"the name of a key":            {ID: id, Credential: bridge.Credential{KeyName: "trinity-bridge:claude:" + id + "@abcdefgh"}},
+		"names within names":           {ClientName: id + id, ClientID: "a" + id, Redirect: id + "b" + id, Profile: "a" + id},
+		"tokens":                       {RevokedTokens: map[string]time.Time{"b": at, "a": at.Add(time.Hour), id: at}},
 	} {
 		var read grantRow
 		if err := unpack(id, pack(id, packing(&grantRow{Grant: grant})), packing(&read)); err != nil {

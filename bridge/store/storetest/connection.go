@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"fmt"
 	"time"
 
@@ -11,9 +12,12 @@ import (
 
 // What is sealed in a grant takes so many bytes: its Trinity key, and a successor.
 const (
-	sealedKeyBytes       = 88
+	sealedKeyBytes       = 66
 	sealedSuccessorBytes = 60
 )
+
+// claudeCallback is where most grants send their answer.
+const claudeCallback = "https://claude.ai/api/mcp/auth_callback"
 
 // Connection is one client's way from consent to revocation, for the tests that do many.
 type Connection struct {
@@ -38,6 +42,13 @@ func RandomID() string {
 	return id
 }
 
+// keyID is one as Trinity makes them.
+func keyID() string {
+	raw := make([]byte, bridge.IDBytes)
+	_, _ = rand.Read(raw) // never fails
+	return base64.RawURLEncoding.EncodeToString(raw)
+}
+
 // Issue consents, and forgets the session of the sign-in, which is logged out.
 func (c *Connection) Issue(ctx context.Context) error {
 	now := time.Now()
@@ -54,16 +65,19 @@ func (c *Connection) Issue(ctx context.Context) error {
 	_, _ = rand.Read(sealed) // never fails
 	person := bridge.Person{Source: bridge.SourceTrinity, Subject: c.Subject}
 	outcome, err := c.Store.IssueCode(ctx, bridge.Issue{
-		FlowID:  flow.ID,
-		Consent: bridge.Consent{PersonID: person.ID(), ClientID: "client", GivenAt: now},
+		FlowID: flow.ID,
+		Consent: bridge.Consent{
+			PersonID: person.ID(), ClientID: "client", RedirectURI: claudeCallback, Resource: resourceURL,
+			Scopes: bridge.BaselineScopes(), ActingAs: bridge.ActingAs{Kind: bridge.ActAsUser}, GivenAt: now,
+		},
 		Grant: bridge.Grant{
 			ID: c.GrantID, Status: bridge.GrantPending, Person: person, ClientID: "client",
 			Account:    bridge.Account{Username: c.Subject, Email: "alice@example.com", Role: bridge.RoleUser},
 			ActingAs:   bridge.ActingAs{Kind: bridge.ActAsUser},
-			Resource:   "https://bridge.example.com/mcp",
+			ClientName: "Claude", Redirect: claudeCallback, Resource: resourceURL,
 			Scopes:     bridge.BaselineScopes(),
 			Asked:      bridge.BaselineScopes(),
-			Credential: bridge.Credential{KeyID: rand.Text(), KeyName: "bridge: Example client", Sealed: sealed},
+			Credential: bridge.Credential{KeyID: keyID(), KeyName: "trinity-bridge:claude:" + c.GrantID + "@abcdefgh", Sealed: sealed},
 			Refresh:    true,
 			CreatedAt:  now, Lapses: now.Add(time.Hour),
 		},
