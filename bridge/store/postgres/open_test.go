@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/logtest"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
 	"github.com/abilityai/trinity-bridge/bridge/store/postgres"
@@ -167,6 +169,37 @@ func TestOpen_pooler(t *testing.T) {
 		}
 		wantSaid(t, err, "behind a pooler that gives each transaction another connection")
 	}
+}
+
+// TestOpen_OP16_clocks: a replica whose clock is not that of the others does not start, and one whose clock goes wrong
+// while it runs says so. The server's clock is moved by a function that stands before its own.
+func TestOpen_OP16_clocks(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	closed(t, url)
+	move := func(by string) {
+		sql(t, url, "create or replace function public.clock_timestamp() returns timestamptz language sql as $$ select pg_catalog.clock_timestamp() + interval '"+by+"' $$")
+	}
+	var log logtest.Buffer
+	opts := postgres.Options{URL: url + "&search_path=public,pg_catalog", Sealer: secrettest.Ring(), Logger: slog.New(slog.NewJSONHandler(&log, nil))}
+	for by, says := range map[string]string{"90 s": "behind the database's", "-90 s": "ahead of the database's"} {
+		move(by)
+		s, err := postgres.Open(t.Context(), opts)
+		if err == nil {
+			must(t, s.Close())
+		}
+		wantSaid(t, err, says)
+	}
+	move("20 s")
+	s, err := postgres.Open(t.Context(), opts)
+	must(t, err)
+	move("90 s")
+	for late := time.Now().Add(patience); !strings.Contains(log.String(), "behind the database's"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatalf("nobody says that the clock is wrong: %s", log.String())
+		}
+	}
+	must(t, s.Close())
 }
 
 func TestMigrate_OP19(t *testing.T) {

@@ -104,7 +104,11 @@ func (s *Store) beThere(ctx context.Context, listen func(*ear)) error {
 	if err != nil {
 		return err
 	}
-	if err := s.direct(ctx, e.conn); err != nil {
+	err = e.clock.check()
+	if err == nil {
+		err = s.direct(ctx, e.conn)
+	}
+	if err != nil {
 		closeConn(ctx, e.conn)
 		return err
 	}

@@ -19,7 +19,7 @@ const (
 // not over, or not yet begun, at that moment is not before the one it answers with: what comes next is
 // asked from there. Grants that were told once may be told again. Those that name a transaction that is still
 // to come were loaded from another server's dump.
-const changedSince = `select pg_snapshot_xmin(pg_current_snapshot())::text,
+const changedSince = `select pg_snapshot_xmin(pg_current_snapshot())::text, clock_timestamp(),
 	array(select id from grants where changed >= $1::text::xid8 and changed < pg_snapshot_xmax(pg_current_snapshot())
 		order by changed limit $2)`
 
@@ -27,6 +27,7 @@ const changedSince = `select pg_snapshot_xmin(pg_current_snapshot())::text,
 type ear struct {
 	conn  *pgx.Conn
 	since string
+	clock clock
 }
 
 // listen tells watchers of what other replicas did to grants, until ctx ends.
@@ -96,7 +97,10 @@ func (s *Store) tune(ctx context.Context, within time.Duration) (*ear, error) {
 		}
 	}
 	if err == nil {
-		err = conn.QueryRow(ctx, "select pg_snapshot_xmin(pg_current_snapshot())::text").Scan(&e.since)
+		var server time.Time
+		before := time.Now()
+		err = conn.QueryRow(ctx, "select pg_snapshot_xmin(pg_current_snapshot())::text, clock_timestamp()").Scan(&e.since, &server)
+		e.clock.read(before, server, time.Now())
 	}
 	if err != nil {
 		closeConn(ctx, conn)
@@ -110,9 +114,13 @@ func (s *Store) poll(ctx context.Context, e *ear) error {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	var changed [][]byte
-	if err := e.conn.QueryRow(ctx, changedSince, e.since, manyChanged).Scan(&e.since, &changed); err != nil {
+	var server time.Time
+	before := time.Now()
+	if err := e.conn.QueryRow(ctx, changedSince, e.since, manyChanged).Scan(&e.since, &server, &changed); err != nil {
 		return err
 	}
+	e.clock.read(before, server, time.Now())
+	s.warn(ctx, &e.clock)
 	if len(changed) >= manyChanged {
 		s.Tell("")
 		return nil
