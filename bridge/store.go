@@ -138,10 +138,16 @@ type LinkStore interface {
 	// Links lists links newest first, ended ones too. after is the id of the last link of the page
 	// before; ErrNotFound when there is no such link.
 	Links(ctx context.Context, after string, limit int) ([]Link, error)
-	// EndLink ends a link and every grant that came through it, and queues the link's key for
-	// revocation, in one transaction. It returns the link and the grants this call ended; ending an
-	// ended link changes nothing and is reported as false.
+	// EndLink ends a link and every grant that came through it, and queues the link's key for revocation. It returns
+	// the link and the grants this call ended. Ending an ended link is reported as false, and ends what was left of
+	// its grants.
+	//
+	// The link ends first, so that no grant comes through it any more, and its grants a bounded number in a
+	// transaction, those of most links in the same one. After an error or a crash some may be left: for EndUnlinked.
 	EndLink(ctx context.Context, id string, reason EndReason, now time.Time) (Link, []Grant, bool, error)
+	// EndUnlinked ends grants whose link has ended in an EndLink that was cut short, a bounded number in one
+	// transaction, and returns them. Callers go on while there are any.
+	EndUnlinked(ctx context.Context, now time.Time) ([]Grant, error)
 }
 
 // IdentityStore keeps the sessions people have at OIDC providers, from IssueCode until they end:

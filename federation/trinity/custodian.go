@@ -29,6 +29,7 @@ type CustodianStore interface {
 	Link(ctx context.Context, id string) (bridge.Link, error)
 	Links(ctx context.Context, after string, limit int) ([]bridge.Link, error)
 	EndGrant(ctx context.Context, id string, reason bridge.EndReason, now time.Time) (bridge.Grant, bool, error)
+	EndUnlinked(ctx context.Context, now time.Time) ([]bridge.Grant, error)
 }
 
 // CustodianOptions are what a Custodian needs.
@@ -110,6 +111,7 @@ func (c *Custodian) Run(ctx context.Context) {
 // their keys on the queue of the same round.
 func (c *Custodian) round(ctx context.Context) {
 	full := c.work(ctx, "lapsed_grants", c.endLapsed)
+	full = c.work(ctx, "unlinked_grants", c.endUnlinked) || full
 	full = c.work(ctx, "key_revocations", c.revokeDue) || full
 	full = c.work(ctx, "trinity_sessions", c.logOutExpired) || full
 	if full {
@@ -135,7 +137,7 @@ func (c *Custodian) work(ctx context.Context, job string, run func(context.Conte
 	if ctx.Err() == nil {
 		c.done(job, items, time.Since(began), err)
 	}
-	return err == nil && items == custodyBatch
+	return err == nil && items >= custodyBatch
 }
 
 // endLapsed ends grants whose code nobody redeemed or whose last token is dead.
@@ -155,12 +157,28 @@ func (c *Custodian) endLapsed(ctx context.Context) (ended int, err error) {
 		}
 		ended++
 		if now {
-			c.trail.Record(ctx, bridge.AuditEvent{
-				Kind: audit.GrantEnded, PersonID: after.Person.ID(), ClientID: after.ClientID, GrantID: after.ID, Outcome: string(reason),
-			})
+			recordEnded(ctx, c.trail, after)
 		}
 	}
 	return ended, nil
+}
+
+// endUnlinked ends grants whose link has ended without them: the program died in between.
+func (c *Custodian) endUnlinked(ctx context.Context) (int, error) {
+	over, err := c.store.EndUnlinked(ctx, c.now())
+	recordEnded(ctx, c.trail, over...)
+	if err != nil {
+		return len(over), fmt.Errorf("ending the grants of a link: %w", err)
+	}
+	return len(over), nil
+}
+
+func recordEnded(ctx context.Context, trail *audit.Trail, over ...bridge.Grant) {
+	for _, grant := range over {
+		trail.Record(ctx, bridge.AuditEvent{
+			Kind: audit.GrantEnded, PersonID: grant.Person.ID(), ClientID: grant.ClientID, GrantID: grant.ID, Outcome: string(grant.EndReason),
+		})
+	}
 }
 
 // revokeDue settles what is due in the queue of keys. When nobody answers the rest waits for the

@@ -3,6 +3,7 @@ package trinity_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -217,6 +218,34 @@ func TestCustodian_lapsedGrants(t *testing.T) {
 		b.wantEnded(grant.ID, bridge.EndExpired)
 		b.wantRevoked()
 	})
+}
+
+// An end of a link that was cut short is ended behind, and every grant's end is told.
+func TestCustodian_I10_unlinkedGrants(t *testing.T) {
+	t.Parallel()
+	b := start(t, trinitytest.Switches{})
+	link := bridge.Link{ID: "link-1", Person: bridge.Person{Source: "https://sso.example.com", Subject: "alice"}, Made: bridge.LinkByImport, CreatedAt: b.clock.Now()}
+	_, _, err := b.store.CreateLink(t.Context(), link, b.clock.Now())
+	b.must(err)
+	const many = 150
+	for i := range many {
+		_, err := b.store.StartGrant(t.Context(), bridge.Grant{
+			ID: fmt.Sprintf("grant-%d", i), Status: bridge.GrantLive, Person: link.Person, Link: link.ID, ClientID: "client-1", CreatedAt: b.clock.Now(),
+		}, b.clock.Now())
+		b.must(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	stop := b.store.WatchGrants(func(string) { cancel() })
+	_, ended, _, err := b.store.EndLink(ctx, link.ID, bridge.EndRevokedByOperator, b.clock.Now())
+	stop()
+	if err == nil || len(ended) == 0 || len(ended) == many {
+		t.Fatalf("it was not cut short: %d ended, %v", len(ended), err)
+	}
+	b.custodian.Round(t.Context())
+	for i := range many {
+		b.wantEnded(fmt.Sprintf("grant-%d", i), bridge.EndUnlinked)
+	}
+	b.wantEvents(slices.Repeat([]string{"grant_ended:unlinked"}, many-len(ended))...)
 }
 
 func (b *bench) wantEnded(id string, reason bridge.EndReason) {

@@ -202,24 +202,19 @@ func (l *Linker) Depart(ctx context.Context, person bridge.Person) error {
 	return nil
 }
 
-// End ends a link with all grants that came through it; its key is revoked behind. It returns what
-// it ended.
+// End ends a link with all grants that came through it; its key is revoked behind. It returns the grants it
+// ended. After an error it may have begun: what is left ends behind, too.
 func (l *Linker) End(ctx context.Context, id string, reason bridge.EndReason) ([]bridge.Grant, error) {
 	link, grants, now, err := l.Store.EndLink(ctx, id, reason, l.c.now())
-	if err != nil {
-		return nil, fmt.Errorf("ending a link: %w", err)
+	if now {
+		l.Trail.Record(ctx, bridge.AuditEvent{Kind: audit.LinkEnded, PersonID: link.Person.ID(), Outcome: string(reason), Detail: link.ID})
 	}
-	if !now {
-		return nil, nil
-	}
-	l.Trail.Record(ctx, bridge.AuditEvent{Kind: audit.LinkEnded, PersonID: link.Person.ID(), Outcome: string(reason), Detail: link.ID})
-	for _, grant := range grants {
-		l.Trail.Record(ctx, bridge.AuditEvent{
-			Kind: audit.GrantEnded, PersonID: grant.Person.ID(), ClientID: grant.ClientID, GrantID: grant.ID, Outcome: string(grant.EndReason),
-		})
-	}
-	if l.Ended != nil {
+	recordEnded(ctx, l.Trail, grants...)
+	if now && l.Ended != nil {
 		l.Ended()
+	}
+	if err != nil {
+		return grants, fmt.Errorf("ending a link: %w", err)
 	}
 	return grants, nil
 }

@@ -196,6 +196,15 @@ func (s *Store) EndLink(ctx context.Context, id string, reason bridge.EndReason,
 	return link, grants, ended, err
 }
 
+// EndUnlinked forgets all grants, if it ended any.
+func (s *Store) EndUnlinked(ctx context.Context, now time.Time) ([]bridge.Grant, error) {
+	grants, err := s.Store.EndUnlinked(ctx, now)
+	if err != nil || len(grants) > 0 {
+		s.severed(grants)
+	}
+	return grants, err
+}
+
 // UpdateIdentity forgets all grants: those that were cut down are not returned.
 func (s *Store) UpdateIdentity(
 	ctx context.Context, id string, now time.Time, change func(*bridge.IdentitySession) error,

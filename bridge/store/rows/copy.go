@@ -130,5 +130,5 @@ func everyRow(ctx context.Context, t Tx, visit func(Kind, []Found) error) error 
 
 // ourMeta are the rows of KindMeta that are not an engine's own.
 func ourMeta() []Ref {
-	return []Ref{deploymentRow, signingKeysRow, verdictsRow, unusedClientsRow}
+	return []Ref{deploymentRow, signingKeysRow, verdictsRow, unusedClientsRow, unlinkingRow}
 }

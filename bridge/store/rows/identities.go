@@ -126,7 +126,7 @@ func (s *Store) UpdateIdentity(
 
 // narrowGrants cuts the grants of a session down to its admission and returns those that ended by it.
 func narrowGrants(t *tx, identity bridge.IdentitySession, now time.Time) ([]bridge.Grant, error) {
-	of, err := openGrantsOf(t, IndexIdentityGrants, identity.ID)
+	of, _, err := openGrantsOf(t, IndexIdentityGrants, identity.ID, maxGrantsOf)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,11 @@ func (s *Store) EndIdentity(
 		if err := identities.put(t, id, &before, &after, now); err != nil {
 			return severed[bridge.IdentitySession]{}, err
 		}
-		over, err := endGrantsOf(t, IndexIdentityGrants, id, reason, now)
+		of, _, err := openGrantsOf(t, IndexIdentityGrants, id, maxGrantsOf)
+		if err != nil {
+			return severed[bridge.IdentitySession]{}, err
+		}
+		over, err := endGrants(t, of, reason, now)
 		return severed[bridge.IdentitySession]{after, over, true}, err
 	})
 	return result.what, result.grants, result.now, err

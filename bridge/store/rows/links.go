@@ -4,13 +4,19 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 )
 
-// maxGrantsOf bounds what one transaction ends: nobody has so many.
-const maxGrantsOf = 10_000
+const (
+	// maxGrantsOf bounds what one transaction looks at of a sign-in: none has so many.
+	maxGrantsOf = 10_000
+	// endedAtOnce is how many grants of a link one write ends: others wait for it, and an engine takes some
+	// thousands. A person may have any number.
+	endedAtOnce = 100
+)
 
 var links = table[bridge.Link]{
 	kind: KindLink,
@@ -122,21 +128,82 @@ type severed[T any] struct {
 	now    bool
 }
 
-// EndLink ends a link with its grants and queues its key for revocation.
+// EndLink ends a link with its grants and queues its key for revocation. No grant comes through it once it has ended,
+// so what is left of those it had only gets less.
 func (s *Store) EndLink(ctx context.Context, id string, reason bridge.EndReason, now time.Time) (bridge.Link, []bridge.Grant, bool, error) {
+	more := false
 	result, err := write(ctx, s, func(t *tx) (severed[bridge.Link], error) {
 		link, err := mustLink(t, id)
-		if err != nil || !link.Live() {
-			return severed[bridge.Link]{what: link}, err
-		}
-		after, err := endLink(t, link, reason, now)
 		if err != nil {
 			return severed[bridge.Link]{}, err
 		}
-		over, err := endGrantsOf(t, IndexLinkGrants, id, bridge.EndUnlinked, now)
-		return severed[bridge.Link]{after, over, true}, err
+		result := severed[bridge.Link]{what: link, now: link.Live()}
+		if result.now {
+			if result.what, err = endLink(t, link, reason, now); err != nil {
+				return severed[bridge.Link]{}, err
+			}
+		}
+		if result.grants, more, err = unlink(t, id, now); err == nil && more {
+			err = noteUnlinking(t, id, true)
+		}
+		return result, err
 	})
+	for err == nil && more {
+		var some []bridge.Grant
+		some, err = write(ctx, s, func(t *tx) (over []bridge.Grant, err error) {
+			over, more, err = unlink(t, id, now)
+			return over, err
+		})
+		result.grants = append(result.grants, some...)
+	}
 	return result.what, result.grants, result.now, err
+}
+
+// EndUnlinked ends grants that an EndLink has left behind, and forgets about links that have none.
+func (s *Store) EndUnlinked(ctx context.Context, now time.Time) ([]bridge.Grant, error) {
+	var unlinking []string
+	if _, err := readMeta(ctx, s, unlinkingRow, &unlinking); err != nil {
+		return nil, err
+	}
+	for _, id := range unlinking {
+		over, err := write(ctx, s, func(t *tx) ([]bridge.Grant, error) {
+			over, more, err := unlink(t, id, now)
+			if err == nil && !more {
+				err = noteUnlinking(t, id, false)
+			}
+			return over, err
+		})
+		if err != nil || len(over) > 0 {
+			return over, err
+		}
+	}
+	return nil, nil
+}
+
+// unlink ends some grants of a link that has ended and reports whether there may be more.
+func unlink(t *tx, id string, now time.Time) (over []bridge.Grant, more bool, err error) {
+	of, more, err := openGrantsOf(t, IndexLinkGrants, id, endedAtOnce)
+	if err != nil {
+		return nil, false, err
+	}
+	over, err = endGrants(t, of, bridge.EndUnlinked, now)
+	return over, more, err
+}
+
+// noteUnlinking notes whether a link that has ended may have grants that have not.
+func noteUnlinking(t *tx, id string, may bool) error {
+	var all []string
+	if _, err := load(t, unlinkingRow, &all); err != nil {
+		return err
+	}
+	all = slices.DeleteFunc(all, func(other string) bool { return other == id })
+	if may {
+		all = append(all, id)
+	}
+	if len(all) == 0 {
+		return t.Remove(unlinkingRow, nil)
+	}
+	return save(t, unlinkingRow, all)
 }
 
 // endLink ends a live link by itself.
@@ -154,12 +221,8 @@ func endLink(t *tx, link bridge.Link, reason bridge.EndReason, now time.Time) (b
 	return after, links.put(t, link.ID, &link, &after, now)
 }
 
-// endGrantsOf ends the grants an index leads to.
-func endGrantsOf(t *tx, index Index, whose string, reason bridge.EndReason, now time.Time) ([]bridge.Grant, error) {
-	of, err := openGrantsOf(t, index, whose)
-	if err != nil {
-		return nil, err
-	}
+// endGrants ends grants.
+func endGrants(t *tx, of []grantRow, reason bridge.EndReason, now time.Time) ([]bridge.Grant, error) {
 	var over []bridge.Grant
 	for _, grant := range of {
 		ended, err := endGrant(t, grant, reason, now)
@@ -171,28 +234,27 @@ func endGrantsOf(t *tx, index Index, whose string, reason bridge.EndReason, now 
 	return over, nil
 }
 
-// openGrantsOf gets the grants an index leads to that have not ended.
-func openGrantsOf(t *tx, index Index, whose string) ([]grantRow, error) {
-	found, err := t.Scan(Scan{Index: index, Whose: t.foreign(whose), Limit: maxGrantsOf})
+// openGrantsOf gets up to limit grants an index leads to that have not ended, and reports whether there may be more.
+func openGrantsOf(t *tx, index Index, whose string, limit int) (of []grantRow, more bool, err error) {
+	found, err := t.Scan(Scan{Index: index, Whose: t.foreign(whose), Limit: limit})
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	ahead := make([]Ref, len(found))
 	for i, row := range found {
 		ahead[i] = grants.ref(row.ID)
 	}
 	if err := t.Ahead(ahead...); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	var of []grantRow
 	for _, row := range found {
 		grant, found, err := grants.get(t, row.ID)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if found && grant.Status != bridge.GrantEnded { // others may have ended it since the scan
 			of = append(of, grant)
 		}
 	}
-	return of, nil
+	return of, len(found) == limit, nil
 }

@@ -38,6 +38,7 @@ var (
 	signingKeysRow   = Ref{KindMeta, "signing-keys"}
 	verdictsRow      = Ref{KindMeta, "verdicts"}
 	unusedClientsRow = Ref{KindMeta, "unused-clients"}
+	unlinkingRow     = Ref{KindMeta, "unlinking"} // the links that have ended while grants of theirs may not have
 )
 
 // read runs a read and returns what it found, or nothing but its error.

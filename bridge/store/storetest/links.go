@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"context"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +15,7 @@ var linkTests = []test{
 	{"FB-19/two sources are two people, whatever their account", linkSources},
 	{"GW-58/64 links of one person at once make one", linkRace},
 	{"I10/ending a link ends its grants and queues its key once", linkEnd},
+	{"I10/what EndLink leaves behind ends", linkCutShort},
 	{"I10/a link that has ended makes no grant", linkEnded},
 	{"links are listed newest first", linkLists},
 	{"a link of nobody, an unknown link", linkAbsent},
@@ -138,6 +141,72 @@ func linkEnd(t *testing.T, f *fixture) {
 	equal(t, "link of the second call", again, want)
 	equal(t, "grants of the second call", len(grants), 0)
 	f.wantUnqueued(t)
+}
+
+// machines starts n grants through a link.
+func (f *fixture) machines(t *testing.T, link bridge.Link, n int) {
+	t.Helper()
+	const atOnce = 50
+	barrier(atOnce, func(i int) {
+		for ; i < n; i += atOnce {
+			grant := f.newMachine()
+			grant.Person, grant.Link = link.Person, link.ID
+			if _, err := f.StartGrant(t.Context(), grant, f.now); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// wantOpenOf wants so many grants of a person to be open.
+func (f *fixture) wantOpenOf(t *testing.T, person bridge.Person, want int) {
+	t.Helper()
+	grants, err := f.Grants(t.Context(), person.ID(), "", "", 10_000)
+	must(t, err)
+	open := slices.DeleteFunc(grants, func(g bridge.Grant) bool { return g.Status == bridge.GrantEnded })
+	equal(t, "open grants", len(open), want)
+}
+
+// Two ends are cut short after their first write, and the process dies.
+func linkCutShort(t *testing.T, f *fixture) {
+	const many = 250
+	carol := bridge.Person{Source: bob.Source, Subject: "carol"}
+	ended := 0
+	for _, person := range []bridge.Person{bob, carol} {
+		link := f.linked(t, person)
+		f.machines(t, link, many)
+		ctx, cancel := context.WithCancel(t.Context())
+		stop := f.WatchGrants(func(string) { cancel() })
+		after, grants, now, err := f.EndLink(ctx, link.ID, bridge.EndRevokedByOperator, f.now)
+		stop()
+		wantError(t, err, context.Canceled)
+		equal(t, "the link ended", now && !after.Live(), true)
+		f.wantOpenOf(t, person, many-len(grants))
+		ended += len(grants)
+		started := f.newMachine()
+		started.Person, started.Link = person, link.ID
+		_, err = f.StartGrant(t.Context(), started, f.now)
+		wantError(t, err, bridge.ErrNotFound)
+	}
+	if ended == 0 || ended >= many {
+		t.Errorf("the first writes ended %d grants", ended)
+	}
+	f.reopen(t)
+	at := f.now.Add(time.Minute)
+	for {
+		grants, err := f.EndUnlinked(t.Context(), at)
+		must(t, err)
+		if len(grants) == 0 {
+			break
+		}
+		for _, grant := range grants {
+			equal(t, "reason", f.wantGrant(t, grant.ID, bridge.GrantEnded).EndReason, bridge.EndUnlinked)
+		}
+		ended += len(grants)
+	}
+	equal(t, "grants ended in all", ended, 2*many)
+	f.wantOpenOf(t, bob, 0)
+	f.wantOpenOf(t, carol, 0)
 }
 
 func linkEnded(t *testing.T, f *fixture) {
