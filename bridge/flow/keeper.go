@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/gorilla/securecookie"
 	"github.com/gorilla/sessions"
 
 	"github.com/abilityai/trinity-bridge/bridge"
@@ -88,6 +89,11 @@ func New(o Options) *Keeper {
 	}
 	k.cookies.Options = &sessions.Options{
 		Path: "/", Secure: https, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	}
+	for _, codec := range k.cookies.Codecs {
+		if secure, ok := codec.(*securecookie.SecureCookie); ok {
+			secure.SetSerializer(texts{})
+		}
 	}
 	k.cookies.MaxAge(int(VisitLife.Seconds())) // the most any cookie is good for; the stored flow may be over before
 	return k

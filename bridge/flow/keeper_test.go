@@ -213,3 +213,29 @@ func TestAnswerURL(t *testing.T) {
 		})
 	}
 }
+
+// BenchmarkKeeper_Current finds the flow of a request and knows its browser.
+func BenchmarkKeeper_Current(b *testing.B) {
+	store, err := badger.Open(badger.Options{Dir: b.TempDir(), Sealer: secrettest.Ring()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = store.Close() })
+	public, err := url.Parse(issuer)
+	if err != nil {
+		b.Fatal(err)
+	}
+	k := flow.New(flow.Options{Store: store, Ring: secrettest.Ring(), Issuer: public, Now: time.Now, Rand: rand.Reader})
+	recorder := httptest.NewRecorder()
+	begun, err := k.Begin(recorder, httptest.NewRequest(http.MethodGet, issuer, nil), bridge.AuthorizationRequest{ClientID: "client"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodGet, issuer+flow.URL(begun), nil)
+	r.AddCookie(recorder.Result().Cookies()[0])
+	for b.Loop() {
+		if _, err := k.Current(r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package badger
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -289,6 +290,27 @@ func (e transactions) ReadRow(ctx context.Context, row rows.Ref) (record []byte,
 		return err
 	})
 	return record, err
+}
+
+// Find returns the rows an index leads to.
+func (e transactions) Find(ctx context.Context, scan rows.Scan) (found []rows.Found, err error) {
+	err = e.Read(ctx, func(t rows.Tx) (err error) {
+		found, err = t.Scan(scan)
+		return err
+	})
+	return found, err
+}
+
+// Swap stores a row if the one it replaces is as it was.
+func (e transactions) Swap(ctx context.Context, before []byte, row rows.Row) (done bool, err error) {
+	err = e.Write(ctx, func(t rows.Tx) error {
+		there, err := t.Get(row.Ref)
+		if done = bytes.Equal(there, before); err != nil || !done {
+			return err
+		}
+		return t.Put(row)
+	})
+	return done, err
 }
 
 // Write hands a closure to the writer.

@@ -1,6 +1,7 @@
 package badger
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"iter"
@@ -10,6 +11,7 @@ import (
 
 	engine "github.com/dgraph-io/badger/v4"
 
+	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/store/rows"
 )
 
@@ -32,6 +34,11 @@ func (t *tx) Ahead(...rows.Ref) error { return nil }
 
 // Put stores a row and its places.
 func (t *tx) Put(row rows.Row) error {
+	if row.New {
+		if there, err := t.Get(row.Ref); err != nil || there != nil {
+			return cmp.Or(err, bridge.ErrConflict)
+		}
+	}
 	if err := t.put(rowKey(row.Ref), row.Record, row.Broom); err != nil {
 		return err
 	}

@@ -58,6 +58,7 @@ type table struct {
 	shared                                           bool // see tx.settle
 	named                                            []string
 	get, lock, insert, update, renew, upsert, remove string
+	make, swap                                       string // transactions of their own; swap takes, behind the rest, what it replaces
 }
 
 func tables() map[rows.Kind]*table {
@@ -97,6 +98,8 @@ func (t *table) write() {
 	t.update = "update " + t.table + " set " + strings.Join(sets, ", ") + " where id = $1"
 	t.renew = "update " + t.table + " set record = $2 where id = $1" // which touches no index
 	t.upsert = t.insert + " on conflict (id) do update set " + strings.Join(sets, ", ")
+	t.make = t.insert + " on conflict (id) do nothing"
+	t.swap = t.update + fmt.Sprintf(" and record = $%d", len(names)+1)
 	t.remove = "delete from " + t.table + " where id = $1"
 }
 

@@ -54,6 +54,36 @@ func (e transactions) ReadRow(ctx context.Context, row rows.Ref) (record []byte,
 	return record, err
 }
 
+// Find returns the rows an index leads to, with one statement.
+func (e transactions) Find(ctx context.Context, scan rows.Scan) (found []rows.Found, err error) {
+	statement, args := e.s.tables[scan.Index.Kind].scan(scan)
+	err = e.s.retry(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		all, err := conn.Query(ctx, statement, args...)
+		found, err = collect(all, err)
+		return err
+	})
+	return found, err
+}
+
+// Swap stores a row with one statement, a transaction of its own: it waits for whoever holds the row it replaces, and
+// then looks again. Beginning, locking and committing cost the server and the way there more than the change.
+func (e transactions) Swap(ctx context.Context, before []byte, row rows.Row) (done bool, err error) {
+	table, ok := e.s.tables[row.Kind]
+	if !ok {
+		return false, fmt.Errorf("rows of kind %q are not stored", row.Kind)
+	}
+	statement, args := table.make, table.arguments(row)
+	if before != nil {
+		statement, args = table.swap, append(args, before)
+	}
+	err = e.s.retry(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		tag, err := conn.Exec(ctx, statement, args...)
+		done = tag.RowsAffected() > 0
+		return err
+	})
+	return done, err
+}
+
 // Write runs a closure and commits what it changed.
 func (e transactions) Write(ctx context.Context, run func(rows.Tx) error) error {
 	return e.s.retry(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {

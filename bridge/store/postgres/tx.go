@@ -169,17 +169,22 @@ func (t *tx) Scan(scan rows.Scan) ([]rows.Found, error) {
 	var found []rows.Found
 	err := t.send(b, func(results pgx.BatchResults) error {
 		all, err := results.Query()
-		if err != nil {
-			return err
-		}
-		found, err = pgx.CollectRows(all, func(row pgx.CollectableRow) (rows.Found, error) {
-			var id, record []byte
-			err := row.Scan(&id, &record)
-			return rows.Found{ID: string(id), Record: record}, err
-		})
+		found, err = collect(all, err)
 		return err
 	})
 	return t.asChanged(scan.Index.Kind, found), err
+}
+
+// collect reads what a scan found.
+func collect(all pgx.Rows, err error) ([]rows.Found, error) {
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(all, func(row pgx.CollectableRow) (rows.Found, error) {
+		var id, record []byte
+		err := row.Scan(&id, &record)
+		return rows.Found{ID: string(id), Record: record}, err
+	})
 }
 
 // asChanged puts what this write has changed in the place of what was found.
@@ -268,10 +273,10 @@ func (t *tx) commit() error {
 			b.Queue(table.remove, []byte(row.ID))
 		case c.row.Stays:
 			b.Queue(table.renew, []byte(row.ID), c.row.Record)
+		case c.row.New, known && found.record == nil:
+			b.Queue(table.insert, table.arguments(c.row)...)
 		case !known:
 			b.Queue(table.upsert, table.arguments(c.row)...)
-		case found.record == nil:
-			b.Queue(table.insert, table.arguments(c.row)...)
 		default:
 			b.Queue(table.update, table.arguments(c.row)...)
 		}

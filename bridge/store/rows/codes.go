@@ -40,9 +40,6 @@ func (s *Store) IssueCode(ctx context.Context, issue bridge.Issue, now time.Time
 		if live, err := linkLive(t, &issue.Grant); err != nil || !live {
 			return bridge.LinkEnded, err
 		}
-		if err := unissued(t, issue); err != nil {
-			return "", err
-		}
 		decided := flow
 		decided.Step, decided.Exit = bridge.StepDecided, issue.Exit
 		if err := flows.put(t, flow.ID, &flow, &decided, now); err != nil {
@@ -51,27 +48,25 @@ func (s *Store) IssueCode(ctx context.Context, issue bridge.Issue, now time.Time
 		if err := putConsent(t, issue.Consent, now); err != nil {
 			return "", err
 		}
-		if err := putGrant(t, nil, &grantRow{Grant: issue.Grant}, now); err != nil {
+		if err := addGrant(t, &grantRow{Grant: issue.Grant}, now); err != nil {
 			return "", err
 		}
-		if err := putIdentity(t, issue.Identity, now); err != nil {
-			return "", err
+		if issue.Identity != nil { // its id is of one sign-in and never comes twice
+			if err := identities.add(t, issue.Identity.ID, issue.Identity, now); err != nil {
+				return "", err
+			}
 		}
-		return bridge.CodeIssued, codes.put(t, issue.Code.Hash.String(), nil, &issue.Code, now)
+		return bridge.CodeIssued, codes.add(t, issue.Code.Hash.String(), &issue.Code, now)
 	})
 }
 
 // issued are the rows that an approval reads, in the order in which it does.
 func (t *tx) issued(issue bridge.Issue) []Ref {
 	yes := issue.Consent
-	all := []Ref{
-		flows.ref(issue.FlowID), links.ref(issue.Grant.Link), grants.ref(issue.Grant.ID), codes.ref(issue.Code.Hash.String()),
+	return []Ref{
+		flows.ref(issue.FlowID), links.ref(issue.Grant.Link),
 		consents.ref(t.consentID(yes.PersonID, yes.ClientID, yes.RedirectURI, yes.Resource)),
 	}
-	if issue.Identity != nil {
-		all = append(all, identities.ref(issue.Identity.ID))
-	}
-	return all
 }
 
 // checkIssue refuses an approval whose parts do not belong together or would never end.
@@ -90,22 +85,6 @@ func checkIssue(issue bridge.Issue) error {
 		return errors.New("issuing a code: its grant would never lapse")
 	}
 	return checkIssuedIdentity(grant, issue.Identity)
-}
-
-// unissued returns bridge.ErrConflict when the grant or the code is there already.
-func unissued(t *tx, issue bridge.Issue) error {
-	_, grantExists, err := grants.get(t, issue.Grant.ID)
-	if err != nil {
-		return err
-	}
-	_, codeExists, err := codes.get(t, issue.Code.Hash.String())
-	if err != nil {
-		return err
-	}
-	if grantExists || codeExists {
-		return bridge.ErrConflict
-	}
-	return nil
 }
 
 func putConsent(t *tx, consent bridge.Consent, now time.Time) error {

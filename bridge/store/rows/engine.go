@@ -49,6 +49,8 @@ type Row struct {
 	// Broom is how long from now an engine keeps the row at least if nobody sweeps; 0 is for good.
 	// Only rows whose absence costs a person nothing have one.
 	Broom time.Duration
+	// New is set on a row whose id was made for it: where there is one, Put or the commit is bridge.ErrConflict.
+	New bool
 	// Stays is set on a row of which only the record is new: indexes go on leading to it as they did.
 	Stays bool
 	// Told is set on a grant of which copies kept elsewhere are no longer good.
@@ -98,6 +100,11 @@ type Engine interface {
 	Read(ctx context.Context, run func(Tx) error) error
 	// ReadRow returns the record of one row, nil when there is none.
 	ReadRow(ctx context.Context, row Ref) ([]byte, error)
+	// Find is a Read of one Scan.
+	Find(ctx context.Context, scan Scan) ([]Found, error)
+	// Swap stores a row in the place of one whose record is before, or of none where before is nil, and reports
+	// whether it was so still. It is a Write that keeps nobody off meanwhile.
+	Swap(ctx context.Context, before []byte, row Row) (bool, error)
 	// Write runs a closure and commits what it changed, all or nothing. A closure that returns an error
 	// has changed nothing. It may run more than once. When ctx ends before it has run, it never does;
 	// afterwards its result is waited for, since a write that may have happened must not be reported as

@@ -1,6 +1,7 @@
 package rows
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -31,21 +32,50 @@ var flows = table[bridge.Flow]{
 
 // CreateFlow stores a new flow; bridge.ErrConflict when its id exists.
 func (s *Store) CreateFlow(ctx context.Context, flow bridge.Flow) error {
-	return s.write(ctx, func(t *tx) error {
-		_, exists, err := flows.get(t, flow.ID)
-		if err != nil {
-			return err
-		}
-		if exists {
-			return bridge.ErrConflict
-		}
-		return flows.put(t, flow.ID, nil, &flow, flow.CreatedAt)
-	})
+	made, err := s.swapFlow(ctx, nil, nil, &flow, flow.CreatedAt)
+	if err == nil && !made {
+		err = bridge.ErrConflict
+	}
+	return err
+}
+
+// swapFlow stores a flow in the place of one that was read as before, nil when there was none.
+func (s *Store) swapFlow(ctx context.Context, record []byte, before, flow *bridge.Flow, now time.Time) (bool, error) {
+	t := &tx{key: s.key}
+	row, err := flows.row(t, flow.ID, flow, now)
+	if err != nil {
+		return false, err
+	}
+	row.Places, row.Before = flows.all(t, flow), flows.all(t, before)
+	done, err := s.engine.Swap(ctx, record, row)
+	if done && err == nil {
+		s.lately.Add(flow.ID, row.Record)
+	}
+	return done, err
 }
 
 // Flow returns a flow that has not expired.
 func (s *Store) Flow(ctx context.Context, id string, now time.Time) (bridge.Flow, error) {
-	flow, found, err := readOne(ctx, s, flows, id)
+	flow, _, err := s.readFlow(ctx, id, now)
+	return flow, err
+}
+
+// readFlow returns the record of a flow, too.
+func (s *Store) readFlow(ctx context.Context, id string, now time.Time) (bridge.Flow, []byte, error) {
+	if id == "" {
+		return bridge.Flow{}, nil, cmp.Or(ctx.Err(), bridge.ErrNotFound)
+	}
+	record, err := s.engine.ReadRow(ctx, flows.ref(id))
+	if err != nil {
+		return bridge.Flow{}, nil, err
+	}
+	s.lately.Add(id, record)
+	flow, err := s.openFlow(id, record, now)
+	return flow, record, err
+}
+
+func (s *Store) openFlow(id string, record []byte, now time.Time) (bridge.Flow, error) {
+	flow, found, err := flows.read(s.key, id, record)
 	return current(flow, found, err, now)
 }
 
@@ -64,22 +94,44 @@ func current(flow bridge.Flow, found bool, err error, now time.Time) (bridge.Flo
 	return flow, nil
 }
 
-// UpdateFlow applies change to a flow that has not expired.
+// UpdateFlow applies change to a flow that has not expired. A flow is its browser's alone, so that hardly ever two
+// change it at once: nobody holds it meanwhile, and whoever was overtaken begins again. A page reads its flow right
+// before it changes it, so that what was read last here is tried first: it is stored only in the place of the same,
+// and what cannot be done with it is tried with what is stored.
 func (s *Store) UpdateFlow(ctx context.Context, id string, now time.Time, change func(*bridge.Flow) error) (bridge.Flow, error) {
-	return write(ctx, s, func(t *tx) (bridge.Flow, error) {
-		stored, err := currentFlow(t, id, now)
+	if record, ok := s.lately.Get(id); ok {
+		if flow, err := s.openFlow(id, record, now); err == nil {
+			before := flow
+			if apply(change, &flow, id) == nil {
+				if done, err := s.swapFlow(ctx, record, &before, &flow, now); done || err != nil {
+					return flow, err
+				}
+			}
+		}
+	}
+	for {
+		flow, record, err := s.readFlow(ctx, id, now)
 		if err != nil {
 			return bridge.Flow{}, err
 		}
-		before := stored // its index keys do not look into slices, which change may write to
-		if err := change(&stored); err != nil {
+		before := flow // its index keys do not look into slices, which change may write to
+		if err := apply(change, &flow, id); err != nil {
 			return bridge.Flow{}, err
 		}
-		if stored.ID != id {
-			return bridge.Flow{}, errors.New("a flow cannot change its id")
+		if done, err := s.swapFlow(ctx, record, &before, &flow, now); done || err != nil {
+			return flow, err
 		}
-		return stored, flows.put(t, id, &before, &stored, now)
-	})
+	}
+}
+
+func apply(change func(*bridge.Flow) error, flow *bridge.Flow, id string) error {
+	if err := change(flow); err != nil {
+		return err
+	}
+	if flow.ID != id {
+		return errors.New("a flow cannot change its id")
+	}
+	return nil
 }
 
 // ExpiredFlows returns expired flows that hold a Trinity session, the longest expired first.
@@ -109,13 +161,17 @@ func list[T any](t *tx, records table[T], scan Scan) ([]T, error) {
 	if err != nil {
 		return nil, err
 	}
-	var list []T
+	return decodeAll(t.key, records, found)
+}
+
+func decodeAll[T any](key bridge.RowKey, records table[T], found []Found) ([]T, error) {
+	var all []T
 	for _, row := range found {
-		record, _, err := records.read(t.key, row.ID, row.Record)
+		record, _, err := records.read(key, row.ID, row.Record)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, record)
+		all = append(all, record)
 	}
-	return list, nil
+	return all, nil
 }

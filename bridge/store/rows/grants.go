@@ -73,6 +73,12 @@ func putGrant(t *tx, before, grant *grantRow, now time.Time) error {
 	return grants.put(t, grant.ID, before, grant, now)
 }
 
+// addGrant is putGrant for a grant whose id was made for it.
+func addGrant(t *tx, grant *grantRow, now time.Time) error {
+	grant.placeLapse()
+	return grants.add(t, grant.ID, grant, now)
+}
+
 // putGrantQuietly is putGrant for a change that no copy of the grant need know of.
 func putGrantQuietly(t *tx, before, grant *grantRow, now time.Time) error {
 	grant.placeLapse()

@@ -48,21 +48,6 @@ func checkIssuedIdentity(grant *bridge.Grant, identity *bridge.IdentitySession) 
 	return nil
 }
 
-// putIdentity stores the session a grant comes from. Its id is of one sign-in and never comes twice.
-func putIdentity(t *tx, identity *bridge.IdentitySession, now time.Time) error {
-	if identity == nil {
-		return nil
-	}
-	_, exists, err := identities.get(t, identity.ID)
-	if err != nil {
-		return err
-	}
-	if exists {
-		return bridge.ErrConflict
-	}
-	return identities.put(t, identity.ID, nil, identity, now)
-}
-
 // Identity returns an identity session in any state.
 func (s *Store) Identity(ctx context.Context, id string) (bridge.IdentitySession, error) {
 	identity, found, err := readOne(ctx, s, identities, id)

@@ -77,7 +77,12 @@ func (s *Store) Link(ctx context.Context, id string) (bridge.Link, error) {
 
 // LinkOf returns the live link of a person.
 func (s *Store) LinkOf(ctx context.Context, personID string) (bridge.Link, error) {
-	return read(ctx, s, func(t *tx) (bridge.Link, error) { return liveLink(t, personID) })
+	found, err := s.engine.Find(ctx, scanLiveLink(s.foreign(personID)))
+	if err != nil {
+		return bridge.Link{}, err
+	}
+	live, err := decodeAll(s.key, links, found)
+	return only(live, err)
 }
 
 func mustLink(t *tx, id string) (bridge.Link, error) {
@@ -89,7 +94,13 @@ func mustLink(t *tx, id string) (bridge.Link, error) {
 }
 
 func liveLink(t *tx, personID string) (bridge.Link, error) {
-	live, err := list(t, links, Scan{Index: IndexPersonLink, Whose: t.foreign(personID), Limit: 1})
+	live, err := list(t, links, scanLiveLink(t.foreign(personID)))
+	return only(live, err)
+}
+
+func scanLiveLink(whose string) Scan { return Scan{Index: IndexPersonLink, Whose: whose, Limit: 1} }
+
+func only(live []bridge.Link, err error) (bridge.Link, error) {
 	if err != nil || len(live) == 0 {
 		return bridge.Link{}, cmp.Or(err, bridge.ErrNotFound)
 	}

@@ -18,7 +18,7 @@ import (
 
 // packedRecords are one of each kind that is packed.
 func packedRecords() []any {
-	return []any{&grantRow{}, &bridge.Code{}, &bridge.Consent{}, &bridge.AuditEvent{}, &client{}}
+	return []any{&grantRow{}, &bridge.Code{}, &bridge.Consent{}, &bridge.AuditEvent{}, &client{}, &bridge.Flow{}, &bridge.IdentitySession{}}
 }
 
 // filler sets every field of a record to something of its own, so that one that is not packed shows.
@@ -32,6 +32,9 @@ func (f *filler) fill(t *testing.T, v reflect.Value) {
 		v.Set(reflect.ValueOf(time.Date(2026, 11, 2, 9, 30, f.n, f.n*1001, time.UTC)))
 	case v.Type() == reflect.TypeFor[bridge.Hash]():
 		v.Set(reflect.ValueOf(bridge.HashOf(fmt.Sprint(f.n))))
+	case v.Kind() == reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		f.fill(t, v.Elem())
 	case v.Kind() == reflect.Struct:
 		for i := range v.NumField() {
 			f.fill(t, v.Field(i))

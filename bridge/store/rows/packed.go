@@ -20,6 +20,10 @@ func packing(record any) func(*packer) {
 		return func(p *packer) { packAuditEvent(p, r) }
 	case *client:
 		return func(p *packer) { packClient(p, r) }
+	case *bridge.Flow:
+		return func(p *packer) { packFlow(p, r) }
+	case *bridge.IdentitySession:
+		return func(p *packer) { packIdentity(p, r) }
 	}
 	return nil
 }

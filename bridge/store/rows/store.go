@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+
 	"github.com/abilityai/trinity-bridge/bridge"
 )
 
@@ -18,7 +20,11 @@ type Store struct {
 	sealer bridge.Sealer
 	// audited counts audit events from a random number on, so that replicas never name two of one instant alike.
 	audited *atomic.Uint64
+	lately  *lru.Cache[string, []byte] // records of flows, as they were read or stored last: see UpdateFlow
 }
+
+// latelyKept bounds the memory of flows: a kilobyte each.
+const latelyKept = 1024
 
 // New makes a store of an engine whose rows are sealed under key, which sealer has unwrapped.
 func New(engine Engine, key bridge.RowKey, sealer bridge.Sealer) Store {
@@ -26,7 +32,11 @@ func New(engine Engine, key bridge.RowKey, sealer bridge.Sealer) Store {
 	var from [8]byte
 	_, _ = rand.Read(from[:])                            // never fails
 	audited.Store(binary.BigEndian.Uint64(from[:]) >> 1) // and never begins again at zero
-	return Store{engine, key, sealer, &audited}
+	lately, err := lru.New[string, []byte](latelyKept)
+	if err != nil { // only for a size below one
+		panic(err)
+	}
+	return Store{engine, key, sealer, &audited, lately}
 }
 
 // WrappedKey is the store's row key under the master secret: what a copy takes over.

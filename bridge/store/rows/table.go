@@ -62,6 +62,16 @@ func (tb table[T]) put(t *tx, id string, old, record *T, now time.Time) error {
 	return t.Put(row)
 }
 
+// add is put for a record whose id was made for it.
+func (tb table[T]) add(t *tx, id string, record *T, now time.Time) error {
+	row, err := tb.row(t, id, record, now)
+	if err != nil {
+		return err
+	}
+	row.Places, row.New = tb.all(t, record), true
+	return t.Put(row)
+}
+
 // putQuietly is put for a change that no copy of the record need know of.
 func (tb table[T]) putQuietly(t *tx, id string, old, record *T, now time.Time) error {
 	row, err := tb.row(t, id, record, now)

@@ -15,6 +15,7 @@ var flowTests = []test{
 	{"TK-06/an expired flow is refused before it is swept", flowExpires},
 	{"an update is stored and returned", flowUpdate},
 	{"a refused update changes nothing", flowUpdateRefused},
+	{"an update is of what is stored, not of what was read", flowUpdateAfterRead},
 	{"64 updates at once are all applied", flowUpdateRace},
 	{"expired flows with a session are listed until dropped", flowSessions},
 }
@@ -105,6 +106,38 @@ func flowUpdateRefused(t *testing.T, f *fixture) {
 	got, err := f.Flow(t.Context(), flow.ID, f.now)
 	must(t, err)
 	equal(t, "flow", got, flow)
+}
+
+func flowUpdateAfterRead(t *testing.T, f *fixture) {
+	flow := f.newFlow()
+	must(t, f.CreateFlow(t.Context(), flow))
+	issue := f.newIssue(flow)
+	outcome, err := f.IssueCode(t.Context(), issue, f.now) // after the flow was stored, and before it is read again
+	must(t, err)
+	equal(t, "outcome", outcome, bridge.CodeIssued)
+	undecided := errors.New("the flow is not decided")
+	got, err := f.UpdateFlow(t.Context(), flow.ID, f.now, func(f *bridge.Flow) error {
+		if f.Step != bridge.StepDecided {
+			return undecided
+		}
+		f.Exit = nil
+		return nil
+	})
+	must(t, err)
+	flow.Step = bridge.StepDecided
+	equal(t, "flow", got, flow)
+
+	another := f.newFlow()
+	must(t, f.CreateFlow(t.Context(), another))
+	outcome, err = f.IssueCode(t.Context(), f.newIssue(another), f.now)
+	must(t, err)
+	equal(t, "outcome", outcome, bridge.CodeIssued)
+	got, err = f.UpdateFlow(t.Context(), another.ID, f.now, func(f *bridge.Flow) error { f.SignIn.Tries++; return nil })
+	must(t, err)
+	equal(t, "step", got.Step, bridge.StepDecided)
+	must(t, f.DropFlow(t.Context(), another.ID))
+	_, err = f.UpdateFlow(t.Context(), another.ID, f.now, func(*bridge.Flow) error { return nil })
+	wantError(t, err, bridge.ErrNotFound)
 }
 
 func flowUpdateRace(t *testing.T, f *fixture) {
