@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/abilityai/trinity-bridge/bridge"
-	"github.com/abilityai/trinity-bridge/bridge/audit"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 	"github.com/abilityai/trinity-bridge/bridge/token"
 )
@@ -61,15 +60,7 @@ func (t *Token) redeem(ctx context.Context, request *tokenRequest) (*tokenRespon
 	if grant.Refresh {
 		refresh = first.Of(grant.ID).Token()
 	}
-	answer, err := t.mint(request, grant, grant.Scopes, refresh)
-	if err != nil {
-		return nil, grant.ID, err
-	}
-	t.Trail.Record(ctx, bridge.AuditEvent{
-		Kind: audit.TokenIssued, GrantID: grant.ID, ClientID: grant.ClientID, PersonID: grant.Person.ID(),
-		Detail: grant.Scopes.String(),
-	})
-	return answer, grant.ID, nil
+	return t.issue(ctx, request, grant, grant.Scopes, refresh)
 }
 
 // challengeOf is the S256 challenge of a well-formed verifier; "" otherwise, which matches
