@@ -237,7 +237,7 @@ func (s *Store) Close() error {
 	if s.watermark == nil {
 		return err
 	}
-	return errors.Join(err, s.watermark.close(s.writer.at))
+	return errors.Join(err, s.watermark.close())
 }
 
 // closeEngine closes the engine unless that would end in a bus error or take longer than anybody waits.

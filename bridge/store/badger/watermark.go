@@ -141,9 +141,10 @@ type watermark struct {
 	tables *follower
 
 	mu     sync.Mutex
-	slot   int   // to be written next
-	waits  bool  // for being synced
-	failed error // of a sync
+	at     position // that it says
+	slot   int      // to be written next
+	waits  bool     // for being synced
+	failed error    // of a sync
 	timer  *time.Timer
 }
 
@@ -181,7 +182,7 @@ func (w *watermark) put(at position) error {
 	if _, err := w.file.WriteAt(said.encode(w.seal), int64(w.slot)*slotBytes); err != nil {
 		return fmt.Errorf("writing the store's watermark: %w", err)
 	}
-	w.slot = (w.slot + 1) % slots
+	w.at, w.slot = at, (w.slot+1)%slots
 	if !w.waits {
 		w.waits = true
 		w.timer = time.AfterFunc(watermarkSynced, w.sync)
@@ -200,9 +201,10 @@ func (w *watermark) sync() {
 	}
 }
 
-// close writes the watermark a last time, when the engine has closed its tables.
-func (w *watermark) close(at position) error {
-	err := w.put(at)
+// close writes the watermark a last time, when the engine has closed its tables. How far the store has come is as it
+// was: a batch that failed may not be stored, and nobody was told that it is.
+func (w *watermark) close() error {
+	err := w.put(w.at)
 	w.mu.Lock()
 	if w.timer != nil {
 		w.timer.Stop()

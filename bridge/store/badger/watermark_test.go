@@ -207,6 +207,23 @@ func TestWatermark_failedWrite(t *testing.T) {
 	}
 }
 
+// TestWatermark_OP14_failedCommit: a write that failed is not in the watermark, however the store is closed after it, or
+// the next start would take it for one that was acknowledged and lost.
+func TestWatermark_OP14_failedCommit(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := openStore(t, Options{Dir: dir})
+	must(t, s.CreateFlow(t.Context(), flowNamed("stored")))
+	must(t, s.db.Close())
+	if err := s.writer.do(t.Context(), putFlow(s, flowNamed("failed"))); err == nil {
+		t.Fatal("a closed engine took a write")
+	}
+	must(t, s.Close())
+	if s := openClosed(t, Options{Dir: dir}); !hasFlow(t, s, "stored") || hasFlow(t, s, "failed") {
+		t.Error("what was acknowledged is not what is stored")
+	}
+}
+
 // TestListing_follows the engine's list as it grows and is written anew.
 func TestListing_follows(t *testing.T) {
 	t.Parallel()
