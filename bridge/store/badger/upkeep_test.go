@@ -2,6 +2,7 @@ package badger
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -138,5 +139,46 @@ func TestRestore_OP14_generations(t *testing.T) {
 	must(t, other.Close())
 	if err := restore(stranger, 0); err == nil || !strings.Contains(err.Error(), "another store's") {
 		t.Errorf("restored under another store's watermark: %v", err)
+	}
+}
+
+// TestUpkeep_longRows: what looks at many rows at a time takes as many as one transaction of the engine holds, whatever
+// strangers had them hold.
+func TestUpkeep_longRows(t *testing.T) {
+	t.Parallel()
+	const flows = 120
+	dir := filepath.Join(t.TempDir(), "store")
+	s := openStore(t, Options{Dir: dir})
+	for i := range flows {
+		flow := flowNamed(fmt.Sprintf("flow-%03d", i))
+		flow.SignIn.Session = secrettest.Ring().Seal(bridge.SealedSession, flow.ID, make([]byte, 60<<10))
+		must(t, s.CreateFlow(t.Context(), flow))
+	}
+	must(t, s.Close())
+
+	s = openClosed(t, Options{Dir: dir, Sealer: exchange()})
+	done, err := s.Reseal(t.Context(), string(rows.KindFlow), flows, testTime)
+	if err != nil || done.Anew != flows {
+		t.Errorf("sealed anew: %+v, %v", done, err)
+	}
+	key, err := s.WrappedKey(t.Context())
+	must(t, err)
+	copied := openClosed(t, Options{Dir: filepath.Join(t.TempDir(), "store"), Sealer: exchange(), RowKey: key})
+	held, err := rows.Copy(t.Context(), &s.Store, &copied.Store, testTime)
+	if err != nil || held.Total() != flows {
+		t.Errorf("copied: %v, %v", held.Rows, err)
+	}
+	var backup bytes.Buffer
+	must(t, s.Backup(t.Context(), &backup, testTime))
+	restored := Options{Dir: filepath.Join(t.TempDir(), "store"), Sealer: exchange(), RowKey: key}
+	_, err = Restore(t.Context(), restored, 0, func(to *Store) error {
+		_, err := rows.ReadBackup(&backup, exchange(), testTime,
+			func(rows.BackupHead) error { return nil }, func(some []rows.Row) error { return to.Fill(t.Context(), some) })
+		return err
+	}, testTime)
+	must(t, err)
+	over, err := openClosed(t, restored).ExpiredFlows(t.Context(), testTime, 2*flows)
+	if err != nil || len(over) != flows {
+		t.Errorf("%d of %d sign-ins are over, %v", len(over), flows, err)
 	}
 }

@@ -153,18 +153,6 @@ func readRow(in *bufio.Reader, key bridge.RowKey, now time.Time) (Row, error) {
 	return row, nil
 }
 
-// Fill stores rows that were read from a backup.
-func (s *Store) Fill(ctx context.Context, some []Row) error {
-	return s.engine.Write(ctx, func(t Tx) error {
-		for _, row := range some {
-			if err := t.Put(row); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
 func writeDocument(out io.Writer, document any) error {
 	text, err := json.Marshal(document)
 	if err != nil {

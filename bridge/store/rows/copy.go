@@ -6,14 +6,20 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 )
 
-// copyAtOnce is how many rows one transaction of a copy holds.
-const copyAtOnce = 200
+const (
+	// copyAtOnce is how many rows one transaction of a copy holds.
+	copyAtOnce = 200
+	// bytesAtOnce is how long the records that one transaction writes may be together: strangers say how long some are,
+	// and no engine takes any number of bytes. One record is always taken.
+	bytesAtOnce = 1 << 20
+)
 
 // Inventory is what a store holds: how many rows of each kind, and a keyed hash over all of them.
 type Inventory struct {
@@ -44,16 +50,7 @@ func Copy(ctx context.Context, from, to *Store, now time.Time) (Inventory, error
 	if held.Total() > 0 {
 		return Inventory{}, fmt.Errorf("the store to copy to holds %d rows: it has to be empty", held.Total())
 	}
-	err = from.walk(ctx, now, func(some []Row) error {
-		return to.engine.Write(ctx, func(t Tx) error {
-			for _, row := range some {
-				if err := t.Put(row); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	})
+	err = from.walk(ctx, now, func(some []Row) error { return to.Fill(ctx, some) })
 	if err != nil {
 		return Inventory{}, err
 	}
@@ -66,6 +63,41 @@ func Copy(ctx context.Context, from, to *Store, now time.Time) (Inventory, error
 		err = fmt.Errorf("%w: %v rows of %v", ErrDiffers, got.Rows, want.Rows)
 	}
 	return got, err
+}
+
+// Fill stores rows that were read from a backup or another store.
+func (s *Store) Fill(ctx context.Context, some []Row) error {
+	for part := range inParts(some, copyAtOnce, func(row Row) int { return len(row.Record) }) {
+		err := s.engine.Write(ctx, func(t Tx) error {
+			for _, row := range part {
+				if err := t.Put(row); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inParts yields as many at a time as one transaction writes, at most so many.
+func inParts[T any](all []T, most int, bytes func(T) int) iter.Seq[[]T] {
+	return func(yield func([]T) bool) {
+		for len(all) > 0 {
+			n, total := 1, bytes(all[0])
+			for n < min(len(all), most) && total+bytes(all[n]) <= bytesAtOnce {
+				total += bytes(all[n])
+				n++
+			}
+			if !yield(all[:n]) {
+				return
+			}
+			all = all[n:]
+		}
+	}
 }
 
 // Inventory reads every row, and fails at the first that does not open under the store's key.

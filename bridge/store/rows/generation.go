@@ -7,8 +7,11 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 )
 
-// passAtOnce is how many rows one write of StartGeneration ends.
-const passAtOnce = 100
+// How many rows one write of StartGeneration ends. Flows may be as long as a record gets, and they are few.
+const (
+	passAtOnce  = 100
+	flowsAtOnce = bytesAtOnce / maxRecordBytes
+)
 
 // StartGeneration ends what a lost span of writes may have ended. Identity sessions end with the last
 // of their grants.
@@ -55,7 +58,7 @@ func (s *Store) StartGeneration(ctx context.Context, now time.Time) (int, error)
 
 // endFlows ends every sign-in that is under way: it may have been decided in what was lost.
 func (s *Store) endFlows(ctx context.Context, now time.Time) error {
-	scan := Scan{Index: Index{Kind: KindFlow}, Limit: passAtOnce}
+	scan := Scan{Index: Index{Kind: KindFlow}, Limit: flowsAtOnce}
 	_, err := pass(ctx, s,
 		func(after string) ([]bridge.Flow, error) {
 			if after != "" {

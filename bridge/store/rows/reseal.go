@@ -85,6 +85,12 @@ func resealNext(step, last string) string {
 	return ""
 }
 
+// staleRow is a row with something in it that is sealed under another secret.
+type staleRow struct {
+	id    string
+	bytes int
+}
+
 // reseal looks at up to limit rows of a kind. It returns the id of the last one, "" when there are no
 // more.
 func reseal[T any](ctx context.Context, s *Store, records table[T], after string, limit int, now time.Time,
@@ -94,7 +100,7 @@ func reseal[T any](ctx context.Context, s *Store, records table[T], after string
 	if after != "" {
 		scan.After = &Position{ID: after}
 	}
-	var stale []string
+	var stale []staleRow
 	err = s.read(ctx, func(t *tx) error {
 		done, last, stale = bridge.Resealed{}, "", nil
 		found, err := t.Scan(scan)
@@ -109,7 +115,7 @@ func reseal[T any](ctx context.Context, s *Store, records table[T], after string
 			all := values(&record)
 			done.Values += len(all)
 			if slices.ContainsFunc(all, func(v bridge.SealedValue) bool { return !s.sealer.Current(*v.In) }) {
-				stale = append(stale, row.ID)
+				stale = append(stale, staleRow{row.ID, len(row.Record)})
 			}
 		}
 		if len(found) == limit {
@@ -117,7 +123,7 @@ func reseal[T any](ctx context.Context, s *Store, records table[T], after string
 		}
 		return nil
 	})
-	for some := range slices.Chunk(stale, resealAtOnce) {
+	for some := range inParts(stale, resealAtOnce, func(row staleRow) int { return row.bytes }) {
 		if err != nil {
 			break
 		}
@@ -128,11 +134,11 @@ func reseal[T any](ctx context.Context, s *Store, records table[T], after string
 	return done, last, err
 }
 
-func resealRows[T any](t *tx, sealer bridge.Sealer, records table[T], ids []string, now time.Time,
+func resealRows[T any](t *tx, sealer bridge.Sealer, records table[T], some []staleRow, now time.Time,
 	values func(*T) []bridge.SealedValue,
 ) (done bridge.Resealed, err error) {
-	for _, id := range ids {
-		stored, found, err := records.get(t, id)
+	for _, row := range some {
+		stored, found, err := records.get(t, row.id)
 		if err != nil {
 			return done, err
 		}
@@ -143,7 +149,7 @@ func resealRows[T any](t *tx, sealer bridge.Sealer, records table[T], ids []stri
 			continue
 		}
 		// No index leads to what is sealed: the places stay.
-		if err := records.putQuietly(t, id, &stored, &stored, now); err != nil {
+		if err := records.putQuietly(t, row.id, &stored, &stored, now); err != nil {
 			return done, err
 		}
 	}

@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// sweepAtOnce is how many rows one write removes, so that others are not kept waiting.
-const sweepAtOnce = 100
+// sweepAtOnce is how many rows one write removes, so that others are not kept waiting. Clients that are wanted still it
+// writes anew, and those are as long as a stranger makes them.
+const sweepAtOnce = 50
 
 // Sweep removes up to limit rows whose time is over for good, the longest overdue first, and
 // reports how many. Rows that turn out to be wanted still count towards limit but not into the
