@@ -111,10 +111,12 @@ func secretMade(made func(string)) func(string) {
 
 // unlock makes the keyring from the configured secret, or from the data folder's secret file,
 // which is made on the first start only: beside a store it would be a wrong one (OP-13). A nil made makes
-// none.
+// none, nor the folder.
 func (b *Bridge) unlock(ctx context.Context, made func(string)) error {
-	if err := os.MkdirAll(b.config.Data, 0o700); err != nil {
-		return fmt.Errorf("making the data folder: %w", err)
+	if made != nil {
+		if err := os.MkdirAll(b.config.Data, 0o700); err != nil {
+			return fmt.Errorf("making the data folder: %w", err)
+		}
 	}
 	master, err := b.master(ctx, made)
 	if err != nil {

@@ -42,7 +42,7 @@ func CopyStore(ctx context.Context, cfg *config.Config, back bool, log *slog.Log
 
 func (b *Bridge) copyOut(ctx context.Context, database postgres.Options) (held rows.Inventory, err error) {
 	if _, err := os.Stat(b.storeFolder()); err != nil {
-		return rows.Inventory{}, fmt.Errorf("there is no store in the data folder: %w", err)
+		return rows.Inventory{}, fmt.Errorf("there is no store in %s: %w", b.config.Data, err)
 	}
 	from, err := badger.Open(b.storeOptions())
 	if err != nil {
@@ -69,9 +69,6 @@ func (b *Bridge) copyBack(ctx context.Context, database postgres.Options) (held 
 	options := b.storeOptions()
 	place := options.Dir
 	options.Dir += ".copying"
-	if options.Watermark == "" {
-		options.Watermark = place + ".watermark"
-	}
 	for _, path := range []string{place, options.Watermark} {
 		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 			return rows.Inventory{}, fmt.Errorf("%s is there already: move it away first", path)

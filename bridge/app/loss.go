@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -18,6 +19,10 @@ func AcceptLoss(ctx context.Context, cfg *config.Config, log *slog.Logger) (gran
 	if err := b.unlock(ctx, nil); err != nil {
 		return 0, err
 	}
+	// The folder may be all that was lost: its watermark knows of it.
+	if err := b.inPlace(b.storeFolder(), b.watermark()); err != nil {
+		return 0, err
+	}
 	if cfg.Store == "" {
 		return badger.AcceptLoss(ctx, b.storeOptions(), time.Now())
 	}
@@ -30,5 +35,7 @@ func AcceptLoss(ctx context.Context, cfg *config.Config, log *slog.Logger) (gran
 }
 
 func (b *Bridge) storeOptions() badger.Options {
-	return badger.Options{Dir: b.storeFolder(), Sealer: b.ring, Watermark: b.config.Watermark, Logger: b.log}
+	return badger.Options{Dir: b.storeFolder(), Sealer: b.ring, Watermark: b.watermark(), Logger: b.log}
 }
+
+func (b *Bridge) watermark() string { return cmp.Or(b.config.Watermark, b.storeFolder()+".watermark") }

@@ -68,9 +68,6 @@ func (r *Backup) toFolder(ctx context.Context) (grants int, err error) {
 		return 0, fmt.Errorf("%s is there already: move it away first", place)
 	}
 	options.Dir += ".restoring"
-	if options.Watermark == "" {
-		options.Watermark = place + ".watermark"
-	}
 	options.RowKey = r.RowKey
 	if err := os.RemoveAll(options.Dir); err != nil { // what an attempt before has left
 		return 0, err

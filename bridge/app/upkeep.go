@@ -34,11 +34,28 @@ func OpenUpkeep(ctx context.Context, cfg *config.Config, log *slog.Logger) (upke
 	if err := b.unlock(ctx, nil); err != nil {
 		return nil, nil, err
 	}
+	if err := b.inPlace(b.storeFolder()); err != nil {
+		return nil, nil, err
+	}
 	store, err := b.openEngine(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	return store, store.Close, nil
+}
+
+// inPlace refuses to look after the store of a data folder that has none, by any of some paths: opening makes one, in
+// which nothing is wrong, and a backup of nothing looks like one.
+func (b *Bridge) inPlace(paths ...string) error {
+	if b.config.Store != "" {
+		return nil
+	}
+	for _, path := range paths {
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return fmt.Errorf("there is no store in %s", b.config.Data)
 }
 
 // WriteBackup makes a backup in a new file, which has its name only when it is whole and on the disk.

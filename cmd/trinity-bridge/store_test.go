@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -99,7 +100,7 @@ func TestStore_OP18_commands(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(empty, "secret")); err == nil {
 		t.Error("OP-13: restoring made a secret")
 	}
-	if err := os.Link(filepath.Join(data, "secret"), filepath.Join(empty, "secret")); err != nil {
+	if err := errors.Join(os.Mkdir(empty, 0o700), os.Link(filepath.Join(data, "secret"), filepath.Join(empty, "secret"))); err != nil {
 		t.Fatal(err)
 	}
 	for _, file := range []string{backup, backup + "-2"} {
@@ -124,5 +125,22 @@ func TestStore_OP18_commands(t *testing.T) {
 	}
 	if out := call(exitFailed, empty, "store", "verify", backup); !strings.Contains(out, "cut off") {
 		t.Errorf("verify of half a backup: %s", out)
+	}
+}
+
+// TestStore_OP13_nothingThere: where there is no store, in a folder that was mistyped, say, no command makes one, and
+// none says that all is well with it.
+func TestStore_OP13_nothingThere(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(t.TempDir(), "data")
+	call := commands(t, "--public-url", "https://bridge.example.com", "--trinity-url", "http://127.0.0.1:1",
+		"--mcp-url", "http://127.0.0.1:1/mcp", "--data", data, "--secret", "the secret of these tests, 0123456789")
+	for _, args := range [][]string{{"backup", filepath.Join(t.TempDir(), "backup")}, {"verify"}, {"stats"}, {"accept-loss", "--yes"}} {
+		if out := call(exitFailed, append([]string{"store"}, args...)...); !strings.Contains(out, "there is no store in "+data) {
+			t.Errorf("%s: %s", args[0], out)
+		}
+		if _, err := os.Stat(data); !os.IsNotExist(err) {
+			t.Errorf("%s made the folder: %v", args[0], err)
+		}
 	}
 }
