@@ -24,6 +24,11 @@ func (s *Store) IssueCode(ctx context.Context, issue bridge.Issue, now time.Time
 	if err := checkIssue(issue); err != nil {
 		return "", err
 	}
+	if issue.Identity != nil {
+		identity := *issue.Identity
+		s.sealCurrent(identity.SealedValues())
+		issue.Identity = &identity
+	}
 	return write(ctx, s, func(t *tx) (bridge.IssueOutcome, error) {
 		if err := t.Ahead(t.issued(issue)...); err != nil {
 			return "", err

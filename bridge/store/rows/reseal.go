@@ -174,6 +174,12 @@ func resealValues(sealer bridge.Sealer, values []bridge.SealedValue, done *bridg
 	return changed
 }
 
+// sealCurrent seals anew what is written back long after it was read: a walk may have gone by meanwhile, and found
+// nothing to come back for.
+func (s *Store) sealCurrent(values []bridge.SealedValue) {
+	resealValues(s.sealer, values, &bridge.Resealed{})
+}
+
 func (s *Store) resealDeployment(ctx context.Context) (bridge.Resealed, error) {
 	return write(ctx, s, func(t *tx) (done bridge.Resealed, err error) {
 		var deployment bridge.Deployment

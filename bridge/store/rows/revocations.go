@@ -36,6 +36,7 @@ func (s *Store) KeyRevocationsOf(ctx context.Context, personID string) ([]bridge
 
 // QueueKeyRevocation stores or replaces the entry of a grant.
 func (s *Store) QueueKeyRevocation(ctx context.Context, revocation bridge.KeyRevocation) error {
+	s.sealCurrent(revocation.SealedValues())
 	return s.write(ctx, func(t *tx) error { return putRevocation(t, revocation) })
 }
 

@@ -12,6 +12,7 @@ var resealTests = []test{
 	{"OP-13/a new secret opens all, the one before nothing", resealAll},
 	{"OP-13/a walk that was cut short keeps both secrets needed, and is gone on with", resealCut},
 	{"what was sealed meanwhile under the secret before is found the next time", resealLate},
+	{"what was read before a walk and is written after it is sealed anew", resealStale},
 	{"what no secret opens is counted and left alone", resealLost},
 	{"a place that does not exist", resealNowhere},
 }
@@ -166,6 +167,30 @@ func resealLate(t *testing.T, f *fixture) {
 		t.Errorf("the second walk found %+v", again)
 	}
 	equal(t, "the third", f.walk(t, 2, -1).Anew, 0)
+}
+
+// resealStale: a key whose revocation was under way, and an approval that waited for Trinity, while a walk went by.
+func resealStale(t *testing.T, f *fixture) {
+	before, both, after := exchange(t)
+	f.sealedRows(t, before)
+	queue, err := f.DueKeyRevocations(t.Context(), f.now, 10)
+	must(t, err)
+	if len(queue) == 0 {
+		t.Fatal("no key waits to be revoked")
+	}
+	f.reopenWith(t, both)
+	f.walk(t, 100, -1)
+	for _, entry := range queue {
+		entry.Tries++
+		must(t, f.QueueKeyRevocation(t.Context(), entry))
+	}
+	f.issued(t, f.from("sid"), sealing(before), func(i *bridge.Issue) {
+		i.Grant.Credential.Sealed = both.Seal(bridge.SealedKey, i.Grant.ID, []byte("key")) // made in between
+		i.Exit = both.Seal(bridge.SealedExit, i.FlowID, []byte("exit"))
+	})
+	equal(t, "sealed under the secret before", f.walk(t, 100, -1).Anew, 0)
+	f.reopenWith(t, after)
+	equal(t, "lost", f.walk(t, 100, -1).Lost, 0)
 }
 
 func resealLost(t *testing.T, f *fixture) {
