@@ -48,11 +48,21 @@ func runMasterCommand(ctx context.Context, words []string, within time.Duration)
 	if err != nil {
 		return nil, fmt.Errorf("the secret's command %s: %w (it said %d bytes on standard error, which are not shown: run it by hand)", words[0], err, said.over)
 	}
-	master, err := ParseMaster(out.text.String())
+	master, err := parsePrinted(out.text.String())
 	if err != nil {
 		return nil, fmt.Errorf("what the secret's command %s printed: %w", words[0], err)
 	}
 	return master, nil
+}
+
+// parsePrinted is ParseMaster for what nobody has looked at: a program that says why it has no secret, and ends as if all
+// were well, may say enough for one.
+func parsePrinted(text string) ([]byte, error) {
+	master, err := ParseMaster(text)
+	if text = strings.TrimSpace(text); err == nil && bytes.Equal(master, []byte(text)) && (strings.ContainsAny(text, " \t\r\n") || strings.ContainsAny(text[:1], "<{[")) {
+		return nil, errors.New("it is not one word, as a secret is, but looks like a message")
+	}
+	return master, err
 }
 
 // capped keeps the first bytes that are written to it, and counts the others.

@@ -19,12 +19,18 @@ func TestRunMasterCommand_OP34(t *testing.T) {
 	}{
 		{"prints it", "echo " + printedSecret, ""},
 		{"prints it, and talks", "echo chatter >&2; echo " + printedSecret, ""},
+		{"prints it in two lines", "echo " + printedSecret[:20] + "; echo " + printedSecret[20:], ""},
+		{"prints it with a carriage return", "printf '" + printedSecret + "\\r\\n'", ""},
 		{"prints nothing", "exit 0", "is empty"},
 		{"prints a weak one", "echo hunter2hunter2hunter2hunter2hunter2", "too simple"},
 		{"prints a short one", "echo abcdefghijklmnop", "at least 32"},
 		{"prints for ever", "yes 0123456789abcdef | head -c 200000", "more than 65536 bytes"},
 		{"prints it and fails", "echo " + printedSecret + "; echo " + printedSecret + " >&2; exit 3", "exit status 3 (it said 45 bytes"},
 		{"prints an error page", "echo '<html>'", "too simple"},
+		{"says why not", "echo 'Access denied: this role may not use the key master-of-bridge'", "not one word"},
+		{"prints a document", `echo '{"error":"access_denied","key":"master-of-bridge"}'`, "not one word"},
+		{"prints a page", "echo '<html><title>502</title><h1>BadGateway</h1></html>'", "not one word"},
+		{"prints two lines", "echo " + printedSecret + "; echo !" + printedSecret, "not one word"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
