@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -56,19 +57,37 @@ func ReadOrMakeMaster(path string) (master []byte, made bool, err error) {
 	return master, false, nil
 }
 
-func makeMaster(path string) ([]byte, bool, error) {
-	master := make([]byte, MinMasterBytes)
-	_, _ = rand.Read(master)                                                 // never fails
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator names the file
+// makeMaster makes the file beside its name, which it gets when it is whole and on the disk, as that of no other.
+func makeMaster(path string) (master []byte, made bool, err error) {
+	master = make([]byte, MinMasterBytes)
+	_, _ = rand.Read(master)                                                           // never fails
+	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".making-") // with mode 0600
 	if err != nil {
 		return nil, false, fmt.Errorf("making the secret file: %w", err)
 	}
 	_, err = file.WriteString(base64.StdEncoding.EncodeToString(master) + "\n")
-	err = errors.Join(err, file.Sync(), file.Close())
+	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
+		err = os.Link(file.Name(), path) // unlike a renaming it replaces nothing
+	}
+	err = errors.Join(err, os.Remove(file.Name()))
+	if errors.Is(err, fs.ErrExist) {
+		return ReadOrMakeMaster(path)
+	}
+	if err == nil {
+		err = syncFolder(filepath.Dir(path)) // before the store is, which opens with this secret only
+	}
 	if err != nil {
-		return nil, false, fmt.Errorf("writing the secret file: %w", errors.Join(err, os.Remove(path)))
+		return nil, false, fmt.Errorf("writing the secret file: %w", err)
 	}
 	return master, true, nil
+}
+
+func syncFolder(path string) error {
+	folder, err := os.Open(path) //nolint:gosec // of a file the operator names
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 func distinct(text string) int {

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/abilityai/trinity-bridge/bridge"
@@ -168,5 +170,42 @@ func TestReadOrMakeMaster(t *testing.T) {
 	}
 	if _, _, err := secret.ReadOrMakeMaster(path); err == nil {
 		t.Error("OP-22: a secret that others may read was taken")
+	}
+}
+
+// TestReadOrMakeMaster_OP23_atOnce: the file has its name when it is whole, so that nobody reads a part of it, and what dies
+// while making it leaves none.
+func TestReadOrMakeMaster_OP23_atOnce(t *testing.T) {
+	t.Parallel()
+	for range 50 {
+		path := filepath.Join(t.TempDir(), "secret")
+		var makers atomic.Int32
+		var masters [8][]byte
+		var running sync.WaitGroup
+		begin := make(chan struct{})
+		for i := range masters {
+			running.Go(func() {
+				<-begin
+				master, made, err := secret.ReadOrMakeMaster(path)
+				if err != nil {
+					t.Error(err)
+				}
+				if made {
+					makers.Add(1)
+				}
+				masters[i] = master
+			})
+		}
+		close(begin)
+		running.Wait()
+		for _, master := range masters {
+			if !bytes.Equal(master, masters[0]) {
+				t.Fatal("two have made a secret each")
+			}
+		}
+		left, err := os.ReadDir(filepath.Dir(path))
+		if err != nil || makers.Load() != 1 || len(left) != 1 {
+			t.Fatalf("%d have made it, %d files, %v", makers.Load(), len(left), err)
+		}
 	}
 }
