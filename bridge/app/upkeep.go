@@ -137,12 +137,35 @@ func (r running) read(ctx context.Context, path string, into any) error {
 // has come for all of it.
 func (o *operator) backup(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/octet-stream")
-	if err := o.store.Backup(r.Context(), w, o.now()); err != nil {
+	to := &taken{to: w, control: http.NewResponseController(w), ctx: r.Context()}
+	defer context.AfterFunc(r.Context(), to.giveUp)()
+	if err := o.store.Backup(r.Context(), to, o.now()); err != nil {
 		o.log.ErrorContext(r.Context(), "a backup could not be made", "error", err)
 		panic(http.ErrAbortHandler)
 	}
 	o.log.InfoContext(r.Context(), "a backup was made")
 }
+
+// backupTaken is how long who asked for a backup may take nothing of it: one that was stopped would keep the store from
+// being closed, and what is merged away in it on the disk.
+const backupTaken = time.Minute
+
+// taken is an answer that has to be taken, and ends with its request.
+type taken struct {
+	to      io.Writer
+	control *http.ResponseController
+	ctx     context.Context //nolint:containedctx // of the request it answers
+}
+
+func (t *taken) Write(p []byte) (int, error) {
+	if err := errors.Join(t.control.SetWriteDeadline(time.Now().Add(backupTaken)), t.ctx.Err()); err != nil {
+		return 0, err
+	}
+	return t.to.Write(p)
+}
+
+// giveUp ends a write that waits.
+func (t *taken) giveUp() { _ = t.control.SetWriteDeadline(time.Now()) }
 
 func (o *operator) verify(w http.ResponseWriter, r *http.Request) {
 	report, err := o.store.Verify(r.Context(), o.now())

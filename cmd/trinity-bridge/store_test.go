@@ -3,10 +3,18 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/secret"
+	"github.com/abilityai/trinity-bridge/bridge/store/badger"
 )
 
 // OP-14: a store that was put back does not start; accept-loss makes it start again, and not while a
@@ -142,5 +150,60 @@ func TestStore_OP13_nothingThere(t *testing.T) {
 		if _, err := os.Stat(data); !os.IsNotExist(err) {
 			t.Errorf("%s made the folder: %v", args[0], err)
 		}
+	}
+}
+
+// TestStore_OP35_backupNobodyReads: who asks for a backup and takes none of it does not keep the program from ending.
+func TestStore_OP35_backupNobodyReads(t *testing.T) {
+	t.Parallel()
+	data, settings := behindTrinity(t)
+	serve := append([]string{"serve"}, settings...)
+	first := start(t, serve...)
+	first.waitFor(t, "ready: ")
+	first.end(t)
+	lengthen(t, data)
+
+	second := start(t, serve...)
+	second.waitFor(t, "ready: ")
+	conn, err := net.Dial("tcp", operatorAddress(t, data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	var operator struct{ Token string }
+	text, err := os.ReadFile(filepath.Join(data, "operator.json"))
+	if err := errors.Join(err, json.Unmarshal(text, &operator)); err != nil {
+		t.Fatal(err)
+	}
+	_, err = io.WriteString(conn, "GET /store/backup HTTP/1.1\r\nHost: operator\r\nAuthorization: Bearer "+operator.Token+"\r\n\r\n")
+	if _, first := io.ReadFull(conn, make([]byte, 1)); err != nil || first != nil { // it has begun
+		t.Fatal(err, first)
+	}
+	second.end(t)
+}
+
+// lengthen puts more into a store than the system keeps of an answer that nobody reads.
+func lengthen(t *testing.T, data string) {
+	t.Helper()
+	master, _, err := secret.ReadOrMakeMaster(filepath.Join(data, "secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := secret.NewKeyring(master)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := badger.Open(badger.Options{Dir: filepath.Join(data, "store"), Sealer: ring})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 150 {
+		flow := bridge.Flow{ID: fmt.Sprint(i), Exit: make([]byte, 180<<10), CreatedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)}
+		if err := store.CreateFlow(t.Context(), flow); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
