@@ -46,28 +46,37 @@ func (f *follower) follow() (listing, error) {
 	if f.file != nil && os.SameFile(f.file, now) && now.Size() == f.known.length {
 		return f.known, nil
 	}
+	if err := f.readOn(); err != nil {
+		return listing{}, fmt.Errorf("reading the store's list of tables: %w", err)
+	}
+	return f.known, nil
+}
+
+// readOn reads what is not known yet, all of one file: the engine may give its name to another meanwhile.
+func (f *follower) readOn() (err error) {
+	file, err := os.Open(f.path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	now, err := file.Stat()
+	if err != nil {
+		return err
+	}
 	if f.file == nil || !os.SameFile(f.file, now) || now.Size() < f.known.length { // written anew, or cut by the engine at a torn end
 		f.sum.Reset()
 		f.known = listing{}
 	}
-	more, err := readFrom(f.path, f.known.length, now.Size()-f.known.length)
-	if err != nil {
-		return listing{}, fmt.Errorf("reading the store's list of tables: %w", err)
+	more := make([]byte, now.Size()-f.known.length)
+	if _, err := file.ReadAt(more, f.known.length); err != nil {
+		return err
 	}
-	if err := syncFile(f.path); err != nil {
-		return listing{}, fmt.Errorf("syncing the store's list of tables: %w", err)
+	if err := file.Sync(); err != nil {
+		return err
 	}
 	f.sum.Write(more)
 	f.file, f.known = now, listing{length: now.Size(), digest: bridge.Hash(f.sum.Sum(nil))}
-	return f.known, nil
-}
-
-func syncFile(path string) error {
-	file, err := os.Open(path) //nolint:gosec // in the store's folder
-	if err != nil {
-		return err
-	}
-	return errors.Join(file.Sync(), file.Close())
+	return nil
 }
 
 // begins reports whether the MANIFEST in a folder begins with the listing.

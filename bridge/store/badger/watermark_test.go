@@ -1,6 +1,8 @@
 package badger
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"errors"
 	"os"
 	"path/filepath"
@@ -246,5 +248,40 @@ func TestListing_follows(t *testing.T) {
 	overwrite(t, dir, engine.ManifestFilename, []byte("new, t"))
 	if known.begins(dir) || (listing{length: -1}).begins(dir) || (listing{length: 1 << 40}).begins(dir) {
 		t.Error("a listing begins a list that is shorter")
+	}
+}
+
+// TestListing_writtenAnew: the engine writes its list anew, and gives that the name, whenever it likes.
+func TestListing_writtenAnew(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	long := bytes.Repeat([]byte("table "), 1000)
+	short := long[:9]
+	overwrite(t, dir, engine.ManifestFilename, long)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 1000 {
+			content := long
+			if i%2 == 0 {
+				content = short
+			}
+			anew := filepath.Join(dir, "anew")
+			if err := errors.Join(os.WriteFile(anew, content, 0o600), os.Rename(anew, filepath.Join(dir, engine.ManifestFilename))); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	f := follow(dir)
+	for going := true; going; {
+		got, err := f.follow()
+		if err != nil || got.length > int64(len(long)) || got.digest != sha256.Sum256(long[:got.length]) {
+			t.Errorf("a list of %d bytes that there never was, %v", got.length, err)
+		}
+		select {
+		case <-done:
+			going = false
+		default:
+		}
 	}
 }
