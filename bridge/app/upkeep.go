@@ -138,7 +138,8 @@ func (r running) read(ctx context.Context, path string, into any) error {
 func (o *operator) backup(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	to := &taken{to: w, control: http.NewResponseController(w), ctx: r.Context()}
-	defer context.AfterFunc(r.Context(), to.giveUp)()
+	stop := context.AfterFunc(r.Context(), to.giveUp)
+	defer stop()
 	if err := o.store.Backup(r.Context(), to, o.now()); err != nil {
 		o.log.ErrorContext(r.Context(), "a backup could not be made", "error", err)
 		panic(http.ErrAbortHandler)
