@@ -69,8 +69,9 @@ const (
 // transition is one call.
 type GrantStore interface {
 	// IssueCode stores consent, pending grant, identity session and code, and moves the flow from
-	// StepConsent to StepDecided with its exit, all in one transaction. The flow keeps its sealed session
-	// until that is logged out, so that whoever dies in between leaves it to ExpiredFlows.
+	// StepConsent to StepDecided with its exit, all in one transaction. The flow forgets the identity session, which
+	// ends without it from now on. It keeps its sealed Trinity session until that is logged out, so that whoever dies in
+	// between leaves it to ExpiredFlows.
 	// A grant with a link needs it to be live and the same person's. ErrConflict when grant or code exist.
 	IssueCode(ctx context.Context, issue Issue, now time.Time) (IssueOutcome, error)
 

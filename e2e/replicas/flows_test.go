@@ -117,15 +117,18 @@ func (f *flows) count(what string) int {
 	return f.told[what]
 }
 
-// tell notes an answer. Errors of ours are 503 and no other.
-func (f *flows) tell(status int) {
+// tell notes an answer. Errors of ours are 503 and no other; who has had every answer so far has done nothing wrong,
+// and whoever missed one, and asks again, may come too late for what is good once.
+func (f *flows) tell(status int, missed bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
 	case status == http.StatusServiceUnavailable:
 		f.told[unavailable]++
-	case status >= http.StatusInternalServerError:
+	case status >= http.StatusInternalServerError, status >= http.StatusBadRequest && !missed:
 		f.wrong = append(f.wrong, fmt.Sprint("an answer was ", status))
+	case status >= http.StatusBadRequest:
+		f.told[fmt.Sprint(status, " after an answer that never came")]++
 	}
 }
 
@@ -222,7 +225,7 @@ func (f *flows) redeem(code string) error {
 	if err != nil {
 		return errNoAnswer
 	}
-	f.tell(status)
+	f.tell(status, false)
 	var tokens bridgetest.Tokens
 	switch {
 	case status == http.StatusOK && json.Unmarshal(body, &tokens) == nil && tokens.Refresh != "":
@@ -308,7 +311,7 @@ func (w *browser) do(method, path string, form url.Values) (page string, err err
 			var body []byte
 			body, err = io.ReadAll(res.Body)
 			_ = res.Body.Close()
-			w.tell(res.StatusCode)
+			w.tell(res.StatusCode, w.cut)
 			if err == nil && res.StatusCode != http.StatusServiceUnavailable {
 				return string(body), nil
 			}

@@ -16,7 +16,7 @@ import (
 func TestStore_unmapTables(t *testing.T) {
 	t.Parallel()
 	s := openClosed(t, Options{Dir: t.TempDir()})
-	exit := bytes.Repeat([]byte("x"), 64<<10)
+	exit := bytes.Repeat([]byte("x"), 96<<10)
 	var mu sync.Mutex
 	var all []string
 	write := func() {

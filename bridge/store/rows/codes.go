@@ -46,7 +46,7 @@ func (s *Store) IssueCode(ctx context.Context, issue bridge.Issue, now time.Time
 			return bridge.LinkEnded, err
 		}
 		decided := flow
-		decided.Step, decided.Exit = bridge.StepDecided, issue.Exit
+		decided.Step, decided.Exit, decided.SignIn.Identity = bridge.StepDecided, issue.Exit, nil
 		if err := flows.put(t, flow.ID, &flow, &decided, now); err != nil {
 			return "", err
 		}

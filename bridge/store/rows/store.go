@@ -23,8 +23,8 @@ type Store struct {
 	lately  *lru.Cache[string, []byte] // records of flows, as they were read or stored last: see UpdateFlow
 }
 
-// latelyKept bounds the memory of flows: a kilobyte each.
-const latelyKept = 1024
+// latelyKept bounds the memory of flows: a kilobyte each as a rule, and for the moment between a page's read and its change.
+const latelyKept = 256
 
 // New makes a store of an engine whose rows are sealed under key, which sealer has unwrapped.
 func New(engine Engine, key bridge.RowKey, sealer bridge.Sealer) Store {

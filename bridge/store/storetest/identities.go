@@ -17,6 +17,7 @@ var identityTests = []test{
 	{"a refused update changes nothing", identityUpdateRefused},
 	{"FB-30/ending a session ends its grants", identityEnd},
 	{"the end of its last grant ends a session", identityLastGrant},
+	{"the flow that a session came by forgets it", identityNotInFlow},
 	{"an unknown session", identityUnknown},
 }
 
@@ -45,6 +46,20 @@ func (f *fixture) wantOpen(t testing.TB, issuer, subject, sid string, want ...br
 		wanted[identity.ID] = identity
 	}
 	equal(t, "open sessions", have, wanted)
+}
+
+// A session that ends keeps no token of the provider, and neither does what it came by.
+func identityNotInFlow(t *testing.T, f *fixture) {
+	flow := f.newFlow()
+	issue := f.newIssue(flow)
+	f.from("sid")(&issue)
+	flow.SignIn.Person, flow.SignIn.Identity = bob, issue.Identity
+	must(t, f.CreateFlow(t.Context(), flow))
+	outcome, err := f.IssueCode(t.Context(), issue, f.now)
+	must(t, err)
+	equal(t, "outcome", outcome, bridge.CodeIssued)
+	flow.Step, flow.Exit, flow.SignIn.Identity = bridge.StepDecided, issue.Exit, nil
+	f.wantFlow(t, flow)
 }
 
 func identityFound(t *testing.T, f *fixture) {
