@@ -18,15 +18,7 @@ func TestStoreCopy(t *testing.T) {
 	if bridgetest.Replicas() > 0 {
 		t.Skip("with replicas there is no data folder to move from")
 	}
-	server, err := postgrestest.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	server := postgrestest.Own(t)
 	database := "TRINITY_BRIDGE_STORE=" + server.Database(t)
 	secret := "TRINITY_BRIDGE_SECRET=a secret of a test that is long enough 0123456789"
 

@@ -23,15 +23,7 @@ func TestStoreDatabase_OP14_OP18(t *testing.T) {
 	if bridgetest.Replicas() > 0 {
 		t.Skip("the program is pointed at other databases here, and has one replica")
 	}
-	server, err := postgrestest.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	server := postgrestest.Own(t)
 	now := server.Database(t)
 	older := server.URL("older")
 	at := func(database string) string { return "TRINITY_BRIDGE_STORE=" + database }

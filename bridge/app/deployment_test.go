@@ -39,18 +39,7 @@ func replica(ctx context.Context, database, publicURL string) (*Bridge, *postgre
 // is refused while any of them runs.
 func TestAdopt_replicas(t *testing.T) {
 	t.Parallel()
-	server, err := postgrestest.Start()
-	if errors.Is(err, postgrestest.ErrMissing) && !postgrestest.Required() {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	server := postgrestest.Own(t)
 	database := server.Database(t)
 	type started struct {
 		b     *Bridge
@@ -77,7 +66,7 @@ func TestAdopt_replicas(t *testing.T) {
 	if len(deployments) != 1 {
 		t.Errorf("they are %d deployments", len(deployments))
 	}
-	_, _, err = replica(t.Context(), database, "https://elsewhere.example.com")
+	_, _, err := replica(t.Context(), database, "https://elsewhere.example.com")
 	if err == nil || !strings.Contains(err.Error(), "another replica runs whose URL is https://bridge.example.com") {
 		t.Errorf("another public URL came to %v", err)
 	}

@@ -231,6 +231,24 @@ func (s *Server) Database(t testing.TB) string {
 	return at
 }
 
+// Own starts a server that is one test's own, with settings as for Start.
+func Own(t testing.TB, settings ...string) *Server {
+	t.Helper()
+	s, err := Start(settings...)
+	if errors.Is(err, ErrMissing) && !Required() {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatalf("starting PostgreSQL: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Errorf("stopping PostgreSQL: %v", err)
+		}
+	})
+	return s
+}
+
 // find returns the folder of the newest server's programs.
 func find() (string, error) {
 	folders, err := filepath.Glob("/usr/lib/postgresql/*/bin")

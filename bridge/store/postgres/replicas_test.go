@@ -328,12 +328,7 @@ func within(t *testing.T, events <-chan int) int {
 // are told that anything may have changed, and all passes by itself.
 func TestReplicas_serverRestarts(t *testing.T) {
 	t.Parallel()
-	if server == nil {
-		server.Database(t) // skips
-	}
-	own, err := postgrestest.Start()
-	must(t, err)
-	defer func() { must(t, own.Stop()) }()
+	own := postgrestest.Own(t)
 	url := own.Database(t)
 	s := open(t, url)
 	defer func() { must(t, s.Close()) }()
@@ -341,7 +336,7 @@ func TestReplicas_serverRestarts(t *testing.T) {
 	heard := listenTo(s)
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT} {
 		must(t, own.Halt(signal))
-		_, err = s.Grant(t.Context(), c.grantID)
+		_, err := s.Grant(t.Context(), c.grantID)
 		if err == nil || errors.Is(err, bridge.ErrNotFound) {
 			t.Fatalf("without a server a grant came to %v", err)
 		}
