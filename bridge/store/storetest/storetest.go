@@ -46,6 +46,7 @@ func Run(t *testing.T, fresh Fresh) {
 		{"Reseal", resealTests},
 		{"Upkeep", upkeepTests},
 		{"Whole", wholeTests},
+		{"Skew", skewTests},
 	}
 	for _, group := range groups {
 		t.Run(group.name, func(t *testing.T) {
