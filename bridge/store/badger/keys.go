@@ -42,11 +42,20 @@ func rowKey(row rows.Ref) string { return kindPrefix(row.Kind) + idPart(row.ID) 
 
 // refOf is the row of a key; false for what is no row's.
 func refOf(key string) (rows.Ref, bool) {
-	if key == "" || int(key[0])-firstKind < 0 || int(key[0])-firstKind >= len(keyKinds) {
+	kind, ok := begins(key, firstKind, keyKinds)
+	if !ok {
 		return rows.Ref{}, false
 	}
 	id, ok := idOf(key[1:])
-	return rows.Ref{Kind: keyKinds[key[0]-firstKind], ID: id}, ok
+	return rows.Ref{Kind: kind, ID: id}, ok
+}
+
+// begins is which of a list the first byte of a key stands for; false for none.
+func begins[T any](key string, first int, list []T) (which T, ok bool) {
+	if key == "" || int(key[0]) < first || int(key[0]) >= first+len(list) {
+		return which, false
+	}
+	return list[int(key[0])-first], true
 }
 
 func kindPrefix(kind rows.Kind) string { return firstByte(firstKind + slices.Index(keyKinds, kind)) }
@@ -72,15 +81,12 @@ func placeKey(place rows.Place, row rows.Ref) string {
 
 // placeOf is the index of a place's key, and the row it leads to.
 func placeOf(key string) (index rows.Index, row rows.Ref, ok bool) {
-	if key == "" || int(key[0])-firstIndex < 0 || int(key[0])-firstIndex >= len(keyIndexes) {
-		return index, row, false
-	}
-	index = keyIndexes[key[0]-firstIndex]
+	index, ok = begins(key, firstIndex, keyIndexes)
 	before := 1 + index.Whose*rows.WhoseBytes
 	if index.Order != rows.ByID {
 		before += rows.TimeBytes
 	}
-	if len(key) < before {
+	if !ok || len(key) < before {
 		return index, row, false
 	}
 	if index.Kind == "" {
