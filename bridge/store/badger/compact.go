@@ -7,8 +7,9 @@ import (
 )
 
 const (
-	// compactFrom is the size of tables below which nothing is worth being merged.
-	compactFrom = 4 << 20
+	// compactFrom is the size of tables below which nothing is worth being merged. Removals wait in memory
+	// tables of as much before any merge sees them.
+	compactFrom = 16 << 20
 	// compactShare: so many keys of the lowest level come to one above it before they are merged. Each
 	// one above may be a removal, and then the row it removes is still on the disk.
 	compactShare = 4
