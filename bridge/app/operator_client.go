@@ -151,8 +151,8 @@ func reachOperator(data string, timeout time.Duration) (*outbound.Client, http.H
 		return nil, nil, fmt.Errorf("finding the running bridge: %w", err)
 	}
 	var running Operator
-	if err := json.Unmarshal(text, &running); err != nil {
-		return nil, nil, fmt.Errorf("finding the running bridge: %w", err)
+	if err := json.Unmarshal(text, &running); err != nil { // one that died while it wrote it, or is about to
+		return nil, nil, fmt.Errorf("%w on the data folder %s: what one has left in %s is not whole: %w", errNotRunning, data, operatorFile, err)
 	}
 	client := outbound.Fixed(&url.URL{Scheme: "http", Host: running.Address}, timeout)
 	return client, http.Header{"Authorization": {"Bearer " + running.Token}}, nil
