@@ -69,10 +69,11 @@ func (b *Bridge) copyBack(ctx context.Context, database postgres.Options) (held 
 	options := b.storeOptions()
 	place := options.Dir
 	options.Dir += ".copying"
-	for _, path := range []string{place, options.Watermark} {
-		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
-			return rows.Inventory{}, fmt.Errorf("%s is there already: move it away first", path)
-		}
+	if err := vacate(place); err != nil {
+		return rows.Inventory{}, err
+	}
+	if _, err := os.Stat(options.Watermark); !errors.Is(err, os.ErrNotExist) {
+		return rows.Inventory{}, fmt.Errorf("%s is there already: move it away first", options.Watermark)
 	}
 	from, err := postgres.Alone(ctx, database)
 	if err != nil {

@@ -19,8 +19,7 @@ func AcceptLoss(ctx context.Context, cfg *config.Config, log *slog.Logger) (gran
 	if err := b.unlock(ctx, nil); err != nil {
 		return 0, err
 	}
-	// The folder may be all that was lost: its watermark knows of it.
-	if err := b.inPlace(b.storeFolder(), b.watermark()); err != nil {
+	if err := b.inPlace(); err != nil {
 		return 0, err
 	}
 	if cfg.Store == "" {

@@ -64,8 +64,8 @@ func (r *Backup) Restore(ctx context.Context) (grants int, err error) {
 func (r *Backup) toFolder(ctx context.Context) (grants int, err error) {
 	options := r.b.storeOptions()
 	place := options.Dir
-	if _, err := os.Stat(place); !errors.Is(err, os.ErrNotExist) {
-		return 0, fmt.Errorf("%s is there already: move it away first", place)
+	if err := vacate(place); err != nil {
+		return 0, err
 	}
 	options.Dir += ".restoring"
 	options.RowKey = r.RowKey

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
@@ -34,7 +35,7 @@ func OpenUpkeep(ctx context.Context, cfg *config.Config, log *slog.Logger) (upke
 	if err := b.unlock(ctx, nil); err != nil {
 		return nil, nil, err
 	}
-	if err := b.inPlace(b.storeFolder()); err != nil {
+	if err := b.inPlace(); err != nil {
 		return nil, nil, err
 	}
 	store, err := b.openEngine(ctx)
@@ -44,18 +45,29 @@ func OpenUpkeep(ctx context.Context, cfg *config.Config, log *slog.Logger) (upke
 	return store, store.Close, nil
 }
 
-// inPlace refuses to look after the store of a data folder that has none, by any of some paths: opening makes one, in
-// which nothing is wrong, and a backup of nothing looks like one.
-func (b *Bridge) inPlace(paths ...string) error {
+// inPlace refuses to look after the store of a data folder that has none: opening makes one, in which nothing is wrong,
+// and a backup of nothing looks like one. Of a store that was lost its watermark knows.
+func (b *Bridge) inPlace() error {
 	if b.config.Store != "" {
 		return nil
 	}
-	for _, path := range paths {
-		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
+	if _, err := os.Stat(b.watermark()); !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
-	return fmt.Errorf("there is no store in %s", b.config.Data)
+	files, err := os.ReadDir(b.storeFolder())
+	if len(files) == 0 && (err == nil || errors.Is(err, os.ErrNotExist)) {
+		return fmt.Errorf("there is no store in %s", b.config.Data)
+	}
+	return err
+}
+
+// vacate wants nothing at the place of a store that is about to be made. An empty folder, as a start that was refused
+// leaves it, is nothing.
+func vacate(place string) error {
+	if err := syscall.Rmdir(place); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%s is there already: move it away first", place)
+	}
+	return nil
 }
 
 // WriteBackup makes a backup in a new file, which has its name only when it is whole and on the disk.

@@ -122,6 +122,9 @@ func TestStore_OP18_commands(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(empty, "store.restoring", "half"), 0o700); err != nil { // what a restore that was killed leaves
 		t.Fatal(err)
 	}
+	if err := os.Mkdir(filepath.Join(empty, "store"), 0o700); err != nil { // what a start that was refused leaves
+		t.Fatal(err)
+	}
 	if out := call(exitDone, empty, "store", "restore", "--yes", backup); !strings.Contains(out, "0 connections are ended") || !strings.Contains(out, "people connect anew") {
 		t.Errorf("restore: %s", out)
 	}
@@ -153,6 +156,12 @@ func TestStore_OP13_nothingThere(t *testing.T) {
 		if _, err := os.Stat(data); !os.IsNotExist(err) {
 			t.Errorf("%s made the folder: %v", args[0], err)
 		}
+	}
+	if err := os.MkdirAll(filepath.Join(data, "store"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if out := call(exitFailed, "store", "verify"); !strings.Contains(out, "there is no store in "+data) {
+		t.Errorf("an empty folder: %s", out)
 	}
 }
 
