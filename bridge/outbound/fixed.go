@@ -71,10 +71,15 @@ func newDialer() *net.Dialer {
 // Do sends body to path, which may carry a query, below the base URL and reads the whole answer.
 // An error wraps ErrUnreachable or is the context's.
 func (c *Client) Do(ctx context.Context, method, path string, header http.Header, body []byte) (*Answer, error) {
+	return c.DoLong(ctx, method, path, header, body, maxAnswerBytes)
+}
+
+// DoLong is Do for an answer of at most so many bytes.
+func (c *Client) DoLong(ctx context.Context, method, path string, header http.Header, body []byte, most int64) (*Answer, error) {
 	return c.do(ctx, method, path, header, body, func(res *http.Response) ([]byte, error) {
-		read, err := io.ReadAll(io.LimitReader(res.Body, maxAnswerBytes+1))
-		if err == nil && len(read) > maxAnswerBytes {
-			err = fmt.Errorf("more than %d bytes from %s", maxAnswerBytes, c.base.Host)
+		read, err := io.ReadAll(io.LimitReader(res.Body, most+1))
+		if err == nil && int64(len(read)) > most {
+			err = fmt.Errorf("more than %d bytes from %s", most, c.base.Host)
 		}
 		return read, err
 	})

@@ -20,6 +20,8 @@ import (
 // Bounds on what is believed of Trinity's answers.
 const (
 	maxAnswerBytes = 64 << 10
+	longestAnswer  = 256 << 10 // that is read
+	maxListBytes   = 8 << 20   // of keys: an administrator is told of everybody's, some 400 bytes each (contract 3.2)
 	maxNameBytes   = 320
 	maxTokenBytes  = 8 << 10
 
@@ -43,11 +45,19 @@ var (
 // read decodes a 2xx answer into into. Anything but JSON of sensible size is no answer: a proxy or
 // a web page in the wrong place answers 200, too.
 func read(answer *outbound.Answer, into any) error {
+	if answer.Status/100 == 2 && len(answer.Body) > maxAnswerBytes {
+		return fmt.Errorf("%w: status %d with more than is sensible", ErrUnavailable, answer.Status)
+	}
+	return readList(answer, into)
+}
+
+// readList is read for an answer that may be as long as what was read of it.
+func readList(answer *outbound.Answer, into any) error {
 	if answer.Status < 200 || answer.Status > 299 {
 		return refusal(answer)
 	}
-	if !answer.JSON() || len(answer.Body) > maxAnswerBytes {
-		return fmt.Errorf("%w: status %d without JSON of a sensible size", ErrUnavailable, answer.Status)
+	if !answer.JSON() {
+		return fmt.Errorf("%w: status %d without JSON", ErrUnavailable, answer.Status)
 	}
 	if err := json.Unmarshal(answer.Body, into); err != nil {
 		// The decoder's own error may quote the body.

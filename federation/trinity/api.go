@@ -1,6 +1,7 @@
 package trinity
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -53,6 +54,7 @@ type request struct {
 	credential   secret.Token
 	from         netip.Addr // whom Trinity should count the call against
 	body         any
+	most         int64 // bytes that are read of its answer; 0 means longestAnswer
 }
 
 // Ping asks Trinity something about nobody; nil means that its backend answers.
@@ -297,7 +299,7 @@ func (a *API) do(ctx context.Context, r request) (*outbound.Answer, error) {
 		}
 		header.Set("Content-Type", "application/json")
 	}
-	answer, err := a.client.Do(ctx, r.method, r.path, header, body)
+	answer, err := a.client.DoLong(ctx, r.method, r.path, header, body, cmp.Or(r.most, longestAnswer))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

@@ -75,7 +75,7 @@ type ListedKey struct {
 // Keys lists the keys of the bearer's account; an administrator is shown everybody's (contract 3.2).
 func (a *API) Keys(ctx context.Context, bearer secret.Token) ([]ListedKey, error) {
 	const doing = "listing keys at Trinity"
-	answer, err := a.do(ctx, request{method: http.MethodGet, path: "/api/mcp/keys", credential: bearer})
+	answer, err := a.do(ctx, request{method: http.MethodGet, path: "/api/mcp/keys", credential: bearer, most: maxListBytes})
 	if err != nil {
 		return nil, wrap(doing, err)
 	}
@@ -86,7 +86,7 @@ func (a *API) Keys(ctx context.Context, bearer secret.Token) ([]ListedKey, error
 		Active    bool   `json:"is_active"`
 		CreatedAt string `json:"created_at"`
 	}
-	if err := read(answer, &body); err != nil {
+	if err := readList(answer, &body); err != nil {
 		return nil, wrap(doing, err)
 	}
 	keys := make([]ListedKey, 0, len(body))

@@ -55,7 +55,8 @@ func (o *orphans) row(name string) (string, bool) {
 	return id, ours && tagged && o.tag() != "" && id != ""
 }
 
-// revoke revokes the orphans among the keys of an account, with a session or a key of that account.
+// revoke revokes the first orphans among the keys of an account, with a session or a key of that account: when they are
+// custodyBatch there may be more.
 func (o *orphans) revoke(ctx context.Context, bearer secret.Token, username string) (revoked int, err error) {
 	keys, err := o.api.Keys(ctx, bearer)
 	if err != nil {
@@ -79,6 +80,9 @@ func (o *orphans) revoke(ctx context.Context, bearer secret.Token, username stri
 		revoked++
 		o.log.WarnContext(ctx, "a key that no connection knows of was found at Trinity and revoked", "key_name", key.Name)
 		o.trail.Record(ctx, bridge.AuditEvent{Kind: audit.KeyRevoked, GrantID: row, Outcome: "orphan"})
+		if revoked == custodyBatch {
+			break
+		}
 	}
 	return revoked, nil
 }

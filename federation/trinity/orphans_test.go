@@ -1,6 +1,7 @@
 package trinity_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -181,6 +182,35 @@ func TestCustodian_orphans_manyGrants(t *testing.T) {
 	if lists != 2 {
 		t.Errorf("Trinity was asked %d times, want once for each account", lists)
 	}
+}
+
+// An administrator is told of everybody's keys, and a store that was put back has left many: the list is read to its end,
+// and so many keys are revoked at a time that what else is to be done gets its turn.
+func TestCustodian_orphans_manyKeys(t *testing.T) {
+	t.Parallel()
+	const admin, lost, others = "admin@example.com", 80, 600
+	b := start(t, trinitytest.Switches{})
+	_, f := b.signedIn(admin)
+	kept := []string{b.keyed(f).Credential.KeyName}
+	for i := range lost + others {
+		name, owner := fmt.Sprintf("trinity-bridge:example-client:lost%d@abcdefgh", i), admin
+		if i >= lost {
+			name, owner = fmt.Sprintf("a key of somebody's own, number %d, with a name as people give them", i), bob
+			kept = append(kept, name)
+		}
+		_, err := b.trinity.MintKey(owner, name, "user", "")
+		b.must(err)
+	}
+	b.clock.Advance(16 * time.Minute)
+	for searches, left := 1, lost; left > 0; searches++ {
+		b.custodian.Search(t.Context())
+		now := len(b.trinity.Keys()) - len(kept)
+		if now >= left || left-now > 32 {
+			t.Fatalf("search %d: %d of %d lost keys are left", searches, now, left)
+		}
+		left = now
+	}
+	b.wantKeys(kept...)
 }
 
 // A session is forgotten when Trinity has confirmed that it is over, and not before: whoever dies in between,

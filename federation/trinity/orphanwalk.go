@@ -45,8 +45,8 @@ func (c *Custodian) findOrphans(ctx context.Context) (revoked int, err error) {
 			if now {
 				asked++
 			}
-			if err != nil {
-				return revoked, err
+			if err != nil || n == custodyBatch {
+				return revoked, err // this page again
 			}
 		}
 		c.walk.turn(page)
@@ -132,6 +132,8 @@ func (c *Custodian) orphansOf(ctx context.Context, owner keyOwner) (revoked int,
 		return revoked, true, fmt.Errorf("looking for keys nobody knows of: %w", err)
 	case err != nil:
 		c.trouble(ctx, "the keys of an account could not be looked at", err)
+	case revoked == custodyBatch: // and more, perhaps
+		c.walk.seen[owner.username] = tries
 	}
 	return revoked, true, nil
 }
