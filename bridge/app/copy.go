@@ -91,7 +91,7 @@ func (b *Bridge) copyBack(ctx context.Context, database postgres.Options) (held 
 		return rows.Inventory{}, err
 	}
 	held, err = rows.Copy(ctx, &from.Store, &to.Store, time.Now())
-	if err = errors.Join(err, to.Close()); err != nil {
+	if err = errors.Join(err, to.Close(), from.Close()); err != nil {
 		return held, errors.Join(err, os.RemoveAll(options.Dir), os.Remove(options.Watermark))
 	}
 	if err := os.Rename(options.Dir, place); err != nil {

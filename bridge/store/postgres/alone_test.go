@@ -57,6 +57,23 @@ func TestAlone_unnoticed(t *testing.T) {
 	}
 }
 
+// TestAlone_toTheEnd: a copy during which a bridge could have started is none.
+func TestAlone_toTheEnd(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	closed(t, url)
+	sql(t, url, "do $$ begin execute 'alter database ' || current_database() || ' set idle_session_timeout = 1000'; end $$")
+	opts := postgres.Options{URL: url, Sealer: secrettest.Ring()}
+	alone, err := postgres.Alone(t.Context(), opts) // which takes longer than an idle connection lives
+	must(t, err)
+	must(t, alone.Close())
+	alone, err = postgres.Alone(t.Context(), opts)
+	must(t, err)
+	sql(t, url, "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())")
+	wantSaid(t, alone.Close(), "not kept from the database to the end")
+	must(t, alone.Close())
+}
+
 // TestAlone_halfACopy: a part of a store is not copied on as if it were whole.
 func TestAlone_halfACopy(t *testing.T) {
 	t.Parallel()

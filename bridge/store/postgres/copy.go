@@ -106,6 +106,9 @@ func (s *Store) beAlone(ctx context.Context, how access) (err error) {
 		return fmt.Errorf("%w: %w", errNoConnection, err)
 	}
 	s.alone = &absence{conn, context.WithoutCancel(ctx)}
+	if _, err := conn.Exec(ctx, "set idle_session_timeout = 0"); err != nil {
+		return explain(err)
+	}
 	var absent bool
 	if err := ask(ctx, conn, absenceLock, &absent); err != nil {
 		return err
@@ -131,7 +134,15 @@ type absence struct {
 	ctx  context.Context //nolint:containedctx // of whoever opened it, for the goodbye
 }
 
-func (a *absence) close() { closeConn(a.ctx, a.conn) }
+func (a *absence) close() error {
+	var kept bool
+	err := ask(a.ctx, a.conn, "select true", &kept)
+	closeConn(a.ctx, a.conn)
+	if err != nil {
+		return fmt.Errorf("others were not kept from the database to the end: %w", err)
+	}
+	return nil
+}
 
 // acceptable is schema.check for whoever opens it.
 func (s schema) acceptable(how access) error {

@@ -144,7 +144,11 @@ func TestOpen_unreadable(t *testing.T) {
 			t.Errorf("the error shows the password: %v", err)
 		}
 	}
-	_, err := postgres.Open(t.Context(), postgres.Options{})
+	_, err := postgres.Open(t.Context(), postgres.Options{
+		URL: "postgres://bridge:canary@127.0.0.1:1/x?sslmode=verify-full&sslrootcert=/there/is/none", Sealer: secrettest.Ring(),
+	})
+	wantSaid(t, err, "a file that the database's URL names: open /there/is/none: no such file")
+	_, err = postgres.Open(t.Context(), postgres.Options{})
 	wantSaid(t, err, "nothing seals its rows")
 }
 

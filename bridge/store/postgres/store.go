@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"strings"
 	"sync"
@@ -136,6 +137,10 @@ func (s *Store) direct(ctx context.Context, first *pgx.Conn) error {
 // connection reads the URL. Its errors do not repeat it, for it may hold a password.
 func connection(url string) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(url)
+	var file *fs.PathError
+	if errors.As(err, &file) {
+		return nil, fmt.Errorf("a file that the database's URL names: %w", file)
+	}
 	if err != nil {
 		return nil, errors.New("the database's URL cannot be read: it looks like postgres://user:password@host:5432/database")
 	}
@@ -251,13 +256,15 @@ func (s *Store) Ping(ctx context.Context) error {
 	})
 }
 
-// Close waits for the calls that go on and closes the connections. Closing again does nothing.
+// Close waits for the calls that go on and closes the connections. Closing again does nothing. It fails when a store
+// that was to be alone was not so to the end.
 func (s *Store) Close() error {
 	s.stop()
 	s.running.Wait()
 	s.pool.Close()
-	if s.alone != nil {
-		s.alone.close()
+	if a := s.alone; a != nil {
+		s.alone = nil
+		return a.close()
 	}
 	return nil
 }
