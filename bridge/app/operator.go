@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/gorilla/mux"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/audit"
@@ -28,6 +29,7 @@ import (
 const (
 	operatorFile  = "operator.json"
 	defaultListed = 100
+	revokedAtOnce = 32
 )
 
 // operator serves the operator's port: health for everybody who reaches it, the commands' calls
@@ -61,6 +63,7 @@ type ListedGrant struct {
 	ID         string             `json:"id"`
 	Status     bridge.GrantStatus `json:"status"`
 	Account    string             `json:"account"`
+	PersonID   string             `json:"person_id"`
 	Client     string             `json:"client"`
 	ClientID   string             `json:"client_id"`
 	Resource   string             `json:"resource"`
@@ -164,25 +167,49 @@ func (o *operator) list(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(listed)
 }
 
+// revoke ends some grants, several at once: the store syncs ends that come together once.
 func (o *operator) revoke(w http.ResponseWriter, r *http.Request) {
-	grant, ended, err := o.store.EndGrant(r.Context(), r.URL.Query().Get("id"), bridge.EndRevokedByOperator, o.now())
+	ids := r.URL.Query()["id"]
+	if len(ids) == 0 || len(ids) > defaultListed {
+		refuse(w, http.StatusBadRequest, fmt.Sprintf("Name 1 to %d grants", defaultListed))
+		return
+	}
+	listed, ctx := make([]ListedGrant, len(ids)), r.Context()
+	var ends errgroup.Group
+	ends.SetLimit(revokedAtOnce)
+	for i, id := range ids {
+		ends.Go(func() error {
+			grant, err := o.end(ctx, id)
+			listed[i] = listedGrant(grant)
+			return err
+		})
+	}
+	err := ends.Wait()
 	if errors.Is(err, bridge.ErrNotFound) {
-		refuse(w, http.StatusNotFound, "There is no such grant")
+		refuse(w, http.StatusNotFound, err.Error())
 		return
 	}
 	if err != nil {
 		o.failed(w, r, err)
 		return
 	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(listed)
+}
+
+func (o *operator) end(ctx context.Context, id string) (bridge.Grant, error) {
+	grant, ended, err := o.store.EndGrant(ctx, id, bridge.EndRevokedByOperator, o.now())
+	if err != nil {
+		return bridge.Grant{}, fmt.Errorf("grant %s: %w", id, err)
+	}
 	if ended {
-		o.trail.Record(r.Context(), bridge.AuditEvent{
+		o.trail.Record(ctx, bridge.AuditEvent{
 			Kind: audit.GrantEnded, GrantID: grant.ID, ClientID: grant.ClientID, PersonID: grant.Person.ID(),
 			Outcome: string(bridge.EndRevokedByOperator),
 		})
 		o.ended()
 	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(listedGrant(grant))
+	return grant, nil
 }
 
 func (o *operator) failed(w http.ResponseWriter, r *http.Request, err error) {
@@ -192,7 +219,7 @@ func (o *operator) failed(w http.ResponseWriter, r *http.Request, err error) {
 
 func listedGrant(g bridge.Grant) ListedGrant {
 	listed := ListedGrant{
-		ID: g.ID, Status: g.Status, Account: g.Account.Username, Client: g.ClientName, ClientID: g.ClientID,
+		ID: g.ID, Status: g.Status, Account: g.Account.Username, PersonID: g.Person.ID(), Client: g.ClientName, ClientID: g.ClientID,
 		Resource: g.Resource, Scope: g.Scopes.String(), ActingAs: g.ActingAs.Kind, Agent: g.ActingAs.Agent, KeyName: g.Credential.KeyName, CreatedAt: g.CreatedAt, EndReason: g.EndReason,
 	}
 	if !g.LastUsedAt.IsZero() {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,17 +20,49 @@ import (
 
 const operatorTimeout = 10 * time.Second
 
-// ListGrants asks the running bridge of a data folder for its grants.
+// ListGrants asks the running bridge of a data folder for all grants of a person and of a client, newest first; empty
+// words stand for everybody.
 func ListGrants(ctx context.Context, data, person, client string) ([]ListedGrant, error) {
-	var grants []ListedGrant
 	query := url.Values{"person": {person}, "client": {client}}
-	return grants, callOperator(ctx, data, http.MethodGet, "/grants", query, &grants)
+	return listAll(ctx, data, "/grants", query, func(g ListedGrant) string { return g.ID })
 }
 
-// RevokeGrant has the running bridge of a data folder end a grant.
-func RevokeGrant(ctx context.Context, data, id string) (ListedGrant, error) {
-	var grant ListedGrant
-	return grant, callOperator(ctx, data, http.MethodPost, "/grants/revoke", url.Values{"id": {id}}, &grant)
+// RevokeGrants has the running bridge of a data folder end grants, and returns those that are over then. An error
+// about one keeps it from no other of the same hundred.
+func RevokeGrants(ctx context.Context, data string, ids ...string) ([]ListedGrant, error) {
+	operator, err := reachOperator(data, operatorTimeout)
+	if err != nil {
+		return nil, err
+	}
+	all := []ListedGrant{} // as JSON it is a list, not null
+	for some := range slices.Chunk(ids, defaultListed) {
+		var ended []ListedGrant
+		if err := operator.call(ctx, http.MethodPost, "/grants/revoke", url.Values{"id": some}, nil, &ended); err != nil {
+			return all, err
+		}
+		all = append(all, ended...)
+	}
+	return all, nil
+}
+
+// listAll asks the running bridge of a data folder for all pages of a list.
+func listAll[T any](ctx context.Context, data, path string, query url.Values, id func(T) string) ([]T, error) {
+	operator, err := reachOperator(data, operatorTimeout)
+	if err != nil {
+		return nil, err
+	}
+	all := []T{}
+	for {
+		var page []T
+		if err := operator.call(ctx, http.MethodGet, path, query, nil, &page); err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if len(page) < defaultListed {
+			return all, nil
+		}
+		query.Set("after", id(page[len(page)-1]))
+	}
 }
 
 // ListKeys asks the running bridge of a data folder for its signing keys.
@@ -57,11 +90,15 @@ const resealWalks = 5
 // sealed, until a walk finds nothing more. It returns the last walk and how many values were sealed anew
 // in all.
 func Reseal(ctx context.Context, data string) (last bridge.Resealed, anew int, err error) {
+	operator, err := reachOperator(data, operatorTimeout)
+	if err != nil {
+		return last, 0, err
+	}
 	for range resealWalks {
 		last = bridge.Resealed{}
 		for {
 			var part bridge.Resealed
-			if err := callOperator(ctx, data, http.MethodPost, "/keys/reseal", url.Values{"after": {last.Next}}, &part); err != nil {
+			if err := operator.call(ctx, http.MethodPost, "/keys/reseal", url.Values{"after": {last.Next}}, nil, &part); err != nil {
 				return last, anew, err
 			}
 			last.Values, last.Anew, last.Lost = last.Values+part.Values, last.Anew+part.Anew, last.Lost+part.Lost
@@ -79,7 +116,11 @@ func Reseal(ctx context.Context, data string) (last bridge.Resealed, anew int, e
 // Health asks the running bridge of a data folder whether it can do its whole job. An error says
 // what is missing.
 func Health(ctx context.Context, data string) error {
-	answer, err := askOperator(ctx, data, http.MethodGet, "/readyz", nil, nil)
+	operator, err := reachOperator(data, operatorTimeout)
+	if err != nil {
+		return err
+	}
+	answer, err := operator.ask(ctx, http.MethodGet, "/readyz", nil, nil)
 	if err != nil {
 		return err
 	}
@@ -89,17 +130,35 @@ func Health(ctx context.Context, data string) error {
 	return nil
 }
 
-func callOperator(ctx context.Context, data, method, path string, query url.Values, into any) error {
-	return sendOperator(ctx, data, method, path, query, nil, into)
+// running is the running bridge of a data folder, as commands ask it.
+type running struct {
+	client *outbound.Client
+	header http.Header
 }
 
-// sendOperator is callOperator with a body.
-func sendOperator(ctx context.Context, data, method, path string, query url.Values, body []byte, into any) error {
-	answer, err := askOperator(ctx, data, method, path, query, body)
+// callOperator is for who asks once.
+func callOperator(ctx context.Context, data, method, path string, query url.Values, into any) error {
+	operator, err := reachOperator(data, operatorTimeout)
+	if err != nil {
+		return err
+	}
+	return operator.call(ctx, method, path, query, nil, into)
+}
+
+func (r *running) call(ctx context.Context, method, path string, query url.Values, body []byte, into any) error {
+	answer, err := r.ask(ctx, method, path, query, body)
 	if err != nil {
 		return err
 	}
 	return readAnswer(answer, into)
+}
+
+func (r *running) ask(ctx context.Context, method, path string, query url.Values, body []byte) (*outbound.Answer, error) {
+	answer, err := r.client.Do(ctx, method, path+"?"+query.Encode(), r.header, body)
+	if err != nil {
+		return nil, fmt.Errorf("asking the running bridge: %w", err)
+	}
+	return answer, nil
 }
 
 func readAnswer(answer *outbound.Answer, into any) error {
@@ -126,34 +185,22 @@ func refusal(answer *outbound.Answer) error {
 	return errors.New(refused.Description)
 }
 
-func askOperator(ctx context.Context, data, method, path string, query url.Values, body []byte) (*outbound.Answer, error) {
-	client, header, err := reachOperator(data, operatorTimeout)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := client.Do(ctx, method, path+"?"+query.Encode(), header, body)
-	if err != nil {
-		return nil, fmt.Errorf("asking the running bridge: %w", err)
-	}
-	return answer, nil
-}
-
 // errNotRunning says that no bridge has left word in the data folder of where it is.
 var errNotRunning = errors.New("no bridge is running")
 
 // reachOperator finds the running bridge of a data folder. A timeout of 0 is none.
-func reachOperator(data string, timeout time.Duration) (*outbound.Client, http.Header, error) {
+func reachOperator(data string, timeout time.Duration) (*running, error) {
 	text, err := os.ReadFile(filepath.Join(data, operatorFile)) //nolint:gosec // the operator names the folder
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil, fmt.Errorf("%w on the data folder %s", errNotRunning, data)
+		return nil, fmt.Errorf("%w on the data folder %s", errNotRunning, data)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("finding the running bridge: %w", err)
+		return nil, fmt.Errorf("finding the running bridge: %w", err)
 	}
-	var running Operator
-	if err := json.Unmarshal(text, &running); err != nil { // one that died while it wrote it, or is about to
-		return nil, nil, fmt.Errorf("%w on the data folder %s: what one has left in %s is not whole: %w", errNotRunning, data, operatorFile, err)
+	var word Operator
+	if err := json.Unmarshal(text, &word); err != nil { // one that died while it wrote it, or is about to
+		return nil, fmt.Errorf("%w on the data folder %s: what one has left in %s is not whole: %w", errNotRunning, data, operatorFile, err)
 	}
-	client := outbound.Fixed(&url.URL{Scheme: "http", Host: running.Address}, timeout)
-	return client, http.Header{"Authorization": {"Bearer " + running.Token}}, nil
+	client := outbound.Fixed(&url.URL{Scheme: "http", Host: word.Address}, timeout)
+	return &running{client, http.Header{"Authorization": {"Bearer " + word.Token}}}, nil
 }

@@ -207,18 +207,7 @@ func listedLink(l bridge.Link) ListedLink {
 
 // ListLinks asks the running bridge of a data folder for all its links.
 func ListLinks(ctx context.Context, data string) ([]ListedLink, error) {
-	var all []ListedLink
-	for after := ""; ; {
-		var page []ListedLink
-		if err := callOperator(ctx, data, http.MethodGet, "/links", url.Values{"after": {after}}, &page); err != nil {
-			return nil, err
-		}
-		all = append(all, page...)
-		if len(page) < defaultListed {
-			return all, nil
-		}
-		after = page[len(page)-1].ID
-	}
+	return listAll(ctx, data, "/links", url.Values{}, func(l ListedLink) string { return l.ID })
 }
 
 // EndLink has the running bridge of a data folder end a link.
@@ -234,6 +223,10 @@ func ImportLinks(ctx context.Context, data string, rows []LinkRow, dry bool) ([]
 	if dry {
 		query.Set("dry", "true")
 	}
+	operator, err := reachOperator(data, operatorTimeout)
+	if err != nil {
+		return nil, err
+	}
 	var all []ImportedLink
 	for some := range slices.Chunk(rows, importAtOnce) {
 		body, err := json.Marshal(some)
@@ -241,7 +234,7 @@ func ImportLinks(ctx context.Context, data string, rows []LinkRow, dry bool) ([]
 			return nil, err //nolint:wrapcheck // texts
 		}
 		var results []ImportedLink
-		if err := sendOperator(ctx, data, http.MethodPost, "/links/import", query, body, &results); err != nil {
+		if err := operator.call(ctx, http.MethodPost, "/links/import", query, body, &results); err != nil {
 			return nil, err
 		}
 		all = append(all, results...)

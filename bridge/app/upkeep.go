@@ -29,7 +29,7 @@ const upkeepTimeout = 30 * time.Minute
 func OpenUpkeep(ctx context.Context, cfg *config.Config, log *slog.Logger) (upkeep bridge.Upkeep, shut func() error, err error) {
 	err = Health(ctx, cfg.Data)
 	if !errors.Is(err, errNotRunning) && !errors.Is(err, outbound.ErrUnreachable) { // one that was killed leaves its word behind
-		return running{cfg.Data}, func() error { return nil }, nil
+		return served{cfg.Data}, func() error { return nil }, nil
 	}
 	b := &Bridge{config: cfg, log: log}
 	if err := b.unlock(ctx, nil); err != nil {
@@ -102,21 +102,21 @@ func WriteBackup(ctx context.Context, from bridge.Upkeep, path string) (bytes in
 	return bytes, errors.Join(os.Remove(part.Name()), syncFolder(filepath.Dir(path)))
 }
 
-// running is the bridge.Upkeep of a bridge that runs on a data folder. Times are its own.
-type running struct{ data string }
+// served is the bridge.Upkeep of a bridge that runs on a data folder. Times are its own.
+type served struct{ data string }
 
 // Reseal does a part.
-func (r running) Reseal(ctx context.Context, after string, _ int, _ time.Time) (done bridge.Resealed, err error) {
-	return done, callOperator(ctx, r.data, http.MethodPost, "/keys/reseal", url.Values{"after": {after}}, &done)
+func (s served) Reseal(ctx context.Context, after string, _ int, _ time.Time) (done bridge.Resealed, err error) {
+	return done, callOperator(ctx, s.data, http.MethodPost, "/keys/reseal", url.Values{"after": {after}}, &done)
 }
 
 // Backup passes on what the bridge writes.
-func (r running) Backup(ctx context.Context, to io.Writer, _ time.Time) error {
-	client, header, err := reachOperator(r.data, 0)
+func (s served) Backup(ctx context.Context, to io.Writer, _ time.Time) error {
+	operator, err := reachOperator(s.data, 0)
 	if err != nil {
 		return err
 	}
-	answer, err := client.Download(ctx, "/store/backup", header, to)
+	answer, err := operator.client.Download(ctx, "/store/backup", operator.header, to)
 	if err != nil {
 		return err
 	}
@@ -124,25 +124,21 @@ func (r running) Backup(ctx context.Context, to io.Writer, _ time.Time) error {
 }
 
 // Verify has the bridge verify its store.
-func (r running) Verify(ctx context.Context, _ time.Time) (report bridge.StoreReport, err error) {
-	return report, r.read(ctx, "/store/verify", &report)
+func (s served) Verify(ctx context.Context, _ time.Time) (report bridge.StoreReport, err error) {
+	return report, s.read(ctx, "/store/verify", &report)
 }
 
 // Stats has the bridge count.
-func (r running) Stats(ctx context.Context, _ time.Time) (stats bridge.StoreStats, err error) {
-	return stats, r.read(ctx, "/store/stats", &stats)
+func (s served) Stats(ctx context.Context, _ time.Time) (stats bridge.StoreStats, err error) {
+	return stats, s.read(ctx, "/store/stats", &stats)
 }
 
-func (r running) read(ctx context.Context, path string, into any) error {
-	client, header, err := reachOperator(r.data, upkeepTimeout)
+func (s served) read(ctx context.Context, path string, into any) error {
+	operator, err := reachOperator(s.data, upkeepTimeout)
 	if err != nil {
 		return err
 	}
-	answer, err := client.Do(ctx, http.MethodGet, path, header, nil)
-	if err != nil {
-		return err
-	}
-	return readAnswer(answer, into)
+	return operator.call(ctx, http.MethodGet, path, nil, nil, into)
 }
 
 // backup streams a backup. One that fails on the way breaks the connection off, so that nobody takes what

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -17,7 +18,7 @@ import (
 
 type grantsCommand struct {
 	List   grantsList   `cmd:"" help:"List grants, newest first."`
-	Revoke grantsRevoke `cmd:"" help:"End a grant: its next call is refused and its Trinity key revoked."`
+	Revoke grantsRevoke `cmd:"" help:"End grants: their next call is refused and their Trinity keys revoked."`
 }
 
 // running finds the running bridge.
@@ -44,8 +45,8 @@ func (h *healthCommand) Run(c *console) error {
 type grantsList struct {
 	running
 	printed
-	Client string `placeholder:"ID" help:"Only this client's."`
-	Person string `placeholder:"ID" help:"Only this person's."`
+	Client string `placeholder:"ID" help:"Only this client's: client_id of --json."`
+	Person string `placeholder:"ID" help:"Only this person's: person_id of --json."`
 }
 
 // Run prints a table, or JSON.
@@ -57,6 +58,10 @@ func (g *grantsList) Run(c *console) error {
 	if g.JSON {
 		return json.NewEncoder(c.out).Encode(grants)
 	}
+	return printGrants(c, grants)
+}
+
+func printGrants(c *console, grants []app.ListedGrant) error {
 	table := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "ID\tSTATUS\tACCOUNT\tACTS AS\tCLIENT\tRESOURCE\tSCOPE\tCREATED\tENDED BECAUSE")
 	for _, grant := range grants {
@@ -70,27 +75,75 @@ func (g *grantsList) Run(c *console) error {
 type grantsRevoke struct {
 	running
 	printed
-	ID  string `arg:"" help:"The grant's id."`
-	Yes bool   `short:"y" help:"Do not ask."`
+	IDs    []string `arg:"" optional:"" name:"id" help:"The grants' ids."`
+	Client string   `placeholder:"ID" help:"All of this client's: client_id of grants list --json."`
+	Person string   `placeholder:"ID" help:"All of this person's: person_id of grants list --json."`
+	All    bool     `help:"All of everybody's."`
+	Yes    bool     `short:"y" help:"Do not ask."`
 }
 
-// Run asks, then ends the grant.
+// Run shows what it will end and asks, then ends it.
 func (g *grantsRevoke) Run(c *console) error {
-	if !g.Yes {
-		_, _ = fmt.Fprintf(c.out, "End grant %s? Its client has to be connected again. [y/N] ", g.ID)
+	if err := g.check(); err != nil {
+		return err
+	}
+	ids := g.IDs
+	if len(ids) == 0 {
+		open, err := g.open(c)
+		if err != nil {
+			return err
+		}
+		for _, grant := range open {
+			ids = append(ids, grant.ID)
+		}
+		if !g.Yes && len(open) > 0 {
+			if err := printGrants(c, open); err != nil {
+				return err
+			}
+		}
+	}
+	if !g.Yes && len(ids) > 0 {
+		_, _ = fmt.Fprintf(c.out, "End %s? Who uses it has to connect again. [y/N] ", grantsNamed(ids))
 		if !confirmed(c.ctx) {
 			return errors.New("nothing was changed")
 		}
 	}
-	grant, err := app.RevokeGrant(c.ctx, g.Data, g.ID)
-	if err != nil {
-		return err
-	}
+	ended, err := app.RevokeGrants(c.ctx, g.Data, ids...)
 	if g.JSON {
-		return json.NewEncoder(c.out).Encode(grant)
+		return errors.Join(err, json.NewEncoder(c.out).Encode(ended))
 	}
-	_, err = fmt.Fprintf(c.out, "grant %s of %s is ended (%s)\n", grant.ID, printable(grant.Account), grant.EndReason)
+	if len(ids) == 0 {
+		_, _ = fmt.Fprintln(c.out, "there is nothing to end")
+	}
+	for _, grant := range ended {
+		_, _ = fmt.Fprintf(c.out, "grant %s of %s is ended (%s)\n", grant.ID, printable(grant.Account), grant.EndReason)
+	}
 	return err
+}
+
+// check wants it said once which grants are meant.
+func (g *grantsRevoke) check() error {
+	some := g.Client != "" || g.Person != ""
+	switch {
+	case len(g.IDs) == 0 && !some && !g.All:
+		return usageError("say which grants to end: by id, --person, --client or --all")
+	case len(g.IDs) > 0 && (some || g.All), g.All && some:
+		return usageError("name grants by id, or those of a --person and a --client, or --all")
+	}
+	return nil
+}
+
+// open are the grants meant that have not ended.
+func (g *grantsRevoke) open(c *console) ([]app.ListedGrant, error) {
+	grants, err := app.ListGrants(c.ctx, g.Data, g.Person, g.Client)
+	return slices.DeleteFunc(grants, func(l app.ListedGrant) bool { return l.Status == bridge.GrantEnded }), err
+}
+
+func grantsNamed(ids []string) string {
+	if len(ids) == 1 {
+		return "grant " + ids[0]
+	}
+	return fmt.Sprintf("these %d grants", len(ids))
 }
 
 func confirmed(_ context.Context) bool {

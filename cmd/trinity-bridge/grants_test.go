@@ -2,10 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,14 +37,7 @@ func TestGrants_table(t *testing.T) {
 		_ = json.NewEncoder(w).Encode(grants)
 	}))
 	t.Cleanup(operator.Close)
-	data := t.TempDir()
-	text, err := json.Marshal(app.Operator{Address: strings.TrimPrefix(operator.URL, "http://"), Token: "token"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(data, "operator.json"), text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	data := dataOf(t, operator)
 	var rows [][]string
 	for line := range strings.Lines(commands(t, "--data", data)(exitDone, "grants", "list")) {
 		rows = append(rows, strings.FieldsFunc(strings.TrimSpace(strings.ReplaceAll(line, "  ", "\t")), func(r rune) bool { return r == '\t' }))
@@ -62,5 +57,64 @@ func TestGrants_table(t *testing.T) {
 	}
 	if len(rows) != len(want) {
 		t.Errorf("%d rows", len(rows))
+	}
+}
+
+// dataOf is the data folder of a bridge that is played by a server.
+func dataOf(t *testing.T, operator *httptest.Server) string {
+	t.Helper()
+	data := t.TempDir()
+	text, err := json.Marshal(app.Operator{Address: strings.TrimPrefix(operator.URL, "http://"), Token: "token"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(data, "operator.json"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// All of a client's or a person's grants end with one command, which sends them a hundred at a time over one connection.
+func TestGrants_revokeMany(t *testing.T) {
+	t.Parallel()
+	var grants []app.ListedGrant
+	for i := range 250 {
+		grants = append(grants, app.ListedGrant{ID: fmt.Sprintf("grant-%d", i), Status: bridge.GrantLive, Account: "alice", ClientID: "client-1"})
+	}
+	grants[7].Status = bridge.GrantEnded
+	var calls []int
+	addresses := map[string]bool{}
+	operator := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		addresses[r.RemoteAddr] = true
+		query := r.URL.Query()
+		if r.URL.Path == "/grants/revoke" {
+			calls = append(calls, len(query["id"]))
+			var ended []app.ListedGrant
+			for _, id := range query["id"] {
+				ended = append(ended, app.ListedGrant{ID: id, Status: bridge.GrantEnded, Account: "alice", EndReason: bridge.EndRevokedByOperator})
+			}
+			_ = json.NewEncoder(w).Encode(ended)
+			return
+		}
+		if query.Get("client") != "client-1" || query.Get("person") != "" {
+			t.Errorf("asked for %v", query)
+		}
+		from := slices.IndexFunc(grants, func(g app.ListedGrant) bool { return g.ID == query.Get("after") }) + 1
+		_ = json.NewEncoder(w).Encode(grants[from:min(from+100, len(grants))])
+	}))
+	t.Cleanup(operator.Close)
+	call := commands(t, "--data", dataOf(t, operator))
+	said := call(exitDone, "grants", "revoke", "--client", "client-1", "--yes")
+	if strings.Count(said, "is ended (revoked_by_operator)") != 249 || strings.Contains(said, "grant-7 ") {
+		t.Errorf("it says %q", said)
+	}
+	if !slices.Equal(calls, []int{100, 100, 49}) || len(addresses) != 2 {
+		t.Errorf("calls of %v grants, over %d connections, one to list and one to end", calls, len(addresses))
+	}
+	for _, args := range [][]string{{}, {"grant-1", "--all"}, {"grant-1", "--person", "alice"}, {"--all", "--client", "client-1"}} {
+		call(exitUsage, append([]string{"grants", "revoke", "--yes"}, args...)...)
+	}
+	if len(calls) != 3 {
+		t.Error("a command that does not say what it means ended something")
 	}
 }

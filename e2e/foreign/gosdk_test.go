@@ -151,7 +151,7 @@ func wantRevoked(t *testing.T, c *client, upstream func() []arrived) {
 	if err != nil || len(grants) != 1 {
 		t.Fatalf("grants %+v, %v", grants, err)
 	}
-	if _, err := app.RevokeGrant(t.Context(), c.bridge.Data, grants[0].ID); err != nil {
+	if _, err := app.RevokeGrants(t.Context(), c.bridge.Data, grants[0].ID); err != nil {
 		t.Fatal(err)
 	}
 	bridgetest.Settle()

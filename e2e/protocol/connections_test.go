@@ -190,7 +190,7 @@ func TestConnections_AS137_pages(t *testing.T) {
 		c.Clock.Advance(time.Second)
 	}
 	ids := grantIDs(t, c.Bridge)
-	if _, err := app.RevokeGrant(t.Context(), c.Data, ids[20]); err != nil { // ended ones are not on any page
+	if _, err := app.RevokeGrants(t.Context(), c.Data, ids[20]); err != nil { // ended ones are not on any page
 		t.Fatal(err)
 	}
 	w := c.visit(t, "u1")

@@ -310,7 +310,7 @@ func TestIdentity_EX13_ended(t *testing.T) {
 	if err != nil || len(grants) != 1 || grants[0].Account != alice {
 		t.Fatalf("grants %+v, %v", grants, err)
 	}
-	if _, err := app.RevokeGrant(t.Context(), p.b.Data, grants[0].ID); err != nil {
+	if _, err := app.RevokeGrants(t.Context(), p.b.Data, grants[0].ID); err != nil {
 		t.Fatal(err)
 	}
 	if got := p.b.Works(t, tokens.Access); got != http.StatusUnauthorized {

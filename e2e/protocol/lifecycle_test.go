@@ -84,16 +84,23 @@ func TestGrants_operatorRevokes(t *testing.T) {
 	if err != nil || len(grants) != 1 || grants[0].Account != alice || grants[0].Status != "live" {
 		t.Fatalf("grants %+v, %v", grants, err)
 	}
-	ended, err := app.RevokeGrant(t.Context(), b.Data, grants[0].ID)
-	if err != nil || ended.EndReason != "revoked_by_operator" {
+	ended, err := app.RevokeGrants(t.Context(), b.Data, grants[0].ID)
+	if err != nil || len(ended) != 1 || ended[0].EndReason != "revoked_by_operator" {
 		t.Fatalf("ended %+v, %v", ended, err)
 	}
 	if got := b.Works(t, tokens.Access); got != http.StatusUnauthorized {
 		t.Errorf("the next call: %d", got)
 	}
 	wait(t, func() bool { return liveKeys(b) == 0 }, "the key is revoked at Trinity")
-	if _, err := app.RevokeGrant(t.Context(), b.Data, "nothing"); err == nil {
-		t.Error("an unknown grant was revoked")
+	tokens = b.Connect(t, client, alice)
+	if grants, err = app.ListGrants(t.Context(), b.Data, "", ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := app.RevokeGrants(t.Context(), b.Data, "nothing", grants[0].ID); err == nil || !strings.Contains(err.Error(), "nothing") {
+		t.Errorf("an unknown grant was revoked: %v", err)
+	}
+	if got := b.Works(t, tokens.Access); got != http.StatusUnauthorized {
+		t.Errorf("a call of the grant named beside it: %d", got)
 	}
 }
 

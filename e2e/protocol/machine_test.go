@@ -290,7 +290,7 @@ func TestMachine_operatorRevokes(t *testing.T) {
 	if err != nil || len(grants) != 1 {
 		t.Fatalf("grants %+v, %v", grants, err)
 	}
-	if _, err := app.RevokeGrant(t.Context(), m.Data, grants[0].ID); err != nil {
+	if _, err := app.RevokeGrants(t.Context(), m.Data, grants[0].ID); err != nil {
 		t.Fatal(err)
 	}
 	if got := m.Works(t, tokens.Access); got != http.StatusUnauthorized {

@@ -131,7 +131,7 @@ func TestLifecycle_I10_streams(t *testing.T) {
 			}
 			for _, grant := range grants {
 				if grant.Account == account {
-					if _, err := app.RevokeGrant(t.Context(), b.Data, grant.ID); err != nil {
+					if _, err := app.RevokeGrants(t.Context(), b.Data, grant.ID); err != nil {
 						t.Fatal(err)
 					}
 				}
