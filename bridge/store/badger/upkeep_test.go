@@ -182,3 +182,54 @@ func TestUpkeep_longRows(t *testing.T) {
 		t.Errorf("%d of %d sign-ins are over, %v", len(over), flows, err)
 	}
 }
+
+// during is a writer that has something happen before each part that is written.
+type during struct {
+	bytes.Buffer
+
+	do func()
+}
+
+func (d *during) Write(p []byte) (int, error) {
+	d.do()
+	return d.Buffer.Write(p)
+}
+
+// TestBackup_OP18_meanwhile: a backup is one state of a store that is written to, swept and merged while it is made. Events
+// come two at a time, to both ends of the trail.
+func TestBackup_OP18_meanwhile(t *testing.T) {
+	t.Parallel()
+	s := openClosed(t, Options{Dir: t.TempDir()})
+	pairs := 0
+	pair := func() {
+		pairs++
+		far := time.Duration(pairs) * time.Second
+		must(t, s.AppendAudit(t.Context(), []bridge.AuditEvent{
+			{At: testTime.Add(far), Kind: "kind", Detail: strings.Repeat("x", 2000)}, {At: testTime.Add(-far), Kind: "kind"},
+		}))
+	}
+	for range 500 {
+		pair()
+	}
+	for i := range 100 {
+		must(t, s.CreateFlow(t.Context(), flowNamed(fmt.Sprint(i))))
+	}
+	before, swept := pairs, 0
+	sealed := during{do: func() {
+		pair()
+		n, err := s.Sweep(t.Context(), testTime.Add(time.Hour), 10)
+		must(t, err)
+		swept += n
+		must(t, s.db.Flatten(1))
+	}}
+	must(t, s.Backup(t.Context(), &sealed, testTime))
+	held, err := rows.ReadBackup(&sealed, secrettest.Ring(), testTime, func(rows.BackupHead) error { return nil }, func([]rows.Row) error { return nil })
+	must(t, err)
+	got := held.Rows[rows.KindAudit]
+	if got%2 != 0 || got < 2*before || got == 2*pairs || swept == 0 {
+		t.Errorf("%d events are in the backup, of %d before and %d after it; %d rows were swept meanwhile", got, 2*before, 2*pairs, swept)
+	}
+	if flows := held.Rows[rows.KindFlow]; flows == 100-swept {
+		t.Errorf("what was swept while the backup was made is not in it: %d flows", flows)
+	}
+}
