@@ -156,7 +156,10 @@ func openWatermark(path string, seal bridge.RowKey, tables *follower, before mar
 		return nil, fmt.Errorf("opening the store's watermark: %w", err)
 	}
 	w := &watermark{file: file, seal: seal, tables: tables, slot: (slot + 1) % slots}
-	_, err = file.WriteAt(make([]byte, 1), slots*slotBytes-1) // all the room it will ever take
+	info, err := file.Stat()
+	if err == nil && info.Size() < slots*slotBytes { // all the room it will ever take, and what was cut of it
+		_, err = file.WriteAt(make([]byte, slots*slotBytes-info.Size()), info.Size())
+	}
 	if err = errors.Join(err, w.put(at), file.Sync()); err == nil && before == nil {
 		err = syncFolder(filepath.Dir(path))
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -206,6 +207,18 @@ func TestWatermark_failedWrite(t *testing.T) {
 	}
 	if s := openClosed(t, Options{Dir: dir}); !hasFlow(t, s, "stored") {
 		t.Error("a write that was acknowledged is lost")
+	}
+}
+
+// TestWatermark_OP05_takesItsRoom: the file has all of its blocks from the first, or a disk that is full of something else
+// would end writing.
+func TestWatermark_OP05_takesItsRoom(t *testing.T) {
+	t.Parallel()
+	s := openClosed(t, Options{Dir: t.TempDir()})
+	info, err := os.Stat(s.opts.Watermark)
+	must(t, err)
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Blocks*512 < slots*slotBytes {
+		t.Errorf("it takes %d bytes of %d", stat.Blocks*512, slots*slotBytes)
 	}
 }
 
