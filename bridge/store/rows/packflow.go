@@ -81,10 +81,14 @@ func part[T any](p *packer, n byte, v **T, fields func(*packer, *T)) {
 	if !p.field(n, *v != nil) {
 		return
 	}
-	if p.reading {
-		*v = new(T)
+	own := new(T)
+	if !p.reading {
+		*own = **v // others may be reading what it points to
 	}
-	p.within(func() { fields(p, *v) })
+	p.within(func() { fields(p, own) })
+	if p.reading {
+		*v = own
+	}
 }
 
 // parts is a list of such records.
@@ -97,7 +101,11 @@ func parts[T any](p *packer, n byte, v *[]T, fields func(*packer, *T)) {
 		*v = make([]T, length)
 	}
 	for i := range *v {
-		p.within(func() { fields(p, &(*v)[i]) })
+		one := (*v)[i] // as above
+		p.within(func() { fields(p, &one) })
+		if p.reading {
+			(*v)[i] = one
+		}
 	}
 }
 
