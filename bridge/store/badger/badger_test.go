@@ -1,18 +1,17 @@
 package badger
 
 import (
-	"bytes"
 	"errors"
 	"log/slog"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/logtest"
 	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
 	"github.com/abilityai/trinity-bridge/bridge/store/storetest"
 )
@@ -97,22 +96,9 @@ func hasFlow(t testing.TB, s *Store, id string) bool {
 }
 
 // logBuffer collects log lines.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
+type logBuffer struct{ logtest.Buffer }
 
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *logBuffer) count(what string) int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return strings.Count(b.buf.String(), what)
-}
+func (b *logBuffer) count(what string) int { return strings.Count(b.String(), what) }
 
 func (b *logBuffer) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug}))

@@ -90,7 +90,7 @@ func TestOpen_OP02_emptyLogFile(t *testing.T) {
 			}
 			must(t, s.CreateFlow(t.Context(), flowNamed("next")))
 			if log.count("level=WARN msg=\"the store was left with an empty log file") != len(names) {
-				t.Errorf("the log does not say so of each:\n%s", log.buf.String())
+				t.Errorf("the log does not say so of each:\n%s", log.String())
 			}
 		})
 	}
