@@ -103,6 +103,8 @@ func TestDisk_cut(t *testing.T) {
 			map[string]func(found) bool{"old": is("old"), "new": is("new")},
 		},
 		{"a rename whose folder was synced", "printf old > f; printf new > g; sync f g; mv g f; sync .", is("new"), nil},
+		{"another name", "printf new > g; sync g; ln g f; rm g", func(f found) bool { return !f.there || f.is("new") }, map[string]func(found) bool{"there": is("new"), "lost": missing}},
+		{"another name whose folder was synced", "printf new > g; sync g; ln g f; rm g; sync .", is("new"), nil},
 		{"a removal", "printf old > f; sync f; rm f", func(f found) bool { return !f.there || f.is("old") }, map[string]func(found) bool{"gone": missing, "back": is("old")}},
 		{"a removal whose folder was synced", "printf old > f; sync f; rm f; sync .", missing, nil},
 		{"a file made anew", "printf old > f; sync f; rm f; printf new > f; sync f", is("new"), nil},

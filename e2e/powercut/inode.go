@@ -26,6 +26,7 @@ var (
 	_ fs.NodeUnlinker  = (*inode)(nil)
 	_ fs.NodeRmdirer   = (*inode)(nil)
 	_ fs.NodeRenamer   = (*inode)(nil)
+	_ fs.NodeLinker    = (*inode)(nil)
 	_ fs.NodeOpener    = (*inode)(nil)
 	_ fs.NodeReader    = (*inode)(nil)
 	_ fs.NodeWriter    = (*inode)(nil)
@@ -133,6 +134,22 @@ func (i *inode) Rename(_ context.Context, from string, folder fs.InodeEmbedder, 
 	i.disk.step()
 	i.node.change(change{from: from, to: to, node: n})
 	return 0
+}
+
+// Link gives a file another name, in the folder it has one in.
+func (i *inode) Link(ctx context.Context, of fs.InodeEmbedder, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
+	i.disk.mu.Lock()
+	defer i.disk.mu.Unlock()
+	file, ours := of.(*inode)
+	switch {
+	case !ours || file.node.parent != i.node:
+		return nil, syscall.EXDEV
+	case i.node.written[name] != nil:
+		return nil, syscall.EEXIST
+	}
+	i.disk.step()
+	i.node.change(change{to: name, node: file.node})
+	return i.known(ctx, file.node, out), 0
 }
 
 func (i *inode) Open(context.Context, uint32) (fs.FileHandle, uint32, syscall.Errno) {

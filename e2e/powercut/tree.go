@@ -4,6 +4,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // node is a file or a folder.
@@ -43,7 +44,7 @@ func (n *node) change(c change) {
 	c.apply(n.written)
 	n.pending = append(n.pending, c)
 	c.node.parent = n
-	if c.to == "" {
+	if c.to == "" && !slices.Contains(slices.Collect(maps.Values(n.written)), c.node) { // nor another name
 		c.node.parent = nil
 	}
 }
