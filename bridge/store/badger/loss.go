@@ -29,6 +29,7 @@ var errEmpty = lost("its folder is empty, and its watermark says that it was not
 
 // witness is what stands outside the engine when it is opened.
 type witness struct {
+	file    string // of the marks
 	marks   marks
 	matches [slots]bool // the slot's listing is the beginning of the engine's
 	fits    bool        // the engine's listing and its tables fit each other without
@@ -39,9 +40,9 @@ type witness struct {
 func readWitness(opts Options) (*witness, error) {
 	content, err := readMarks(opts.Watermark)
 	if err != nil || content == nil {
-		return &witness{}, err
+		return &witness{file: opts.Watermark}, err
 	}
-	w := &witness{marks: content}
+	w := &witness{file: opts.Watermark, marks: content}
 	for i := range slots {
 		if said, ok := content.slot(i, nil); ok {
 			w.matches[i] = said.tables.begins(opts.Dir)
@@ -73,7 +74,7 @@ func (w *witness) compare(seal bridge.RowKey, at position, gap error) (position,
 	case gap != nil:
 		return said.position, lost("%w", gap)
 	case !found && at != position{}:
-		return said.position, lost("its watermark is gone or another one")
+		return said.position, lost("its watermark is gone or another one: %s", w.file)
 	case !found:
 		return said.position, nil
 	case said.generation != at.generation:
