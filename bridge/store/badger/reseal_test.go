@@ -118,3 +118,54 @@ func TestReseal_OP01_killed(t *testing.T) {
 		t.Errorf("verify: %+v, %v", report, err)
 	}
 }
+
+// TestReseal_meanwhile: grants end while all is sealed anew. None comes back, and the keys that wait to be revoked are sealed
+// under the new secret, as are those of the grants that live.
+func TestReseal_meanwhile(t *testing.T) {
+	t.Parallel()
+	dir, ring := filepath.Join(t.TempDir(), "store"), secrettest.Ring()
+	s := openStore(t, Options{Dir: dir})
+	id := func(i int) string { return fmt.Sprintf("grant-%03d", i) }
+	for i := range resealGrants {
+		grant := bridge.Grant{ID: id(i), Status: bridge.GrantLive, ClientID: "client", CreatedAt: testTime}
+		grant.Credential = bridge.Credential{KeyID: grant.ID, Sealed: ring.Seal(bridge.SealedKey, grant.ID, []byte("key"))}
+		_, err := s.StartGrant(t.Context(), grant, testTime)
+		must(t, err)
+	}
+	must(t, s.Close())
+	s = openClosed(t, Options{Dir: dir, Sealer: exchange()})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range resealGrants {
+			if i%2 == 0 {
+				if _, _, err := s.EndGrant(t.Context(), id(resealGrants-1-i), bridge.EndRevokedByOperator, testTime); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}()
+	walk := func() (total bridge.Resealed) {
+		for {
+			part, err := s.Reseal(t.Context(), total.Next, 3, testTime)
+			must(t, err)
+			total.Values, total.Anew, total.Lost = total.Values+part.Values, total.Anew+part.Anew, total.Lost+part.Lost
+			if total.Next = part.Next; total.Next == "" {
+				return total
+			}
+		}
+	}
+	first := walk()
+	<-done
+	second := walk()
+	if want := resealGrants + 1; second.Anew != 0 || second.Lost != 0 || second.Values != want { // the row key is one
+		t.Errorf("a walk came to %+v, the next one to %+v, want %d values", first, second, want)
+	}
+	for i := range resealGrants {
+		grant, err := s.Grant(t.Context(), id(resealGrants-1-i))
+		must(t, err)
+		if grant.Live() == (i%2 == 0) {
+			t.Errorf("%s is %s", grant.ID, grant.Status)
+		}
+	}
+}
