@@ -3,12 +3,15 @@ package postgres_test
 import (
 	"context"
 	"crypto/rand"
+	"os"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/store/storetest"
 	"github.com/abilityai/trinity-bridge/bridge/token"
 )
 
@@ -47,5 +50,71 @@ func TestRefresh_inPlace(t *testing.T) {
 	}
 	if elsewhere := updated - inPlace; elsewhere > 2*grants { // redeeming the code is one
 		t.Errorf("%d of %d changes were not in place", elsewhere, updated)
+	}
+}
+
+// TestSweep_churn: connections come and go for some days, and the tables with their indexes take no more than three times
+// what they take when they are written anew. A vacuum a day stands for the server's own, which wakes up once a minute and not within a test.
+// TEST_LONG makes it 12,000 connections.
+func TestSweep_churn(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	s := openClosed(t, url)
+	days, each := 6, 100
+	if os.Getenv("TEST_LONG") != "" {
+		each = 2000
+	}
+	now := time.Now()
+	for day := range days {
+		var all sync.WaitGroup
+		for worker := range 16 {
+			all.Go(func() {
+				for n := worker; n < each; n += 16 {
+					comeAndGo(t, s, n%10 > 0, now)
+				}
+			})
+		}
+		all.Wait()
+		for tomorrow := now.AddDate(0, 0, day+2); ; {
+			n, err := s.Sweep(t.Context(), tomorrow, 1000)
+			must(t, err)
+			if n == 0 {
+				break
+			}
+		}
+		sql(t, url, "vacuum")
+	}
+	size := func() int64 {
+		stats, err := s.Stats(t.Context(), now)
+		must(t, err)
+		return stats.Disk.Bytes
+	}
+	churned := size()
+	sql(t, url, "vacuum full")
+	live := size()
+	t.Logf("%d connections came, one of ten stayed: %d KiB of tables and indexes, %d when written anew", days*each, churned>>10, live>>10)
+	if churned > 3*live {
+		t.Errorf("%d bytes of tables and indexes for %d", churned, live)
+	}
+}
+
+// comeAndGo connects, refreshes and, if it goes, ends what it has.
+func comeAndGo(t *testing.T, s bridge.Store, goes bool, now time.Time) {
+	c := storetest.NewConnection(s)
+	must := func(err error) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	must(c.Issue(t.Context()))
+	_, err := c.Redeem(t.Context())
+	must(err)
+	for range 5 {
+		must(c.Rotate(t.Context()))
+	}
+	if goes {
+		_, _, err = s.EndGrant(t.Context(), c.GrantID, bridge.EndRevokedByClient, now)
+		must(err)
+		must(s.FinishKeyRevocation(t.Context(), c.GrantID))
 	}
 }
