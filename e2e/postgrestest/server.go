@@ -162,6 +162,15 @@ func (s *Server) Run() error {
 	}
 }
 
+// Demote has the server, which is not running, be a standby when it runs again. It is promoted with pg_promote.
+func (s *Server) Demote() error {
+	signal := filepath.Join(s.data(), "standby.signal")
+	if err := os.WriteFile(signal, nil, 0o600); err != nil || s.owner == nil {
+		return err
+	}
+	return os.Chown(signal, int(s.owner.Uid), int(s.owner.Gid))
+}
+
 // Halt ends the server: with SIGINT it closes its connections and stops in order, with SIGQUIT it
 // stops as in a crash.
 func (s *Server) Halt(signal syscall.Signal) error {

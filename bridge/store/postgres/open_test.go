@@ -19,6 +19,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
 	"github.com/abilityai/trinity-bridge/bridge/store/postgres"
+	"github.com/abilityai/trinity-bridge/e2e/postgrestest"
 )
 
 // closed opens a store and closes it, so that the database has its tables and its key.
@@ -173,6 +174,14 @@ func TestOpen_pooler(t *testing.T) {
 		}
 		wantSaid(t, err, "behind a pooler that gives each transaction another connection")
 	}
+}
+
+// TestOpen_severalServers: of several servers the one that takes writes is used.
+func TestOpen_severalServers(t *testing.T) {
+	t.Parallel()
+	readOnly := postgrestest.Own(t, "default_transaction_read_only=on")
+	url := strings.Replace(server.Database(t), server.Addr(), "127.0.0.1:1,"+readOnly.Addr()+","+server.Addr(), 1)
+	connect(t, openClosed(t, url+"&target_session_attrs=read-write"))
 }
 
 // TestOpen_OP16_clocks: a replica whose clock is not that of the others does not start, and one whose clock goes wrong

@@ -8,16 +8,13 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/abilityai/trinity-bridge/bridge"
-	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
 	"github.com/abilityai/trinity-bridge/bridge/store/postgres"
-	"github.com/abilityai/trinity-bridge/e2e/postgrestest"
 )
 
 // patience bounds every wait; nothing else is asserted about time here.
@@ -322,57 +319,4 @@ func within(t *testing.T, events <-chan int) int {
 		t.Fatal("nothing happened")
 		return 0
 	}
-}
-
-// TestReplicas_serverRestarts: while the server is away calls fail with no name of the domain's, watchers
-// are told that anything may have changed, and all passes by itself.
-func TestReplicas_serverRestarts(t *testing.T) {
-	t.Parallel()
-	own := postgrestest.Own(t)
-	url := own.Database(t)
-	s := open(t, url)
-	defer func() { must(t, s.Close()) }()
-	c := connect(t, s)
-	heard := listenTo(s)
-	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT} {
-		must(t, own.Halt(signal))
-		_, err := s.Grant(t.Context(), c.grantID)
-		if err == nil || errors.Is(err, bridge.ErrNotFound) {
-			t.Fatalf("without a server a grant came to %v", err)
-		}
-		if err := s.Ping(t.Context()); err == nil {
-			t.Fatal("a store without a server answers")
-		}
-		heard.await(t, "")
-		must(t, own.Run())
-		late := time.Now().Add(patience)
-		for {
-			grant, err := s.Grant(t.Context(), c.grantID)
-			if err == nil && grant.Live() && s.TouchGrant(t.Context(), c.grantID, time.Now().Add(time.Hour)) == nil {
-				break
-			}
-			if time.Now().After(late) {
-				t.Fatalf("the store did not recover: %v", err)
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-		heard.awaitFrom(t, c.grantID, func() {
-			sql(t, url, "update grants set changed = pg_current_xact_id() where id = $1", []byte(c.grantID))
-		})
-	}
-}
-
-// TestStore_readOnly: a database that takes no writes is named so.
-func TestStore_readOnly(t *testing.T) {
-	t.Parallel()
-	url := server.Database(t)
-	closed(t, url)
-	s, err := postgres.Open(t.Context(), postgres.Options{URL: url + "&default_transaction_read_only=on", Sealer: secrettest.Ring()})
-	must(t, err)
-	defer func() { must(t, s.Close()) }()
-	if err := s.Ping(t.Context()); !errors.Is(err, bridge.ErrReadOnly) {
-		t.Errorf("got %v, want ErrReadOnly", err)
-	}
-	_, err = s.Deployment(t.Context())
-	must(t, err)
 }

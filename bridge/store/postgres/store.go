@@ -102,15 +102,14 @@ func openStore(ctx context.Context, opts Options, how access) (*Store, error) {
 // beThere tells others that the store is open, and begins to listen to them.
 func (s *Store) beThere(ctx context.Context, listen func(*ear)) error {
 	e, err := s.tune(ctx, connectWithin)
-	if err != nil {
-		return err
-	}
-	err = e.clock.check()
 	if err == nil {
-		err = s.direct(ctx, e.conn)
+		if err = errors.Join(e.clock.check(), s.direct(ctx, e.conn)); err != nil {
+			closeConn(ctx, e.conn)
+		}
+	} else if errors.Is(err, bridge.ErrReadOnly) { // a standby, where nobody can listen until it is promoted
+		err = nil
 	}
 	if err != nil {
-		closeConn(ctx, e.conn)
 		return err
 	}
 	s.running.Go(func() { listen(e) })

@@ -19,7 +19,7 @@ const (
 
 const (
 	beginRead  = "begin isolation level repeatable read read only"
-	beginWrite = "begin isolation level read committed read write"
+	beginWrite = "begin isolation level read committed" // where the server takes no writes it says so
 )
 
 // transactions is rows.Engine.
