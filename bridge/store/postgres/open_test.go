@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"log/slog"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -180,8 +181,11 @@ func TestOpen_pooler(t *testing.T) {
 func TestOpen_severalServers(t *testing.T) {
 	t.Parallel()
 	readOnly := postgrestest.Own(t, "default_transaction_read_only=on")
-	url := strings.Replace(server.Database(t), server.Addr(), "127.0.0.1:1,"+readOnly.Addr()+","+server.Addr(), 1)
-	connect(t, openClosed(t, url+"&target_session_attrs=read-write"))
+	at, err := url.Parse(server.Database(t))
+	must(t, err)
+	sql(t, readOnly.URL("postgres")+"&default_transaction_read_only=off", "create database "+strings.TrimPrefix(at.Path, "/"))
+	at.Host = "127.0.0.1:1," + readOnly.Addr() + "," + at.Host
+	connect(t, openClosed(t, at.String()+"&target_session_attrs=read-write"))
 }
 
 // TestOpen_OP16_clocks: a replica whose clock is not that of the others does not start, and one whose clock goes wrong
