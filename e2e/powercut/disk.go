@@ -28,6 +28,9 @@ type Disk struct {
 // early: one of so many pages that are written is safe at once.
 const early = 16
 
+// patience is how long to wait at most for what must happen.
+const patience = 20 * time.Second
+
 // New mounts an empty disk, or skips the test where the machine lets nobody mount one. It is unmounted when the
 // test ends; by then nothing may use it.
 func New(t *testing.T) *Disk {
@@ -48,12 +51,21 @@ func start(t *testing.T, d *Disk) *Disk {
 	if err := d.mount(); err != nil {
 		t.Skip("this machine allows no file systems of ours:", err)
 	}
-	t.Cleanup(func() {
-		if err := d.mounted.Unmount(); err != nil {
-			t.Errorf("unmounting %s: %v", d.Dir, err)
-		}
-	})
+	t.Cleanup(func() { d.unmount(t) })
 	return d
+}
+
+// unmount waits for the kernel, which closes the files of a program that was killed when it gets to it. Unmount by
+// itself tries for a tenth of a second, which a busy machine does not always do with.
+func (d *Disk) unmount(t *testing.T) {
+	t.Helper()
+	var err error
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		if err = d.mounted.Unmount(); err == nil {
+			return
+		}
+	}
+	t.Fatalf("unmounting %s: %v", d.Dir, err)
 }
 
 func (d *Disk) mount() (err error) {
@@ -79,9 +91,7 @@ func (d *Disk) After(n int, trip func()) {
 // Cut cuts the power: what comes after is what the disk would show. Whatever ran on it must have been killed.
 func (d *Disk) Cut(t *testing.T) {
 	t.Helper()
-	if err := d.mounted.Unmount(); err != nil { // the kernel forgets what it knows
-		t.Fatalf("unmounting %s: %v", d.Dir, err)
-	}
+	d.unmount(t) // the kernel forgets what it knows
 	d.mu.Lock()
 	d.lost.add(d.root.cut(d.chance))
 	d.trip = nil
