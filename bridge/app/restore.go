@@ -50,6 +50,14 @@ func (r *Backup) read(begin func(rows.BackupHead) error, visit func([]rows.Row) 
 	return err
 }
 
+// Fits refuses to restore where a store is, before anybody is asked whether to. Of a database Restore finds out.
+func (r *Backup) Fits() error {
+	if r.b.config.Store != "" {
+		return nil
+	}
+	return vacate(r.b.storeFolder())
+}
+
 // Restore makes a store of the backup, where none is, in the data folder or the configured database. It
 // is a new generation: what may have been ended or spent since the backup was made is over. It returns how
 // many grants it ended.

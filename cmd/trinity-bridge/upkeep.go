@@ -62,6 +62,9 @@ func (s *storeRestore) Run(c *console) error {
 		return err
 	}
 	backup, err := app.ReadBackup(c.ctx, cfg, s.From, newLogger(c.err, cfg.LogLevel))
+	if err == nil {
+		err = backup.Fits()
+	}
 	if err != nil {
 		return err
 	}
