@@ -44,7 +44,7 @@ func TestStore_everyMethodIsJudged(t *testing.T) {
 		"Stats", "SwapVerdicts", "Sweep", "UpdateFlow", "UseOnce", "Verdicts", "Verify", "WatchGrants",
 	}
 	forgets := []string{
-		"EndGrant", "EndIdentity", "EndLink", "RedeemCode", "RevokeToken", "RotateRefresh", "StartGeneration", "StartGrant", "TouchGrant", "UpdateIdentity",
+		"EndGrant", "EndIdentity", "EndLink", "EndUnlinked", "RedeemCode", "RevokeToken", "RotateRefresh", "StartGeneration", "StartGrant", "TouchGrant", "UpdateIdentity",
 	}
 	for method := range reflect.TypeFor[bridge.Store]().Methods() {
 		if !slices.Contains(changesNoLiveGrant, method.Name) && !slices.Contains(forgets, method.Name) {
