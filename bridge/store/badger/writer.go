@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -207,7 +208,9 @@ func (w *writer) handOver() {
 	w.underWay = b
 	w.pending = w.newBatch()
 	if len(b.jobs) == 1 && w.quiet() { // nobody gains by another goroutine
-		w.settle(w.commit(b))
+		err := w.commit(b)
+		runtime.Gosched() // the caller goes first: what is left is for the next write, and a tenth of the time of a refresh
+		w.settle(err)
 		return
 	}
 	w.toCommit <- b
