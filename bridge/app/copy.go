@@ -13,6 +13,8 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/store/badger"
 	"github.com/abilityai/trinity-bridge/bridge/store/postgres"
 	"github.com/abilityai/trinity-bridge/bridge/store/rows"
+
+	"github.com/abilityai/trinity-bridge/bridge/durable"
 )
 
 // MigrateStore brings the tables of the configured database to this program's layout.
@@ -97,14 +99,5 @@ func (b *Bridge) copyBack(ctx context.Context, database postgres.Options) (held 
 	if err := os.Rename(options.Dir, place); err != nil {
 		return held, err
 	}
-	return held, syncFolder(filepath.Dir(place))
-}
-
-// syncFolder makes a new name in a folder last.
-func syncFolder(path string) error {
-	folder, err := os.Open(path) //nolint:gosec // the operator's data folder
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return held, durable.Folder(filepath.Dir(place))
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/store/badger"
 	"github.com/abilityai/trinity-bridge/bridge/store/postgres"
 	"github.com/abilityai/trinity-bridge/bridge/store/rows"
+
+	"github.com/abilityai/trinity-bridge/bridge/durable"
 )
 
 // Backup is a backup that was read whole.
@@ -87,7 +89,7 @@ func (r *Backup) toFolder(ctx context.Context) (grants int, err error) {
 	if err := os.Rename(options.Dir, place); err != nil {
 		return 0, err
 	}
-	return grants, syncFolder(filepath.Dir(place))
+	return grants, durable.Folder(filepath.Dir(place))
 }
 
 // toDatabase fills a database that no bridge opens until it is whole.

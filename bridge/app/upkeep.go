@@ -17,6 +17,7 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/config"
+	"github.com/abilityai/trinity-bridge/bridge/durable"
 	"github.com/abilityai/trinity-bridge/bridge/outbound"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 )
@@ -96,10 +97,7 @@ func WriteBackup(ctx context.Context, from bridge.Upkeep, path string) (bytes in
 	if err = errors.Join(err, part.Sync(), part.Close()); err != nil {
 		return 0, fmt.Errorf("writing the backup: %w", err)
 	}
-	if err := os.Link(part.Name(), path); err != nil { // unlike a renaming it replaces nothing
-		return 0, err
-	}
-	return bytes, errors.Join(os.Remove(part.Name()), syncFolder(filepath.Dir(path)))
+	return bytes, durable.Name(part.Name(), path)
 }
 
 // served is the bridge.Upkeep of a bridge that runs on a data folder. Times are its own.

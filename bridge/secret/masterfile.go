@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/abilityai/trinity-bridge/bridge/durable"
 )
 
 // ParseMaster reads a master secret as text: base64 (either alphabet, padding optional) of at
@@ -67,27 +69,18 @@ func makeMaster(path string) (master []byte, made bool, err error) {
 	}
 	_, err = file.WriteString(base64.StdEncoding.EncodeToString(master) + "\n")
 	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
-		err = os.Link(file.Name(), path) // unlike a renaming it replaces nothing
+		err = durable.Name(file.Name(), path) // before the store has its own, which opens with this secret only
 	}
-	err = errors.Join(err, os.Remove(file.Name()))
+	if err != nil {
+		_ = os.Remove(file.Name()) // of no use to anybody
+	}
 	if errors.Is(err, fs.ErrExist) {
 		return ReadOrMakeMaster(path)
-	}
-	if err == nil {
-		err = syncFolder(filepath.Dir(path)) // before the store is, which opens with this secret only
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("writing the secret file: %w", err)
 	}
 	return master, true, nil
-}
-
-func syncFolder(path string) error {
-	folder, err := os.Open(path) //nolint:gosec // of a file the operator names
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
 }
 
 func distinct(text string) int {
