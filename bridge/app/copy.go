@@ -10,11 +10,10 @@ import (
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge/config"
+	"github.com/abilityai/trinity-bridge/bridge/durable"
 	"github.com/abilityai/trinity-bridge/bridge/store/badger"
 	"github.com/abilityai/trinity-bridge/bridge/store/postgres"
 	"github.com/abilityai/trinity-bridge/bridge/store/rows"
-
-	"github.com/abilityai/trinity-bridge/bridge/durable"
 )
 
 // MigrateStore brings the tables of the configured database to this program's layout.
