@@ -1,9 +1,12 @@
 package postgres_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
@@ -28,6 +31,35 @@ func TestAlone_nobodyElse(t *testing.T) {
 	}
 	must(t, alone.Close())
 	openClosed(t, url)
+}
+
+// TestAlone_closedAMomentAgo: the server takes a moment to notice that a store was closed, and who comes next waits for it.
+func TestAlone_closedAMomentAgo(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	s := openClosed(t, url)
+	const presence = "select pg_advisory_lock_shared(hashtextextended(current_schema() || ' trinity-bridge presence', 0))"
+	lingering := func() {
+		conn, err := pgx.Connect(t.Context(), url)
+		must(t, err)
+		_, err = conn.Exec(t.Context(), presence)
+		must(t, err)
+		go func() {
+			time.Sleep(300 * time.Millisecond)
+			_ = conn.Close(context.Background())
+		}()
+	}
+	lingering()
+	others, err := s.Others(t.Context())
+	must(t, err)
+	if others {
+		t.Error("who has gone is taken for another replica")
+	}
+	must(t, s.Close())
+	lingering()
+	alone, err := postgres.Alone(t.Context(), postgres.Options{URL: url, Sealer: secrettest.Ring()})
+	must(t, err)
+	must(t, alone.Close())
 }
 
 // TestAlone_unnoticed: a replica whose word that it is there was lost serves nobody while a copy is made.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -17,7 +18,7 @@ const (
 	presenceLock = "select pg_try_advisory_lock_shared(" + presence + ")"
 	absenceLock  = "select pg_try_advisory_lock(" + presence + ")"
 	nobodyLock   = "select pg_try_advisory_xact_lock(" + presence + ")" // for one transaction
-	others       = "select count(*) > 1 from pg_locks where locktype = 'advisory' and granted" +
+	nobodyElse   = "select count(*) < 2 from pg_locks where locktype = 'advisory' and granted" +
 		" and database = (select oid from pg_database where datname = current_database())" +
 		" and (classid::bigint << 32 | objid::bigint) = " + presence
 )
@@ -109,8 +110,11 @@ func (s *Store) beAlone(ctx context.Context, how access) (err error) {
 	if _, err := conn.Exec(ctx, "set idle_session_timeout = 0"); err != nil {
 		return explain(err)
 	}
-	var absent bool
-	if err := ask(ctx, conn, absenceLock, &absent); err != nil {
+	absent, err := eventually(ctx, func() (absent bool, err error) {
+		err = ask(ctx, conn, absenceLock, &absent)
+		return absent, err
+	})
+	if err != nil {
 		return err
 	}
 	if !absent {
@@ -123,9 +127,25 @@ func (s *Store) beAlone(ctx context.Context, how access) (err error) {
 }
 
 // Others reports whether more than this store, which is open, is open on the database.
-func (s *Store) Others(ctx context.Context) (are bool, err error) {
-	err = s.retry(ctx, func(ctx context.Context, conn *pgxpool.Conn) error { return conn.QueryRow(ctx, others).Scan(&are) })
-	return are, err
+func (s *Store) Others(ctx context.Context) (bool, error) {
+	none, err := eventually(ctx, func() (none bool, err error) {
+		err = s.retry(ctx, func(ctx context.Context, conn *pgxpool.Conn) error { return conn.QueryRow(ctx, nobodyElse).Scan(&none) })
+		return none, err
+	})
+	return !none, err
+}
+
+// goneWithin is how long a server may take to notice that a store was closed. To everybody else it is open until then.
+const goneWithin = 2 * time.Second
+
+// eventually asks until the answer is yes, or has been no for goneWithin.
+func eventually(ctx context.Context, ask func() (yes bool, err error)) (yes bool, err error) {
+	for end := time.Now().Add(goneWithin); ; pause(ctx, goneWithin/40) {
+		yes, err = ask()
+		if yes || err != nil || ctx.Err() != nil || time.Now().After(end) {
+			return yes, err
+		}
+	}
 }
 
 // absence is a connection that keeps bridges away.

@@ -74,8 +74,11 @@ func migrate(ctx context.Context, conn *pgx.Conn) (before int, err error) {
 			return newer(before)
 		case before < schemaVersion:
 			// Tables that change under a replica of an older version are not what it takes them for.
-			var absent bool
-			if err := tx.QueryRow(ctx, nobodyLock).Scan(&absent); err != nil {
+			absent, err := eventually(ctx, func() (absent bool, err error) {
+				err = tx.QueryRow(ctx, nobodyLock).Scan(&absent)
+				return absent, err
+			})
+			if err != nil {
 				return err
 			}
 			if !absent {
