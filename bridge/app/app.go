@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -34,6 +35,8 @@ const (
 	sweepLimit = 1000
 	drainTime  = 8 * time.Second
 	callsEnd   = 6 * time.Second // into the drain, calls that still go on are ended
+	// startedAfter is when the jobs that the start sets off are through their first round.
+	startedAfter = 5 * time.Second
 )
 
 // Options are what New takes besides the configuration. Zero values are the real things.
@@ -239,7 +242,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	go func() { failed <- operator.Serve(b.operatorListener) }()
 
 	var workers sync.WaitGroup
-	for _, work := range []func(context.Context){b.trail.Run, b.probe.Run, b.signer.Run, b.lead, func(ctx context.Context) { b.clients.Run(ctx, b.log) }} {
+	for _, work := range []func(context.Context){b.trail.Run, b.probe.Run, b.signer.Run, b.lead, func(ctx context.Context) { b.clients.Run(ctx, b.log) }, giveBack} {
 		workers.Go(func() { work(background) })
 	}
 	var err error
@@ -258,6 +261,15 @@ func (b *Bridge) Run(ctx context.Context) error {
 	stop()
 	workers.Wait()
 	return err
+}
+
+// giveBack returns to the system what the start took in memory: as long as nobody calls, the runtime would not look for it.
+func giveBack(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(startedAfter):
+		debug.FreeOSMemory()
+	}
 }
 
 // lead does what one of all replicas does.
