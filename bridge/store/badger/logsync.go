@@ -6,8 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"github.com/abilityai/trinity-bridge/bridge/durable"
 )
 
 // logSync syncs the engine's log after each transaction. A transaction lies whole in the log that is the newest
@@ -69,7 +67,7 @@ func (l *logSync) sync() error {
 		return fmt.Errorf("syncing the store's log: %w", err)
 	}
 	if !l.named { // no promise of every file system's, and the engine makes a log without
-		if err := durable.Folder(l.dir); err != nil {
+		if err := syncFolder(l.dir); err != nil {
 			return fmt.Errorf("syncing the name of the store's log: %w", err)
 		}
 		l.named = true

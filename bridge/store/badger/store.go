@@ -15,7 +15,6 @@ import (
 	engine "github.com/dgraph-io/badger/v4"
 
 	"github.com/abilityai/trinity-bridge/bridge"
-	"github.com/abilityai/trinity-bridge/bridge/durable"
 	"github.com/abilityai/trinity-bridge/bridge/store/rows"
 )
 
@@ -205,7 +204,7 @@ func (s *Store) accept(before *witness, accepting bool) error {
 // keepWatermark brings the watermark up to the store and lets the writer go on with it.
 func (s *Store) keepWatermark(before marks) (err error) {
 	if before == nil { // the folder may be new, and the watermark elsewhere
-		if err := durable.Folder(filepath.Dir(filepath.Clean(s.opts.Dir))); err != nil {
+		if err := syncFolder(filepath.Dir(filepath.Clean(s.opts.Dir))); err != nil {
 			return fmt.Errorf("syncing the name of the store's folder: %w", err)
 		}
 	}

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
-	"github.com/abilityai/trinity-bridge/bridge/durable"
 )
 
 // The watermark is a file outside the store's folder that says how far the store had come. The
@@ -162,7 +161,7 @@ func openWatermark(path string, seal bridge.RowKey, tables *follower, before mar
 		_, err = file.WriteAt(make([]byte, slots*slotBytes-info.Size()), info.Size())
 	}
 	if err = errors.Join(err, w.put(at), file.Sync()); err == nil && before == nil {
-		err = durable.Folder(filepath.Dir(path))
+		err = syncFolder(filepath.Dir(path))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("writing the store's watermark: %w", errors.Join(err, file.Close()))
@@ -215,6 +214,15 @@ func (w *watermark) close() error {
 	}
 	w.mu.Unlock()
 	return errors.Join(err, w.file.Sync(), w.file.Close())
+}
+
+// syncFolder returns when the names in a folder are on the disk.
+func syncFolder(path string) error {
+	folder, err := os.Open(path) //nolint:gosec // of a file the operator names
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // read reads length bytes of a file from an offset on.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
-	"github.com/abilityai/trinity-bridge/bridge/store/postgres"
 )
 
 // Replicas that have read a flow all change it as it is, not as they read it: nothing is lost, and what is to be
@@ -17,10 +16,7 @@ import (
 func TestReplicas_flows(t *testing.T) {
 	t.Parallel()
 	url := server.Database(t)
-	var replicas []*postgres.Store
-	for range 3 {
-		replicas = append(replicas, openClosed(t, url))
-	}
+	replicas := openThree(t, url)
 	const ways = 30
 	for range 5 {
 		now := time.Now()

@@ -43,6 +43,15 @@ func openClosed(t testing.TB, url string) *postgres.Store {
 	return s
 }
 
+// openThree opens a database as three replicas do.
+func openThree(t testing.TB, url string) (replicas []*postgres.Store) {
+	t.Helper()
+	for range 3 {
+		replicas = append(replicas, openClosed(t, url))
+	}
+	return replicas
+}
+
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {

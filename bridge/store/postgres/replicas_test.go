@@ -84,10 +84,7 @@ func connect(t *testing.T, s bridge.Store) connection {
 func TestReplicas_TK02_64ways(t *testing.T) {
 	t.Parallel()
 	url := server.Database(t)
-	var replicas []*postgres.Store
-	for range 3 {
-		replicas = append(replicas, openClosed(t, url))
-	}
+	replicas := openThree(t, url)
 	codes, ways := 50, 64
 	if os.Getenv("TEST_LONG") != "" {
 		codes = 1000
@@ -149,10 +146,7 @@ func TestReplicas_sharedClient(t *testing.T) {
 func TestReplicas_sharedClient_first(t *testing.T) {
 	t.Parallel()
 	url := server.Database(t)
-	var replicas []*postgres.Store
-	for range 3 {
-		replicas = append(replicas, openClosed(t, url))
-	}
+	replicas := openThree(t, url)
 	must(t, register(t, replicas[0], "client", 10))
 	must(t, register(t, replicas[0], "another", 10))
 	var all sync.WaitGroup
