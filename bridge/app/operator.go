@@ -87,6 +87,7 @@ func (o *operator) mount() error {
 	r.HandleFunc("/readyz", o.readyz)
 	r.Handle("/metrics", o.metrics)
 	r.HandleFunc("/grants", o.own(o.list)).Methods(http.MethodGet)
+	r.HandleFunc("/grants/one", o.own(o.one)).Methods(http.MethodGet)
 	r.HandleFunc("/grants/revoke", o.own(o.revoke)).Methods(http.MethodPost)
 	r.HandleFunc("/clients", o.own(o.listClients)).Methods(http.MethodGet)
 	r.HandleFunc("/clients/allow", o.own(o.decideClient(true))).Methods(http.MethodPost)
@@ -156,7 +157,7 @@ func (o *operator) list(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	grants, err := o.store.Grants(r.Context(), query.Get("person"), query.Get("client"), query.Get("after"), defaultListed)
 	if err != nil {
-		o.failed(w, r, err)
+		o.noGrant(w, r, err)
 		return
 	}
 	listed := make([]ListedGrant, 0, len(grants))
@@ -165,6 +166,24 @@ func (o *operator) list(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(listed)
+}
+
+func (o *operator) one(w http.ResponseWriter, r *http.Request) {
+	grant, err := o.store.Grant(r.Context(), r.URL.Query().Get("id"))
+	if err != nil {
+		o.noGrant(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(listedGrant(grant))
+}
+
+func (o *operator) noGrant(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, bridge.ErrNotFound) {
+		refuse(w, http.StatusNotFound, "There is no such grant")
+		return
+	}
+	o.failed(w, r, err)
 }
 
 // revoke ends some grants, several at once: the store syncs ends that come together once.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -20,48 +22,68 @@ import (
 
 const operatorTimeout = 10 * time.Second
 
+// maxOperatorBytes is the most that is read of an answer: a page of grants, or the clients of countedGrants of them,
+// whose ids may be long.
+const maxOperatorBytes = 32 << 20
+
 // ListGrants asks the running bridge of a data folder for all grants of a person and of a client, newest first; empty
-// words stand for everybody.
-func ListGrants(ctx context.Context, data, person, client string) ([]ListedGrant, error) {
+// words stand for everybody. An error ends the list.
+func ListGrants(ctx context.Context, data, person, client string) iter.Seq2[ListedGrant, error] {
 	query := url.Values{"person": {person}, "client": {client}}
-	return listAll(ctx, data, "/grants", query, func(g ListedGrant) string { return g.ID })
+	return pages(ctx, data, "/grants", query, func(g ListedGrant) string { return g.ID })
 }
 
-// RevokeGrants has the running bridge of a data folder end grants, and returns those that are over then. An error
+// OneGrant asks the running bridge of a data folder for a grant.
+func OneGrant(ctx context.Context, data, id string) (grant ListedGrant, err error) {
+	return grant, callOperator(ctx, data, http.MethodGet, "/grants/one", url.Values{"id": {id}}, &grant)
+}
+
+// RevokeGrants has the running bridge of a data folder end grants, and calls ended with those that are over then. An error
 // about one keeps it from no other of the same hundred.
-func RevokeGrants(ctx context.Context, data string, ids ...string) ([]ListedGrant, error) {
+func RevokeGrants(ctx context.Context, data string, ids []string, ended func(ListedGrant)) error {
 	operator, err := reachOperator(data, operatorTimeout)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	all := []ListedGrant{} // as JSON it is a list, not null
 	for some := range slices.Chunk(ids, defaultListed) {
-		var ended []ListedGrant
-		if err := operator.call(ctx, http.MethodPost, "/grants/revoke", url.Values{"id": some}, nil, &ended); err != nil {
-			return all, err
+		var over []ListedGrant
+		if err := operator.call(ctx, http.MethodPost, "/grants/revoke", url.Values{"id": some}, nil, &over); err != nil {
+			return err
 		}
-		all = append(all, ended...)
+		for _, grant := range over {
+			ended(grant)
+		}
 	}
-	return all, nil
+	return nil
 }
 
-// listAll asks the running bridge of a data folder for all pages of a list.
-func listAll[T any](ctx context.Context, data, path string, query url.Values, id func(T) string) ([]T, error) {
-	operator, err := reachOperator(data, operatorTimeout)
-	if err != nil {
-		return nil, err
-	}
-	all := []T{}
-	for {
-		var page []T
-		if err := operator.call(ctx, http.MethodGet, path, query, nil, &page); err != nil {
-			return nil, err
+// pages asks the running bridge of a data folder for a list, a page when it is wanted, so that the longest one is never
+// held.
+func pages[T any](ctx context.Context, data, path string, query url.Values, id func(T) string) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		operator, err := reachOperator(data, operatorTimeout)
+		if err != nil {
+			yield(none, err)
+			return
 		}
-		all = append(all, page...)
-		if len(page) < defaultListed {
-			return all, nil
+		next := maps.Clone(query)
+		for {
+			var page []T
+			if err := operator.call(ctx, http.MethodGet, path, next, nil, &page); err != nil {
+				yield(none, err)
+				return
+			}
+			for _, one := range page {
+				if !yield(one, nil) {
+					return
+				}
+			}
+			if len(page) < defaultListed {
+				return
+			}
+			next.Set("after", id(page[len(page)-1]))
 		}
-		query.Set("after", id(page[len(page)-1]))
 	}
 }
 
@@ -154,7 +176,7 @@ func (r *running) call(ctx context.Context, method, path string, query url.Value
 }
 
 func (r *running) ask(ctx context.Context, method, path string, query url.Values, body []byte) (*outbound.Answer, error) {
-	answer, err := r.client.Do(ctx, method, path+"?"+query.Encode(), r.header, body)
+	answer, err := r.client.DoLong(ctx, method, path+"?"+query.Encode(), r.header, body, maxOperatorBytes)
 	if err != nil {
 		return nil, fmt.Errorf("asking the running bridge: %w", err)
 	}

@@ -30,10 +30,17 @@ type ListedClient struct {
 	AskedAt     *time.Time    `json:"asked_at,omitempty"` // when somebody last wanted to connect it in vain
 }
 
+// KnownClients are the clients a bridge knows of. Partly says that there are more connections than the newest, which
+// were Looked at: clients that only older ones belong to are not among them, and older ones are not counted.
+type KnownClients struct {
+	Clients []ListedClient `json:"clients"`
+	Looked  int            `json:"looked"`
+	Partly  bool           `json:"partly"`
+}
+
 // ListClients asks the running bridge of a data folder for the clients it knows of.
-func ListClients(ctx context.Context, data string) ([]ListedClient, error) {
-	var listed []ListedClient
-	return listed, callOperator(ctx, data, http.MethodGet, "/clients", nil, &listed)
+func ListClients(ctx context.Context, data string) (known KnownClients, err error) {
+	return known, callOperator(ctx, data, http.MethodGet, "/clients", nil, &known)
 }
 
 // DecideClient has the running bridge of a data folder let an entry's clients in, or shut them out.
@@ -93,7 +100,7 @@ func (o *operator) listClients(w http.ResponseWriter, r *http.Request) {
 
 // knownClients are those that asked to be let in, those decided about, the configured ones, and those
 // that people have connected; the ones that wait for a decision first.
-func (o *operator) knownClients(ctx context.Context) ([]ListedClient, error) {
+func (o *operator) knownClients(ctx context.Context) (KnownClients, error) {
 	known := map[string]*ListedClient{}
 	of := func(id string) *ListedClient {
 		if known[id] == nil {
@@ -107,13 +114,14 @@ func (o *operator) knownClients(ctx context.Context) ([]ListedClient, error) {
 	for _, client := range o.clients.Configured() {
 		of(client.ID).Name = client.Name
 	}
-	if err := o.countConnections(ctx, of); err != nil {
-		return nil, err
+	looked, partly, err := o.countConnections(ctx, of)
+	if err != nil {
+		return KnownClients{}, err
 	}
 	o.trail.Flush(ctx) // what was refused a moment ago is to be in the list
 	events, err := o.store.AuditTrail(ctx, "", recentEvents)
 	if err != nil {
-		return nil, err
+		return KnownClients{}, err
 	}
 	for _, event := range events { // newest first
 		if event.Kind != audit.AuthorizeRejected || event.Outcome != clients.ProblemAsk || event.ClientID == "" {
@@ -136,17 +144,18 @@ func (o *operator) knownClients(ctx context.Context) ([]ListedClient, error) {
 		}
 		return strings.Compare(a.ID, b.ID)
 	})
-	return listed, nil
+	return KnownClients{Clients: listed, Looked: looked, Partly: partly}, nil
 }
 
-// countConnections counts live grants by client.
-func (o *operator) countConnections(ctx context.Context, of func(id string) *ListedClient) error {
+// countConnections counts live grants by client, among so many grants as it says, and whether there are more.
+func (o *operator) countConnections(ctx context.Context, of func(id string) *ListedClient) (looked int, partly bool, err error) {
 	after := ""
-	for range countedGrants / defaultListed {
+	for looked < countedGrants {
 		grants, err := o.store.Grants(ctx, "", "", after, defaultListed)
 		if err != nil {
-			return err
+			return looked, true, err
 		}
+		looked += len(grants)
 		for _, grant := range grants {
 			if !grant.Alive(o.now()) {
 				continue
@@ -158,9 +167,9 @@ func (o *operator) countConnections(ctx context.Context, of func(id string) *Lis
 			}
 		}
 		if len(grants) < defaultListed {
-			return nil
+			return looked, false, nil
 		}
 		after = grants[len(grants)-1].ID
 	}
-	return nil
+	return looked, true, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"iter"
 	"net/http"
 	"net/url"
 	"slices"
@@ -205,9 +206,9 @@ func listedLink(l bridge.Link) ListedLink {
 	return listed
 }
 
-// ListLinks asks the running bridge of a data folder for all its links.
-func ListLinks(ctx context.Context, data string) ([]ListedLink, error) {
-	return listAll(ctx, data, "/links", url.Values{}, func(l ListedLink) string { return l.ID })
+// ListLinks asks the running bridge of a data folder for all its links, newest first. An error ends the list.
+func ListLinks(ctx context.Context, data string) iter.Seq2[ListedLink, error] {
+	return pages(ctx, data, "/links", url.Values{}, func(l ListedLink) string { return l.ID })
 }
 
 // EndLink has the running bridge of a data folder end a link.

@@ -2,10 +2,7 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"text/tabwriter"
-	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge/app"
 )
@@ -23,27 +20,24 @@ type clientsList struct {
 
 // Run prints a table, or JSON.
 func (l *clientsList) Run(c *console) error {
-	listed, err := app.ListClients(c.ctx, l.Data)
+	known, err := app.ListClients(c.ctx, l.Data)
 	if err != nil {
 		return err
 	}
+	if known.Partly {
+		_, _ = fmt.Fprintf(c.err, "connections are counted among the newest %d only\n", known.Looked)
+	}
 	if l.JSON {
-		return json.NewEncoder(c.out).Encode(listed)
+		return json.NewEncoder(c.out).Encode(known.Clients)
 	}
-	table := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "CLIENT\tNAME\tSTATE\tCONNECTIONS\tASKED\tDECIDED")
-	for _, client := range listed {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\n", printable(client.ID), printable(client.Name), client.State,
-			client.Connections, dateOrNothing(client.AskedAt), dateOrNothing(client.DecidedAt))
+	rows := newTable(c.out, "CLIENT", "NAME", "STATE", "CONNECTIONS", "ASKED", "DECIDED")
+	for _, client := range known.Clients {
+		err := rows.add(printable(client.ID), printable(client.Name), client.State, client.Connections, moment(client.AskedAt), moment(client.DecidedAt))
+		if err != nil {
+			return err
+		}
 	}
-	return table.Flush()
-}
-
-func dateOrNothing(at *time.Time) string {
-	if at == nil {
-		return ""
-	}
-	return at.Format(time.DateTime)
+	return rows.end()
 }
 
 type clientsAllow struct {
@@ -65,9 +59,8 @@ type clientsBlock struct {
 // Run asks, then decides.
 func (b *clientsBlock) Run(c *console) error {
 	if !b.Yes {
-		_, _ = fmt.Fprintf(c.out, "Shut out %s? Nobody can connect it any more, and calls of those who have are refused. [y/N] ", printable(b.Entry))
-		if !confirmed(c.ctx) {
-			return errors.New("nothing was changed")
+		if err := c.confirm("Shut out %s? Nobody can connect it any more, and calls of those who have are refused.", printable(b.Entry)); err != nil {
+			return err
 		}
 	}
 	return decideClient(c, b.Data, b.Entry, false, b.JSON)

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -51,5 +54,23 @@ func TestClients(t *testing.T) {
 		if out := call(exitFailed, args...); !strings.Contains(out, "no bridge is running") {
 			t.Errorf("%v without a bridge: %s", args, out)
 		}
+	}
+}
+
+// As many clients as registered ones that each person has one of are all told, and that older connections are not counted.
+func TestClients_many(t *testing.T) {
+	t.Parallel()
+	known := app.KnownClients{Looked: 10_000, Partly: true}
+	for i := range 10_000 {
+		known.Clients = append(known.Clients, app.ListedClient{ID: fmt.Sprintf("client-%026d", i), Name: "Claude", State: clients.StateIn, Connections: 1})
+	}
+	operator := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(known) }))
+	t.Cleanup(operator.Close)
+	var out, errOut bytes.Buffer
+	if code := run(t.Context(), []string{"clients", "list", "--data", dataOf(t, operator)}, &out, &errOut); code != exitDone {
+		t.Fatalf("exit code %d: %s", code, errOut.String())
+	}
+	if lines := strings.Count(out.String(), "\n"); lines != 10_001 || errOut.String() != "connections are counted among the newest 10000 only\n" {
+		t.Errorf("%d lines and %q", lines, errOut.String())
 	}
 }

@@ -1,16 +1,8 @@
 package main
 
 import (
-	"bufio"
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"slices"
-	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/app"
@@ -26,11 +18,6 @@ type running struct {
 	Data string `placeholder:"FOLDER" env:"TRINITY_BRIDGE_DATA" default:"data" help:"The running bridge's data folder."`
 }
 
-// printed is how a command prints.
-type printed struct {
-	JSON bool `name:"json" help:"Print JSON."`
-}
-
 type healthCommand struct{ running }
 
 // Run fails with what is missing.
@@ -44,32 +31,25 @@ func (h *healthCommand) Run(c *console) error {
 
 type grantsList struct {
 	running
-	printed
+	listed
 	Client string `placeholder:"ID" help:"Only this client's: client_id of --json."`
 	Person string `placeholder:"ID" help:"Only this person's: person_id of --json."`
 }
 
 // Run prints a table, or JSON.
 func (g *grantsList) Run(c *console) error {
-	grants, err := app.ListGrants(c.ctx, g.Data, g.Person, g.Client)
-	if err != nil {
-		return err
-	}
-	if g.JSON {
-		return json.NewEncoder(c.out).Encode(grants)
-	}
-	return printGrants(c, grants)
+	return printList(c, g.listed, app.ListGrants(c.ctx, g.Data, g.Person, g.Client), grantHead(), grantRow)
 }
 
-func printGrants(c *console, grants []app.ListedGrant) error {
-	table := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "ID\tSTATUS\tACCOUNT\tACTS AS\tCLIENT\tRESOURCE\tSCOPE\tCREATED\tENDED BECAUSE")
-	for _, grant := range grants {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", grant.ID, grant.Status, printable(grant.Account),
-			printable(bridge.ActingAs{Kind: grant.ActingAs, Agent: grant.Agent}.String()), printable(grant.Client),
-			grant.Resource, grant.Scope, grant.CreatedAt.Format(time.DateTime), grant.EndReason)
+func grantHead() []any {
+	return []any{"ID", "STATUS", "ACCOUNT", "ACTS AS", "CLIENT", "RESOURCE", "SCOPE", "CREATED", "ENDED BECAUSE"}
+}
+
+func grantRow(g app.ListedGrant) []any {
+	as := bridge.ActingAs{Kind: g.ActingAs, Agent: g.Agent}
+	return []any{
+		g.ID, g.Status, printable(g.Account), printable(as.String()), printable(g.Client), g.Resource, g.Scope, moment(&g.CreatedAt), g.EndReason,
 	}
-	return table.Flush()
 }
 
 type grantsRevoke struct {
@@ -89,36 +69,30 @@ func (g *grantsRevoke) Run(c *console) error {
 	}
 	ids := g.IDs
 	if len(ids) == 0 {
-		open, err := g.open(c)
-		if err != nil {
+		var err error
+		if ids, err = g.open(c); err != nil {
 			return err
-		}
-		for _, grant := range open {
-			ids = append(ids, grant.ID)
-		}
-		if !g.Yes && len(open) > 0 {
-			if err := printGrants(c, open); err != nil {
-				return err
-			}
 		}
 	}
 	if !g.Yes && len(ids) > 0 {
-		_, _ = fmt.Fprintf(c.out, "End %s? Who uses it has to connect again. [y/N] ", grantsNamed(ids))
-		if !confirmed(c.ctx) {
-			return errors.New("nothing was changed")
+		if err := c.confirm("End %s? Who uses it has to connect again.", grantsNamed(ids)); err != nil {
+			return err
 		}
 	}
-	ended, err := app.RevokeGrants(c.ctx, g.Data, ids...)
 	if g.JSON {
-		return errors.Join(err, json.NewEncoder(c.out).Encode(ended))
+		ended := newArray(c.out)
+		err := app.RevokeGrants(c.ctx, g.Data, ids, func(grant app.ListedGrant) {
+			_ = ended.add(grant) // the end tells, and keeps no grant from ending
+		})
+		return errors.Join(err, ended.end())
 	}
 	if len(ids) == 0 {
-		_, _ = fmt.Fprintln(c.out, "there is nothing to end")
+		_, err := fmt.Fprintln(c.out, "there is nothing to end")
+		return err
 	}
-	for _, grant := range ended {
+	return app.RevokeGrants(c.ctx, g.Data, ids, func(grant app.ListedGrant) {
 		_, _ = fmt.Fprintf(c.out, "grant %s of %s is ended (%s)\n", grant.ID, printable(grant.Account), grant.EndReason)
-	}
-	return err
+	})
 }
 
 // check wants it said once which grants are meant.
@@ -133,10 +107,27 @@ func (g *grantsRevoke) check() error {
 	return nil
 }
 
-// open are the grants meant that have not ended.
-func (g *grantsRevoke) open(c *console) ([]app.ListedGrant, error) {
-	grants, err := app.ListGrants(c.ctx, g.Data, g.Person, g.Client)
-	return slices.DeleteFunc(grants, func(l app.ListedGrant) bool { return l.Status == bridge.GrantEnded }), err
+// open are the ids of the grants meant that have not ended. It shows them when it is asked about them next.
+func (g *grantsRevoke) open(c *console) (ids []string, err error) {
+	var shown *table
+	for grant, err := range app.ListGrants(c.ctx, g.Data, g.Person, g.Client) {
+		if err == nil && grant.Status != bridge.GrantEnded {
+			ids = append(ids, grant.ID)
+			if shown == nil && !g.Yes {
+				shown = newTable(c.err, grantHead()...)
+			}
+			if shown != nil {
+				err = shown.add(grantRow(grant)...)
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if shown != nil {
+		err = shown.end()
+	}
+	return ids, err
 }
 
 func grantsNamed(ids []string) string {
@@ -144,19 +135,4 @@ func grantsNamed(ids []string) string {
 		return "grant " + ids[0]
 	}
 	return fmt.Sprintf("these %d grants", len(ids))
-}
-
-func confirmed(_ context.Context) bool {
-	line, err := bufio.NewReader(os.Stdin).ReadString('\n')
-	return err == nil && strings.EqualFold(strings.TrimSpace(line), "y")
-}
-
-// printable keeps a client's own words from moving the terminal's cursor.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || 0x80 <= r && r <= 0x9f {
-			return '?'
-		}
-		return r
-	}, text)
 }

@@ -2,10 +2,7 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"text/tabwriter"
-	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge/app"
 )
@@ -40,9 +37,8 @@ type keysRotate struct {
 // Run rotates; before an emergency it asks.
 func (k *keysRotate) Run(c *console) error {
 	if k.Emergency && !k.Yes {
-		_, _ = fmt.Fprint(c.out, "Drop all signing keys? Every access token dies at once; clients fetch new ones by themselves. [y/N] ")
-		if !confirmed(c.ctx) {
-			return errors.New("nothing was changed")
+		if err := c.confirm("Drop all signing keys? Every access token dies at once; clients fetch new ones by themselves."); err != nil {
+			return err
 		}
 	}
 	keys, err := app.RotateKeys(c.ctx, k.Data, k.Emergency)
@@ -78,18 +74,11 @@ func printKeys(c *console, keys []app.ListedKey, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(c.out).Encode(keys)
 	}
-	table := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "ID\tALGORITHM\tPHASE\tCREATED\tSIGNS FROM\tRETIRES")
+	rows := newTable(c.out, "ID", "ALGORITHM", "PHASE", "CREATED", "SIGNS FROM", "RETIRES")
 	for _, key := range keys {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", key.ID, key.Algorithm, key.Phase,
-			key.CreatedAt.Format(time.DateTime), moment(key.SignsFrom), moment(key.RetiresAt))
+		if err := rows.add(key.ID, key.Algorithm, key.Phase, moment(&key.CreatedAt), moment(key.SignsFrom), moment(key.RetiresAt)); err != nil {
+			return err
+		}
 	}
-	return table.Flush()
-}
-
-func moment(at *time.Time) string {
-	if at == nil {
-		return "-"
-	}
-	return at.Format(time.DateTime)
+	return rows.end()
 }

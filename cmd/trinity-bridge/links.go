@@ -10,8 +10,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
-	"time"
 	"unicode/utf8"
 
 	"github.com/abilityai/trinity-bridge/bridge/app"
@@ -25,25 +23,15 @@ type linksCommand struct {
 
 type linksList struct {
 	running
-	printed
+	listed
 }
 
 // Run prints a table, or JSON.
 func (l *linksList) Run(c *console) error {
-	links, err := app.ListLinks(c.ctx, l.Data)
-	if err != nil {
-		return err
-	}
-	if l.JSON {
-		return json.NewEncoder(c.out).Encode(links)
-	}
-	table := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "ID\tISSUER\tSUBJECT\tACCOUNT\tMADE BY\tCREATED\tENDED BECAUSE")
-	for _, link := range links {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", link.ID, printable(link.Issuer), printable(link.Subject),
-			printable(link.Account), link.Made, link.CreatedAt.Format(time.DateTime), link.EndReason)
-	}
-	return table.Flush()
+	head := []any{"ID", "ISSUER", "SUBJECT", "ACCOUNT", "MADE BY", "CREATED", "ENDED BECAUSE"}
+	return printList(c, l.listed, app.ListLinks(c.ctx, l.Data), head, func(l app.ListedLink) []any {
+		return []any{l.ID, printable(l.Issuer), printable(l.Subject), printable(l.Account), l.Made, moment(&l.CreatedAt), l.EndReason}
+	})
 }
 
 type linksEnd struct {
@@ -56,9 +44,8 @@ type linksEnd struct {
 // Run asks, then ends the link.
 func (l *linksEnd) Run(c *console) error {
 	if !l.Yes {
-		_, _ = fmt.Fprintf(c.out, "End link %s? All connections of this person end and their Trinity key is revoked. [y/N] ", l.ID)
-		if !confirmed(c.ctx) {
-			return errors.New("nothing was changed")
+		if err := c.confirm("End link %s? All connections of this person end and their Trinity key is revoked.", l.ID); err != nil {
+			return err
 		}
 	}
 	link, err := app.EndLink(c.ctx, l.Data, l.ID)
@@ -98,12 +85,11 @@ func (l *linksImport) Run(c *console) error {
 	}
 	if !l.DryRun && slices.ContainsFunc(checked, func(r app.ImportedLink) bool { return r.Outcome == app.ImportGood }) {
 		if !l.Yes {
-			if err := l.print(c, checked); err != nil {
+			if err := printImport(c.err, checked); err != nil {
 				return err
 			}
-			_, _ = fmt.Fprint(c.out, "Store the links that are good? [y/N] ")
-			if !confirmed(c.ctx) {
-				return errors.New("nothing was changed")
+			if err := c.confirm("Store the links that are good?"); err != nil {
+				return err
 			}
 		}
 		if checked, err = app.ImportLinks(c.ctx, l.Data, rows, false); err != nil {
@@ -123,12 +109,17 @@ func (l *linksImport) print(c *console, rows []app.ImportedLink) error {
 	if l.JSON {
 		return json.NewEncoder(c.out).Encode(rows)
 	}
-	table := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "LINE\tSOURCE\tSUBJECT\tACCOUNT\tRESULT")
-	for _, row := range rows {
-		_, _ = fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\n", row.Line, printable(row.Source), printable(row.Subject), printable(row.Account), row.Outcome)
+	return printImport(c.out, rows)
+}
+
+func printImport(out io.Writer, all []app.ImportedLink) error {
+	rows := newTable(out, "LINE", "SOURCE", "SUBJECT", "ACCOUNT", "RESULT")
+	for _, row := range all {
+		if err := rows.add(row.Line, printable(row.Source), printable(row.Subject), printable(row.Account), row.Outcome); err != nil {
+			return err
+		}
 	}
-	return table.Flush()
+	return rows.end()
 }
 
 // readImport reads the file strictly. What is wrong with it is told all at once, before any key is

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -46,10 +48,33 @@ type cli struct {
 // console is where commands print and what they live with.
 type console struct {
 	ctx      context.Context //nolint:containedctx // one value bound to every command by the parser
+	in       io.Reader
 	out, err io.Writer
 }
 
+// confirm asks whether to go on. No answer is a no, and so is an interrupt. It asks on the error output, for the output
+// may be a file.
+func (c *console) confirm(question string, values ...any) error {
+	_, _ = fmt.Fprintf(c.err, question+" [y/N] ", values...)
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(c.in).ReadString('\n') // after an error it is what came before
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case word := <-answer:
+		if word == "y" || word == "yes" {
+			return nil
+		}
+	case <-c.ctx.Done():
+	}
+	return errors.New("nothing was changed")
+}
+
 func main() {
+	// A log that nobody reads any more must not end the bridge, nor a pipe to head a command that ends connections. The
+	// signal is taken and not ignored, for programs that are started would ignore it too.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
@@ -64,7 +89,6 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		kong.Description("Add your own Trinity deployment to Claude and other MCP clients as a remote connector."),
 		kong.Writers(out, errOut),
 		kong.Exit(func(code int) { exited = code }),
-		kong.UsageOnError(),
 	)
 	if err != nil {
 		_, _ = fmt.Fprintln(errOut, "trinity-bridge:", err)
@@ -75,13 +99,26 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	case exited >= 0: // help was printed
 		return exited
 	case err != nil:
+		parser.Stdout = errOut
+		explain(err)
 		_, _ = fmt.Fprintln(errOut, "trinity-bridge:", err)
 		return exitUsage
 	}
-	if err := parsed.Run(&console{ctx: ctx, out: out, err: errOut}); err != nil {
+	if err := parsed.Run(&console{ctx: ctx, in: os.Stdin, out: out, err: errOut}); err != nil {
 		return report(errOut, err)
 	}
 	return exitDone
+}
+
+// explain shows, to who gave a noun without a verb, the verbs there are.
+func explain(err error) {
+	var unparsed *kong.ParseError
+	if !errors.As(err, &unparsed) {
+		return
+	}
+	if noun := unparsed.Context.Selected(); noun == nil || len(noun.Children) > 0 {
+		_ = unparsed.Context.PrintUsage(false)
+	}
 }
 
 // report prints an error; a configuration's mistakes stand one to a line.
@@ -93,6 +130,9 @@ func report(errOut io.Writer, err error) int {
 			_, _ = fmt.Fprintln(errOut, "  -", mistake)
 		}
 		return exitUsage
+	}
+	if errors.Is(err, errEnough) {
+		return exitFailed
 	}
 	_, _ = fmt.Fprintln(errOut, "trinity-bridge:", err)
 	if errors.As(err, new(usageError)) {

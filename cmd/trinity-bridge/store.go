@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 
@@ -32,9 +31,8 @@ func (s *storeAcceptLoss) Run(c *console) error {
 		return err
 	}
 	if !s.Yes {
-		_, _ = fmt.Fprint(c.out, "End every connection in the store? What was revoked since the copy could live again in it. People connect anew. [y/N] ")
-		if !confirmed(c.ctx) {
-			return errors.New("nothing was changed")
+		if err := c.confirm("End every connection in the store? What was revoked since the copy could live again in it. People connect anew."); err != nil {
+			return err
 		}
 	}
 	ended, err := app.AcceptLoss(c.ctx, cfg, newLogger(c.err, cfg.LogLevel))

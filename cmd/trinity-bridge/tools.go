@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/app"
@@ -70,13 +69,17 @@ func (l *toolsList) Run(c *console) error {
 	if l.JSON {
 		return json.NewEncoder(c.out).Encode(shown)
 	}
-	table := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "TOOL\tTITLE\tCATEGORY\tSCOPE\tHINTS")
+	rows := newTable(c.out, "TOOL", "TITLE", "CATEGORY", "SCOPE", "HINTS")
 	for _, t := range shown {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", printable(t.Name), printable(t.Title), t.Category, t.Scope, t.hints())
+		if err := rows.add(printable(t.Name), printable(t.Title), t.Category, t.Scope, t.hints()); err != nil {
+			return err
+		}
 	}
-	_, _ = fmt.Fprintf(table, "\n%d tools\n", len(shown))
-	return table.Flush()
+	err = rows.end()
+	if err == nil {
+		_, err = fmt.Fprintf(c.out, "\n%d tools\n", len(shown))
+	}
+	return err
 }
 
 func (l *toolsList) view(c *console, catalogue *tools.Catalogue) (*tools.View, error) {
@@ -95,7 +98,7 @@ func (l *toolsList) view(c *console, catalogue *tools.Catalogue) (*tools.View, e
 		if l.Profile+l.Scope+l.ActingAs != "" {
 			return nil, usageError("--grant stands in the place of --profile, --scope and --acting-as")
 		}
-		grant, err := grantOf(c, l.Data, l.Grant)
+		grant, err := app.OneGrant(c.ctx, l.Data, l.Grant)
 		if err != nil {
 			return nil, err
 		}
@@ -109,19 +112,6 @@ func (l *toolsList) view(c *console, catalogue *tools.Catalogue) (*tools.View, e
 		return nil, usageError(fmt.Sprintf("there is no profile %q", profile))
 	}
 	return view, nil
-}
-
-func grantOf(c *console, data, id string) (app.ListedGrant, error) {
-	grants, err := app.ListGrants(c.ctx, data, "", "")
-	if err != nil {
-		return app.ListedGrant{}, err
-	}
-	for _, grant := range grants {
-		if grant.ID == id {
-			return grant, nil
-		}
-	}
-	return app.ListedGrant{}, fmt.Errorf("there is no grant %q", id)
 }
 
 // shown are the tools of a server's list as the view has them, or those of the catalogue.

@@ -215,7 +215,7 @@ func TestTools_live(t *testing.T) {
 		t.Errorf("no MCP server: %d %s", code, errOut)
 	}
 
-	grants, err := app.ListGrants(t.Context(), b.Data, "", "")
+	grants, err := bridgetest.All(app.ListGrants(t.Context(), b.Data, "", ""))
 	if err != nil || len(grants) != 1 {
 		t.Fatalf("%+v, %v", grants, err)
 	}
@@ -232,7 +232,7 @@ func TestTools_live(t *testing.T) {
 	if diff := cmp.Diff(overMCP, ofGrant); diff != "" || len(ofGrant) < 30 {
 		t.Errorf("what a grant would see is not what it sees (-over MCP +told):\n%s", diff)
 	}
-	if _, errOut, code := toolsRun(t, "list", "--grant", "none", "--data", b.Data); code != exitFailed || !strings.Contains(errOut, "no grant") {
+	if _, errOut, code := toolsRun(t, "list", "--grant", "none", "--data", b.Data); code != exitFailed || !strings.Contains(errOut, "no such grant") {
 		t.Errorf("unknown grant: %d %s", code, errOut)
 	}
 }

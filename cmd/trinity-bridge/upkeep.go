@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
@@ -76,9 +75,8 @@ func (s *storeRestore) Run(c *console) error {
 	_, _ = fmt.Fprintf(c.out, "A store is made of it in %s. Every connection in it ends, since it may have been revoked after the backup;\n"+
 		"people connect anew. Clients that were blocked or allowed after the backup have to be blocked or allowed again.\n", place)
 	if !s.Yes {
-		_, _ = fmt.Fprint(c.out, "Restore? [y/N] ")
-		if !confirmed(c.ctx) {
-			return errors.New("nothing was changed")
+		if err := c.confirm("Restore?"); err != nil {
+			return err
 		}
 	}
 	ended, err := backup.Restore(c.ctx)
@@ -172,16 +170,17 @@ func (s *storeStats) Run(c *console) error {
 }
 
 func printStats(out io.Writer, stats bridge.StoreStats) error {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "KIND\tROWS\tKIB\tOVERDUE\tOVERDUE SINCE\tOLDEST")
+	rows := newTable(out, "KIND", "ROWS", "KIB", "OVERDUE", "OVERDUE SINCE", "OLDEST")
 	for _, kind := range stats.Kinds {
 		if kind.Rows == 0 {
 			continue
 		}
-		_, _ = fmt.Fprintf(table, "%s\t%d\t%d\t%d (%d %%)\t%s\t%s\n", kind.Kind, kind.Rows, (kind.Bytes+1023)>>10,
-			kind.Overdue, 100*kind.Overdue/kind.Rows, since(kind.DueFrom), since(kind.Oldest))
+		overdue := fmt.Sprintf("%d (%d %%)", kind.Overdue, 100*kind.Overdue/kind.Rows)
+		if err := rows.add(kind.Kind, kind.Rows, (kind.Bytes+1023)>>10, overdue, moment(&kind.DueFrom), moment(&kind.Oldest)); err != nil {
+			return err
+		}
 	}
-	if err := table.Flush(); err != nil {
+	if err := rows.end(); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(out, "%d rows of %d KiB take %d KiB in %s", stats.Rows, (stats.Bytes+1023)>>10, (stats.Disk.Bytes+1023)>>10, stats.Disk.Engine)
@@ -192,11 +191,4 @@ func printStats(out io.Writer, stats bridge.StoreStats) error {
 		_, err = fmt.Fprintln(out)
 	}
 	return err
-}
-
-func since(at time.Time) string {
-	if at.IsZero() {
-		return "-"
-	}
-	return at.UTC().Format(time.DateTime)
 }

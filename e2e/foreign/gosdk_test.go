@@ -147,13 +147,11 @@ func wantRanAsAlice(t *testing.T, c *client) called {
 // wantRevoked ends the grant: the very next call does not reach the upstream, and the key is gone at Trinity.
 func wantRevoked(t *testing.T, c *client, upstream func() []arrived) {
 	t.Helper()
-	grants, err := app.ListGrants(t.Context(), c.bridge.Data, "", "")
+	grants, err := bridgetest.All(app.ListGrants(t.Context(), c.bridge.Data, "", ""))
 	if err != nil || len(grants) != 1 {
 		t.Fatalf("grants %+v, %v", grants, err)
 	}
-	if _, err := app.RevokeGrants(t.Context(), c.bridge.Data, grants[0].ID); err != nil {
-		t.Fatal(err)
-	}
+	c.bridge.Revoke(t, grants[0].ID)
 	bridgetest.Settle()
 	c.leave()
 	before := callsIn(upstream())

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/abilityai/trinity-bridge/bridge/app"
+	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
 )
 
 // GW-58, EX-11: people of identity assertions come in through the same links, by the same rules and
@@ -77,7 +78,7 @@ identity_sources:
 	if status != http.StatusOK || b.Works(t, access) != http.StatusOK {
 		t.Fatalf("who is linked now: %d", status)
 	}
-	links, err := app.ListLinks(t.Context(), b.Data)
+	links, err := bridgetest.All(app.ListLinks(t.Context(), b.Data))
 	if err != nil || len(links) != 1 {
 		t.Fatalf("links: %+v, %v", links, err)
 	}

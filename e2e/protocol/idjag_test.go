@@ -225,7 +225,7 @@ func TestIdentity_refuses(t *testing.T) {
 	} {
 		t.Run(tt.id, func(t *testing.T) { tt.want.check(t, p.ask(t, tt.assertion, tt.edit)) })
 	}
-	if grants, err := app.ListGrants(t.Context(), b.Data, "", ""); err != nil || len(grants) != 0 {
+	if grants, err := bridgetest.All(app.ListGrants(t.Context(), b.Data, "", "")); err != nil || len(grants) != 0 {
 		t.Errorf("a refusal left a grant: %+v, %v", grants, err)
 	}
 	wire{200, ""}.check(t, p.ask(t, good))                                     // no refusal used it up
@@ -306,13 +306,11 @@ func TestIdentity_EX13_ended(t *testing.T) {
 	t.Parallel()
 	p, _ := startTrusting(t)
 	tokens := p.b.Token(t, jagForm(p.assert(t, nil, nil)))
-	grants, err := app.ListGrants(t.Context(), p.b.Data, "", "")
+	grants, err := bridgetest.All(app.ListGrants(t.Context(), p.b.Data, "", ""))
 	if err != nil || len(grants) != 1 || grants[0].Account != alice {
 		t.Fatalf("grants %+v, %v", grants, err)
 	}
-	if _, err := app.RevokeGrants(t.Context(), p.b.Data, grants[0].ID); err != nil {
-		t.Fatal(err)
-	}
+	p.b.Revoke(t, grants[0].ID)
 	if got := p.b.Works(t, tokens.Access); got != http.StatusUnauthorized {
 		t.Errorf("the next call: %d", got)
 	}

@@ -80,13 +80,12 @@ func TestGrants_operatorRevokes(t *testing.T) {
 	b := bridgetest.Start(t)
 	client := b.Register(t)
 	tokens := b.Connect(t, client, alice)
-	grants, err := app.ListGrants(t.Context(), b.Data, "", "")
+	grants, err := bridgetest.All(app.ListGrants(t.Context(), b.Data, "", ""))
 	if err != nil || len(grants) != 1 || grants[0].Account != alice || grants[0].Status != "live" {
 		t.Fatalf("grants %+v, %v", grants, err)
 	}
-	ended, err := app.RevokeGrants(t.Context(), b.Data, grants[0].ID)
-	if err != nil || len(ended) != 1 || ended[0].EndReason != "revoked_by_operator" {
-		t.Fatalf("ended %+v, %v", ended, err)
+	if ended := b.Revoke(t, grants[0].ID); len(ended) != 1 || ended[0].EndReason != "revoked_by_operator" {
+		t.Fatalf("ended %+v", ended)
 	}
 	bridgetest.Settle()
 	if got := b.Works(t, tokens.Access); got != http.StatusUnauthorized {
@@ -95,10 +94,11 @@ func TestGrants_operatorRevokes(t *testing.T) {
 	wait(t, func() bool { return liveKeys(b) == 0 }, "the key is revoked at Trinity")
 	b.Clock.Advance(time.Second) // grants of one instant are in the order of their ids
 	tokens = b.Connect(t, client, alice)
-	if grants, err = app.ListGrants(t.Context(), b.Data, "", ""); err != nil {
+	if grants, err = bridgetest.All(app.ListGrants(t.Context(), b.Data, "", "")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := app.RevokeGrants(t.Context(), b.Data, "nothing", grants[0].ID); err == nil || !strings.Contains(err.Error(), "nothing") {
+	err = app.RevokeGrants(t.Context(), b.Data, []string{"nothing", grants[0].ID}, func(app.ListedGrant) {})
+	if err == nil || !strings.Contains(err.Error(), "nothing") {
 		t.Errorf("an unknown grant was revoked: %v", err)
 	}
 	bridgetest.Settle()

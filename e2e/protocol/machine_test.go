@@ -122,7 +122,7 @@ func TestMachine_EX15_token(t *testing.T) {
 	if answer := m.Tool(t, tokens.Access, session, "list_agents"); answer.Status != http.StatusOK || !answer.Contains(alice, "nightly work") {
 		t.Errorf("list_agents: %d %s", answer.Status, answer.Body)
 	}
-	grants, err := app.ListGrants(t.Context(), m.Data, "", "")
+	grants, err := bridgetest.All(app.ListGrants(t.Context(), m.Data, "", ""))
 	if err != nil || len(grants) != 1 || grants[0].Account != alice || grants[0].Status != "live" {
 		t.Errorf("grants %+v, %v", grants, err)
 	}
@@ -191,7 +191,7 @@ func TestMachine_refuses(t *testing.T) {
 			tt.want.check(t, m.ask(t, edits...))
 		})
 	}
-	grants, err := app.ListGrants(t.Context(), m.Data, "", "")
+	grants, err := bridgetest.All(app.ListGrants(t.Context(), m.Data, "", ""))
 	if err != nil || slices.ContainsFunc(grants, func(g app.ListedGrant) bool { return g.Status == "live" }) {
 		t.Errorf("a refusal left a live grant: %+v, %v", grants, err)
 	}
@@ -286,13 +286,11 @@ func TestMachine_operatorRevokes(t *testing.T) {
 	t.Parallel()
 	m := startMachines(t, "user")
 	tokens := m.Token(t, machineForm())
-	grants, err := app.ListGrants(t.Context(), m.Data, "", "")
+	grants, err := bridgetest.All(app.ListGrants(t.Context(), m.Data, "", ""))
 	if err != nil || len(grants) != 1 {
 		t.Fatalf("grants %+v, %v", grants, err)
 	}
-	if _, err := app.RevokeGrants(t.Context(), m.Data, grants[0].ID); err != nil {
-		t.Fatal(err)
-	}
+	m.Revoke(t, grants[0].ID)
 	if got := m.Works(t, tokens.Access); got != http.StatusUnauthorized {
 		t.Errorf("the next call: %d", got)
 	}
@@ -360,7 +358,7 @@ func TestMachine_trinity(t *testing.T) {
 			t.Parallel()
 			m := startMachines(t, scope)
 			wire{400, "unauthorized_client"}.check(t, m.ask(t))
-			if grants, err := app.ListGrants(t.Context(), m.Data, "", ""); err != nil || len(grants) != 0 {
+			if grants, err := bridgetest.All(app.ListGrants(t.Context(), m.Data, "", "")); err != nil || len(grants) != 0 {
 				t.Errorf("grants %+v, %v", grants, err)
 			}
 		})
@@ -398,7 +396,7 @@ func TestMachine_scopeChanges(t *testing.T) {
 	if answer := m.Tool(t, before.Access, m.Session(t, before.Access), "chat_with_agent"); answer.Status != http.StatusForbidden {
 		t.Errorf("the older token: %d", answer.Status)
 	}
-	grants, err := app.ListGrants(t.Context(), m.Data, "", "")
+	grants, err := bridgetest.All(app.ListGrants(t.Context(), m.Data, "", ""))
 	if err != nil || len(grants) != 1 {
 		t.Errorf("grants %+v, %v", grants, err)
 	}

@@ -63,7 +63,7 @@ func TestLink_mailbox(t *testing.T) {
 
 func (c *company) links(t *testing.T) []app.ListedLink {
 	t.Helper()
-	links, err := app.ListLinks(t.Context(), c.Data)
+	links, err := bridgetest.All(app.ListLinks(t.Context(), c.Data))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -125,15 +125,13 @@ func TestLifecycle_I10_streams(t *testing.T) {
 		},
 		"the operator": func(t *testing.T, _ bridgetest.Tokens, account string) {
 			t.Helper()
-			grants, err := app.ListGrants(t.Context(), b.Data, "", "")
+			grants, err := bridgetest.All(app.ListGrants(t.Context(), b.Data, "", ""))
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, grant := range grants {
 				if grant.Account == account {
-					if _, err := app.RevokeGrants(t.Context(), b.Data, grant.ID); err != nil {
-						t.Fatal(err)
-					}
+					b.Revoke(t, grant.ID)
 				}
 			}
 		},

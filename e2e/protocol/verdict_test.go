@@ -26,11 +26,11 @@ func decide(t *testing.T, b *bridgetest.Bridge, entry string, allowed bool) {
 // listedClient is how the operator sees a client.
 func listedClient(t *testing.T, b *bridgetest.Bridge, id string) (app.ListedClient, bool) {
 	t.Helper()
-	all, err := app.ListClients(t.Context(), b.Data)
+	known, err := app.ListClients(t.Context(), b.Data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, client := range all {
+	for _, client := range known.Clients {
 		if client.ID == id {
 			return client, true
 		}

@@ -92,9 +92,10 @@ func (b *table) operate(t *testing.T, in, data string, o *operator) {
 		ids[i] = grant.ID
 	}
 	revoke, err := storetest.Measure(t.Context(), 1, 1, func(ctx context.Context, _ int) error {
-		ended, err := app.RevokeGrants(ctx, data, ids...)
-		if err == nil && len(ended) != len(ids) {
-			err = fmt.Errorf("%d grants were revoked", len(ended))
+		ended := 0
+		err := app.RevokeGrants(ctx, data, ids, func(app.ListedGrant) { ended++ })
+		if err == nil && ended != len(ids) {
+			err = fmt.Errorf("%d grants were revoked", ended)
 		}
 		return err
 	})
