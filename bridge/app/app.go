@@ -15,6 +15,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
@@ -56,7 +57,8 @@ type Bridge struct {
 	rand   io.Reader
 
 	store      *remember.Store
-	deployment string // its id
+	storeAway  atomic.Bool // when readiness was asked for last
+	deployment string      // its id
 	ring       *secret.Keyring
 	signer     *token.Signer
 	clients    *clients.Registry
@@ -192,13 +194,33 @@ func (b *Bridge) openKeys(ctx context.Context) error {
 	return err
 }
 
-// ready says why the bridge cannot do its whole job at the moment, or nil.
+// ready says why the bridge cannot do its whole job at the moment, or nil. A store that takes no writes can not, whatever
+// it still serves. Where it is and who asks it is for the log alone.
 func (b *Bridge) ready(ctx context.Context) error {
-	if err := b.store.Ping(ctx); err != nil {
-		return err
+	err := b.store.Ping(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err() // nobody waits for an answer
+	}
+	if away := err != nil; b.storeAway.Swap(away) != away {
+		if away {
+			b.log.WarnContext(ctx, "the bridge is not ready: its store cannot be used", "error", err)
+		} else {
+			b.log.InfoContext(ctx, "the bridge's store can be used again")
+		}
+	}
+	switch {
+	case errors.Is(err, bridge.ErrReadOnly):
+		return errReadOnly
+	case err != nil:
+		return errStoreAway
 	}
 	return b.probe.Ready()
 }
+
+var (
+	errReadOnly  = fmt.Errorf("%w, see the log", bridge.ErrReadOnly)
+	errStoreAway = errors.New("the store does not answer, see the log")
+)
 
 // Handler is the public side of the program.
 func (b *Bridge) Handler() http.Handler { return b.handler }

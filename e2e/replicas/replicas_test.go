@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
 	"github.com/abilityai/trinity-bridge/e2e/postgrestest"
 )
@@ -57,6 +59,7 @@ func TestReplicas(t *testing.T) {
 	}
 	t.Run("OP-01/a replica is killed again and again", func(t *testing.T) { killed(t, p, j) })
 	t.Run("OP-01/the database is restarted", func(t *testing.T) { restarted(t, server, j) })
+	t.Run("OP-05/the database is read only", func(t *testing.T) { unwritable(t, server, j) })
 	t.Run("I10/a revocation is known everywhere", func(t *testing.T) { revoked(t, p, client, 20) })
 	t.Run("I10/nobody is heard, and a revocation is known everywhere", func(t *testing.T) { deafened(t, p, client) })
 }
@@ -89,6 +92,34 @@ func restarted(t *testing.T, server *postgrestest.Server, j *journal) {
 		t.Error("the restart was not noticed")
 	}
 	j.check(t)
+}
+
+// unwritable has the server take no writes for a while.
+func unwritable(t *testing.T, server *postgrestest.Server, j *journal) {
+	stop := j.load(t)
+	time.Sleep(2 * time.Second)
+	configure(t, server, "alter system set default_transaction_read_only to on")
+	time.Sleep(2 * time.Second)
+	configure(t, server, "set default_transaction_read_only to off; alter system reset default_transaction_read_only")
+	time.Sleep(2 * time.Second)
+	stop()
+	answers := j.taken()
+	fmt.Printf("PostgreSQL read only for 2 s, answers %v\n", answers)
+	if answers["503"] == 0 || answers["200"] == 0 || len(answers) > 2 {
+		t.Errorf("the answers were %v, want 200 and 503", answers)
+	}
+	j.check(t)
+}
+
+func configure(t *testing.T, server *postgrestest.Server, statement string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), server.URL("postgres"))
+	must(t, err)
+	defer func() { must(t, conn.Close(context.Background())) }()
+	for _, one := range append(strings.Split(statement, "; "), "select pg_reload_conf()") {
+		_, err = conn.Exec(t.Context(), one)
+		must(t, err)
+	}
 }
 
 // restart stops the server for a while twice: in order, and as in a crash.

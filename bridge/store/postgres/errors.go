@@ -13,6 +13,7 @@ var (
 	errNoConnection = errors.New("no connection to the database")
 	errCopied       = fmt.Errorf("the database is %w by whoever copies it, or ends all connections", ErrInUse)
 	errPooled       = errors.New("the database is behind a pooler that gives each transaction another connection: name the server itself, or have the pooler give each session one")
+	errReadOnly     = errors.New("the database is read only")
 	errOvertaken    = errors.New("a row was changed since it was read")
 )
 
@@ -23,6 +24,7 @@ const (
 	uniqueViolation      = "23505"
 	readOnlyTransaction  = "25006"
 	diskFull             = "53100"
+	noRight              = "42501"
 	undefinedTable       = "42P01"
 	preparedAlready      = "42P05"
 	preparedNowhere      = "26000"
@@ -52,7 +54,7 @@ func explain(err error) error {
 	switch state(err) {
 	case "":
 		return err
-	case readOnlyTransaction, diskFull:
+	case readOnlyTransaction, diskFull, noRight:
 		return fmt.Errorf("%w: %w", bridge.ErrReadOnly, err)
 	case preparedAlready, preparedNowhere:
 		return fmt.Errorf("%w: %w", errPooled, err)

@@ -44,11 +44,14 @@ type Store struct {
 	pool   *pgxpool.Pool
 	config *pgx.ConnConfig // of connections beside the pool
 	tables map[rows.Kind]*table
+	names  []string // of the tables
 	due    string
 	log    *slog.Logger
 
-	alone     *absence    // while the store is open for a copy
-	unnoticed atomic.Bool // somebody else took the database alone while this store could not say that it is there
+	alone     *absence     // while the store is open for a copy
+	unnoticed atomic.Bool  // somebody else took the database alone while this store could not say that it is there
+	refused   atomic.Bool  // a write was, and since then none was made on trial
+	anew      atomic.Int64 // when the connections were last made anew, in nanoseconds
 
 	stop    context.CancelFunc // ends what runs beside the calls
 	running sync.WaitGroup
@@ -84,6 +87,9 @@ func openStore(ctx context.Context, opts Options, how access) (*Store, error) {
 		return nil, fmt.Errorf("opening the store in the database: %w", err)
 	}
 	s := &Store{pool: pool, config: config.ConnConfig, tables: tables(), log: opts.Logger}
+	for _, table := range s.tables {
+		s.names = append(s.names, table.table)
+	}
 	s.due = dueStatement(s.tables)
 	s.Store = rows.New(transactions{s}, key, opts.Sealer)
 	background, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close
@@ -106,7 +112,7 @@ func (s *Store) beThere(ctx context.Context, listen func(*ear)) error {
 		if err = errors.Join(e.clock.check(), s.direct(ctx, e.conn)); err != nil {
 			closeConn(ctx, e.conn)
 		}
-	} else if errors.Is(err, bridge.ErrReadOnly) { // a standby, where nobody can listen until it is promoted
+	} else if state(err) == readOnlyTransaction { // a standby, where nobody can listen until it is promoted
 		err = nil
 	}
 	if err != nil {
@@ -241,18 +247,6 @@ func makeKey(ctx context.Context, conn *pgx.Conn, sealer bridge.Sealer) (wrapped
 	}
 	err = conn.QueryRow(ctx, "update schema set row_key = coalesce(row_key, $1) returning row_key", made).Scan(&wrapped)
 	return wrapped, explain(err)
-}
-
-// Ping reports whether the database takes writes: bridge.ErrReadOnly when it is a standby.
-func (s *Store) Ping(ctx context.Context) error {
-	return s.retry(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
-		var readOnly bool
-		err := conn.QueryRow(ctx, "select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean").Scan(&readOnly)
-		if err == nil && readOnly {
-			err = fmt.Errorf("%w: the database is read only", bridge.ErrReadOnly)
-		}
-		return err
-	})
 }
 
 // Close waits for the calls that go on and closes the connections. Closing again does nothing. It fails when a store

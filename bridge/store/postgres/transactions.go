@@ -81,12 +81,13 @@ func (e transactions) Swap(ctx context.Context, before []byte, row rows.Row) (do
 		done = tag.RowsAffected() > 0
 		return err
 	})
+	e.s.wrote(err)
 	return done, err
 }
 
 // Write runs a closure and commits what it changed.
 func (e transactions) Write(ctx context.Context, run func(rows.Tx) error) error {
-	return e.s.retry(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+	err := e.s.retry(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
 		t := e.s.newTx(ctx, conn.Conn(), beginWrite)
 		t.write = true
 		defer t.end()
@@ -99,6 +100,8 @@ func (e transactions) Write(ctx context.Context, run func(rows.Tx) error) error 
 		}
 		return err
 	})
+	e.s.wrote(err)
+	return err
 }
 
 func (s *Store) newTx(ctx context.Context, conn *pgx.Conn, begin string) *tx {

@@ -33,13 +33,9 @@ func (e transactions) Snapshot(ctx context.Context, run func(rows.Tx) error) err
 
 // Disk is what the tables and their indexes take.
 func (e transactions) Disk(ctx context.Context) (disk bridge.StoreDisk, err error) {
-	var names []string
-	for _, table := range e.s.tables {
-		names = append(names, table.table)
-	}
 	disk.Engine = "postgresql"
 	err = e.s.retry(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
-		return conn.QueryRow(ctx, "select coalesce(sum(pg_total_relation_size(to_regclass(name))), 0)::bigint from unnest($1::text[]) name", names).Scan(&disk.Bytes)
+		return conn.QueryRow(ctx, "select coalesce(sum(pg_total_relation_size(to_regclass(name))), 0)::bigint from unnest($1::text[]) name", e.s.names).Scan(&disk.Bytes)
 	})
 	return disk, err
 }
