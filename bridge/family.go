@@ -52,6 +52,9 @@ const (
 	RefreshUnknown  RefreshOutcome = "unknown"
 )
 
+// Advances reports whether a successor is given out, new or again.
+func (o RefreshOutcome) Advances() bool { return o == RefreshRotated || o == RefreshRepeated }
+
 // RefreshRule decides what presenting a known token of the family means. It is a pure function;
 // token.RefreshPolicy makes one. It is never asked about a foreign client or an ended grant.
 type RefreshRule func(family Family, presented Hash, now time.Time) RefreshOutcome

@@ -12,7 +12,6 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/store/storetest"
-	"github.com/abilityai/trinity-bridge/bridge/token"
 )
 
 // TestRefresh_inPlace: a refresh changes its row in place and no index, so that what refreshes leave behind is cleared by
@@ -26,10 +25,7 @@ func TestRefresh_inPlace(t *testing.T) {
 		c := connect(t, s)
 		for range each {
 			next := rand.Text()
-			rotation, err := s.RotateRefresh(t.Context(), bridge.RefreshUse{
-				Token: c.refresh(c.token), ClientID: "client", Successor: bridge.HashOf(next), SealedSuccessor: []byte(next),
-				Idle: time.Hour, AccessTokenLife: time.Hour, Rule: token.DefaultRefreshPolicy().Decide,
-			}, time.Now())
+			rotation, err := c.rotate(t.Context(), s, c.token, next)
 			must(t, err)
 			if rotation.Outcome != bridge.RefreshRotated {
 				t.Fatalf("refreshing came to %s", rotation.Outcome)

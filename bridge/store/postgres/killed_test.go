@@ -25,13 +25,26 @@ type journal struct {
 	acknowledged, failed int
 }
 
+// rotate presents a token, and looks at it first as the token endpoint does.
+func (c connection) rotate(ctx context.Context, s bridge.Store, presented, next string) (bridge.Rotation, error) {
+	now := time.Now()
+	if _, _, err := s.RefreshGrant(ctx, c.refresh(presented), now); err != nil {
+		return bridge.Rotation{}, err
+	}
+	return s.RotateRefresh(ctx, c.use(presented, next), now)
+}
+
+func (c connection) use(presented, next string) bridge.RefreshUse {
+	return bridge.RefreshUse{
+		Token: c.refresh(presented), ClientID: "client", Successor: bridge.HashOf(next), SealedSuccessor: []byte(next),
+		Idle: time.Hour, AccessTokenLife: time.Hour, Rule: token.DefaultRefreshPolicy().Decide,
+	}
+}
+
 // refresh presents the token that was acknowledged last, and takes what is given for it.
 func (j *journal) refresh(ctx context.Context, s *postgres.Store) error {
 	next := rand.Text()
-	rotation, err := s.RotateRefresh(ctx, bridge.RefreshUse{
-		Token: j.connection.refresh(j.token), ClientID: "client", Successor: bridge.HashOf(next), SealedSuccessor: []byte(next),
-		Idle: time.Hour, AccessTokenLife: time.Hour, Rule: token.DefaultRefreshPolicy().Decide,
-	}, time.Now())
+	rotation, err := j.rotate(ctx, s, j.token, next)
 	switch {
 	case err != nil:
 		j.failed++

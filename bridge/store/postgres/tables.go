@@ -58,7 +58,7 @@ type table struct {
 	shared                                           bool // see tx.settle
 	named                                            []string
 	get, lock, insert, update, renew, upsert, remove string
-	make, swap                                       string // transactions of their own; swap takes, behind the rest, what it replaces
+	make, swap, swapRecord                           string // transactions of their own; the last two take, behind the rest, what they replace
 }
 
 func tables() map[rows.Kind]*table {
@@ -100,6 +100,7 @@ func (t *table) write() {
 	t.upsert = t.insert + " on conflict (id) do update set " + strings.Join(sets, ", ")
 	t.make = t.insert + " on conflict (id) do nothing"
 	t.swap = t.update + fmt.Sprintf(" and record = $%d", len(names)+1)
+	t.swapRecord = t.renew + " and record = $3"
 	t.remove = "delete from " + t.table + " where id = $1"
 }
 

@@ -73,7 +73,10 @@ func (e transactions) Swap(ctx context.Context, before []byte, row rows.Row) (do
 		return false, fmt.Errorf("rows of kind %q are not stored", row.Kind)
 	}
 	statement, args := table.make, table.arguments(row)
-	if before != nil {
+	switch {
+	case row.Stays:
+		statement, args = table.swapRecord, []any{[]byte(row.ID), row.Record, before}
+	case before != nil:
 		statement, args = table.swap, append(args, before)
 	}
 	err = e.s.retry(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {

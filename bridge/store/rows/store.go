@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -20,10 +21,12 @@ type Store struct {
 	sealer bridge.Sealer
 	// audited counts audit events from a random number on, so that replicas never name two of one instant alike.
 	audited *atomic.Uint64
-	lately  *lru.Cache[string, []byte] // records of flows, as they were read or stored last: see UpdateFlow
+	lately  *lru.Cache[string, []byte]    // records of flows, as they were read or stored last: see UpdateFlow
+	seen    *lru.Cache[string, seenGrant] // see RotateRefresh
 }
 
-// latelyKept bounds the memory of flows: a kilobyte each as a rule, and for the moment between a page's read and its change.
+// latelyKept bounds the memory of flows, and that of grants: a kilobyte or two each as a rule, and for the moment between a read and the
+// change that follows it.
 const latelyKept = 256
 
 // New makes a store of an engine whose rows are sealed under key, which sealer has unwrapped.
@@ -33,10 +36,11 @@ func New(engine Engine, key bridge.RowKey, sealer bridge.Sealer) Store {
 	_, _ = rand.Read(from[:])                            // never fails
 	audited.Store(binary.BigEndian.Uint64(from[:]) >> 1) // and never begins again at zero
 	lately, err := lru.New[string, []byte](latelyKept)
-	if err != nil { // only for a size below one
+	seen, seenErr := lru.New[string, seenGrant](latelyKept)
+	if err = errors.Join(err, seenErr); err != nil { // only for a size below one
 		panic(err)
 	}
-	return Store{engine, key, sealer, &audited, lately}
+	return Store{engine, key, sealer, &audited, lately, seen}
 }
 
 // WrappedKey is the store's row key under the master secret: what a copy takes over.

@@ -131,8 +131,11 @@ func (c *Connection) mustRedeem(ctx context.Context) error {
 	return err
 }
 
-// Rotate presents the newest refresh token.
+// Rotate presents the newest refresh token, and looks at it first as the token endpoint does.
 func (c *Connection) Rotate(ctx context.Context) error {
+	if _, _, err := c.Store.RefreshGrant(ctx, c.refresh(c.Token), time.Now()); err != nil {
+		return err
+	}
 	next := RandomID()
 	rotation, err := c.Store.RotateRefresh(ctx, bridge.RefreshUse{
 		Token: c.refresh(c.Token), ClientID: "client",

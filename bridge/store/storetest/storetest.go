@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -49,20 +50,48 @@ func Run(t *testing.T, fresh Fresh) {
 		{"Skew", skewTests},
 	}
 	for _, group := range groups {
-		t.Run(group.name, func(t *testing.T) {
+		t.Run(group.name, func(t *testing.T) { runAll(t, group.tests, fresh) })
+	}
+	t.Run("RotateRefresh/seen", func(t *testing.T) { runAll(t, refreshTests, seen(fresh)) })
+	for name, fresh := range map[string]Fresh{"Model": fresh, "Model/seen": seen(fresh)} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for _, tt := range group.tests {
-				t.Run(tt.name, func(t *testing.T) {
-					t.Parallel()
-					tt.run(t, newFixture(t, fresh))
-				})
-			}
+			modelFamilies(t, newFixture(t, fresh))
 		})
 	}
-	t.Run("Model", func(t *testing.T) {
-		t.Parallel()
-		modelFamilies(t, newFixture(t, fresh))
-	})
+}
+
+func runAll(t *testing.T, tests []test, fresh Fresh) {
+	t.Helper()
+	t.Parallel()
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.run(t, newFixture(t, fresh))
+		})
+	}
+}
+
+// seen makes stores in which each refresh token is looked at before it is rotated, as the token endpoint does.
+func seen(fresh Fresh) Fresh {
+	return func(t *testing.T) func(bridge.Sealer) (bridge.Store, error) {
+		t.Helper()
+		open := fresh(t)
+		return func(sealer bridge.Sealer) (bridge.Store, error) {
+			s, err := open(sealer)
+			return looking{s}, err
+		}
+	}
+}
+
+type looking struct{ bridge.Store }
+
+// RotateRefresh looks first.
+func (l looking) RotateRefresh(ctx context.Context, use bridge.RefreshUse, now time.Time) (bridge.Rotation, error) {
+	if _, _, err := l.RefreshGrant(ctx, use.Token, now); err != nil && !errors.Is(err, bridge.ErrNotFound) {
+		return bridge.Rotation{}, err
+	}
+	return l.Store.RotateRefresh(ctx, use, now)
 }
 
 // test is one case; its name begins with the catalogue ids it covers, if any.
