@@ -14,6 +14,7 @@ import (
 type logSync struct {
 	dir    string
 	number int
+	next   string   // the log after it, which each sync looks for
 	file   *os.File // nil at first
 	named  bool     // its name is on the disk
 }
@@ -34,6 +35,7 @@ func newLogSync(dir string) (*logSync, error) {
 		}
 		l.number = max(l.number, number)
 	}
+	l.next = l.path(l.number + 1)
 	return l, l.sync()
 }
 
@@ -44,13 +46,14 @@ func (l *logSync) sync() error {
 		return nil
 	}
 	for {
-		next, err := os.OpenFile(l.path(l.number+1), os.O_RDWR, 0)
+		next, err := os.OpenFile(l.next, os.O_RDWR, 0)
 		if errors.Is(err, fs.ErrNotExist) {
 			break
 		}
 		if err == nil {
 			err = l.use(next)
 			l.number++
+			l.next = l.path(l.number + 1)
 		}
 		if err != nil {
 			return fmt.Errorf("syncing the store's log: %w", err)

@@ -32,8 +32,9 @@ type room struct {
 	floor atomic.Uint64
 }
 
-// sizeEvery is how many questions about the free space come to one about the store's size.
-const sizeEvery = 32
+// sizeEvery is how many questions about the free space come to one about the store's size, which looks at each file. In
+// between the store grows by a small part of the least floor.
+const sizeEvery = 256
 
 // check returns an error that says how little is free when that is below the floor.
 func (r *room) check() error {
