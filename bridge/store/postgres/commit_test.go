@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/url"
 	"sync/atomic"
@@ -18,10 +17,24 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/store/postgres"
 )
 
-// wire stands between a store and its server, and changes what the server says once it is armed.
+// wire stands between a store and its server, and changes what the server says once it is armed, or cuts a connection.
 type wire struct {
 	url   string
 	armed atomic.Pointer[func(answer []byte) (instead []byte)]
+	cut   atomic.Pointer[cut]
+}
+
+// cut ends a connection at a message to the server, which hears it still or does not.
+type cut struct {
+	after atomic.Int64
+	heard bool
+}
+
+// cutAt cuts the connection that comes to its n-th message from now on.
+func (w *wire) cutAt(n int, heard bool) {
+	c := &cut{heard: heard}
+	c.after.Store(int64(n))
+	w.cut.Store(c)
 }
 
 // startWire is a wire to the server of a database.
@@ -54,7 +67,7 @@ func (w *wire) carry(client net.Conn, address string) {
 		return
 	}
 	defer func() { _ = server.Close() }()
-	go func() { _, _ = io.Copy(server, client); _ = server.Close() }()
+	go w.ask(server, client)
 	buffer := make([]byte, 1<<20)
 	for {
 		n, err := server.Read(buffer)
@@ -67,6 +80,29 @@ func (w *wire) carry(client net.Conn, address string) {
 			return
 		}
 		if _, err := client.Write(buffer[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// ask carries what a client says to the server.
+func (w *wire) ask(server, client net.Conn) {
+	defer func() { _ = server.Close() }()
+	buffer := make([]byte, 1<<20)
+	for {
+		n, err := client.Read(buffer)
+		if err != nil {
+			return
+		}
+		c := w.cut.Load()
+		over := c != nil && c.after.Add(-1) == 0
+		if over {
+			_ = client.Close()
+		}
+		if !over || c.heard {
+			_, err = server.Write(buffer[:n])
+		}
+		if over || err != nil {
 			return
 		}
 	}

@@ -55,8 +55,12 @@ func Migrate(ctx context.Context, url string) (before, after int, err error) {
 }
 
 func migrate(ctx context.Context, conn *pgx.Conn) (before int, err error) {
+	committing := false
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, migrationLock); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "set local statement_timeout to 0"); err != nil { // large tables take their time
 			return err
 		}
 		if _, err := tx.Exec(ctx, schemaTable); err != nil {
@@ -95,10 +99,15 @@ func migrate(ctx context.Context, conn *pgx.Conn) (before int, err error) {
 			}
 		}
 		_, err = tx.Exec(ctx, "update schema set version = $1", schemaVersion)
+		committing = err == nil
 		return err
 	})
 	if err != nil {
-		return before, fmt.Errorf("bringing the tables to schema %d (nothing was changed): %w", schemaVersion, explain(err))
+		outcome := "nothing was changed"
+		if committing && unknown(err) {
+			outcome = "all of it was done or nothing, run it again"
+		}
+		return before, fmt.Errorf("bringing the tables to schema %d (%s): %w", schemaVersion, outcome, explain(err))
 	}
 	return before, nil
 }

@@ -219,40 +219,6 @@ func TestOpen_OP16_clocks(t *testing.T) {
 	must(t, s.Close())
 }
 
-func TestMigrate_OP19(t *testing.T) {
-	t.Parallel()
-	url := server.Database(t)
-	wantMigrated := func(from, to int) {
-		t.Helper()
-		before, after, err := postgres.Migrate(t.Context(), url)
-		must(t, err)
-		if before != from || after != to {
-			t.Errorf("migrated from %d to %d, want %d to %d", before, after, from, to)
-		}
-	}
-	wantMigrated(0, 3)
-	wantMigrated(3, 3)
-	s := open(t, url)
-	made := connect(t, s)
-	must(t, s.Close())
-	sql(t, url, "update schema set version = 1; alter table grants add column open_of_client bytea")
-	sql(t, url, "create table families (id bytea); create table refresh_tokens (id bytea)")
-	wantMigrated(1, 3)
-	s = open(t, url)
-	sql(t, url, "update schema set version = 1; create table families (id bytea); create table refresh_tokens (id bytea)")
-	if _, _, err := postgres.Migrate(t.Context(), url); !errors.Is(err, postgres.ErrInUse) {
-		t.Errorf("migrating under a replica came to %v, want ErrInUse", err)
-	}
-	sql(t, url, "update schema set version = 2; drop table families; drop table refresh_tokens")
-	_, _, err := s.RefreshGrant(t.Context(), made.refresh(made.token), time.Now())
-	must(t, err)
-	must(t, s.Close())
-	sql(t, url, "update schema set version = 7")
-	if _, _, err := postgres.Migrate(t.Context(), url); !errors.Is(err, postgres.ErrNewer) {
-		t.Errorf("got %v, want ErrNewer", err)
-	}
-}
-
 // TestStore_Close_leavesNoGoroutine is not parallel: the others' goroutines are not its own.
 func TestStore_Close_leavesNoGoroutine(t *testing.T) {
 	url := server.Database(t)

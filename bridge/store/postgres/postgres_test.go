@@ -14,6 +14,9 @@ import (
 var server *postgrestest.Server // nil where none is installed
 
 func TestMain(m *testing.M) {
+	if url := os.Getenv(migrated); url != "" {
+		os.Exit(migrateMain(url))
+	}
 	os.Exit(postgrestest.Main(m, func(s *postgrestest.Server) { server = s }))
 }
 
