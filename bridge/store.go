@@ -71,8 +71,14 @@ type GrantStore interface {
 	// IssueCode stores consent, pending grant, identity session and code, and moves the flow from
 	// StepConsent to StepDecided with its exit, all in one transaction. The flow forgets the identity session, which
 	// ends without it from now on. It keeps its sealed Trinity session until that is logged out, so that whoever dies in
-	// between leaves it to ExpiredFlows.
-	// A grant with a link needs it to be live and the same person's. ErrConflict when grant or code exist.
+	// between leaves it to ExpiredFlows. Outcomes:
+	//
+	//  1. CodeIssued: all of it is stored. This flow makes no other code.
+	//  2. FlowUsed: the flow was decided before, or has not come to the decision; nothing is stored.
+	//  3. FlowExpired: it has, or is unknown; nothing is stored.
+	//  4. LinkEnded: the grant has a link that is over or another person's; nothing is stored.
+	//
+	// ErrConflict when grant or code exist.
 	IssueCode(ctx context.Context, issue Issue, now time.Time) (IssueOutcome, error)
 
 	// StartGrant stores a grant that is live at once: no code, no refresh family, nobody who
@@ -98,10 +104,20 @@ type GrantStore interface {
 	// absolute end, so that a request can be validated before anything changes (B64). Ended grants are
 	// returned too.
 	RefreshGrant(ctx context.Context, token RefreshToken, now time.Time) (Grant, Family, error)
-	// RotateRefresh applies use.Rule in one transaction, to a family that Belongs to the client and
-	// key of the use. RefreshReused ends the grant. A rule that
-	// rotates another token than the head, repeats another than its predecessor, or answers anything
-	// but rotated, repeated, reused or expired is an error, and nothing changed.
+	// RotateRefresh presents a refresh token in one transaction. The first three come before use.Rule, which
+	// says which of the others it is:
+	//
+	//  1. RefreshUnknown: nobody's token; nothing changed.
+	//  2. RefreshMismatch: the family does not Belong to the client and key of the use; nothing changed.
+	//  3. RefreshEnded: the grant ended before; nothing changed.
+	//  4. RefreshRotated: the successor is the head, the token its predecessor.
+	//  5. RefreshRepeated: the predecessor again; counted, and the sealed successor is returned.
+	//  6. RefreshReused: grant and family are ended, its key queued for revocation (RFC 9700 §4.14.2).
+	//  7. RefreshExpired: nothing changed.
+	//
+	// A rule that rotates another token than the head, repeats another than its predecessor, or gives an
+	// outcome that is not its to give is an error, and nothing changed. The grant is returned for every
+	// outcome but RefreshUnknown.
 	RotateRefresh(ctx context.Context, use RefreshUse, now time.Time) (Rotation, error)
 
 	// Grant returns a grant in any state. It is on the path of every call.
