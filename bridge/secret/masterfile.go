@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/abilityai/trinity-bridge/bridge/durable"
 )
@@ -37,7 +38,7 @@ func ParseMaster(text string) ([]byte, error) {
 }
 
 // ReadOrMakeMaster reads the secret file at path, or makes one with 256 random bits and mode
-// 0600 and reports that it did. A file others may read is refused (OP-22).
+// 0600 and reports that it did. A file others may read, or that is another user's, is refused (OP-22).
 func ReadOrMakeMaster(path string) (master []byte, made bool, err error) {
 	info, err := os.Stat(path)
 	switch {
@@ -47,6 +48,8 @@ func ReadOrMakeMaster(path string) (master []byte, made bool, err error) {
 		return nil, false, fmt.Errorf("looking for the secret file: %w", err)
 	case info.Mode().Perm()&0o077 != 0:
 		return nil, false, fmt.Errorf("others may read the secret file %s: run chmod 600 on it", path)
+	case !ours(info):
+		return nil, false, fmt.Errorf("the secret file %s belongs to another user, who may exchange it: run chown on it", path)
 	}
 	text, err := os.ReadFile(path) //nolint:gosec // the operator names the file
 	if err != nil {
@@ -57,6 +60,12 @@ func ReadOrMakeMaster(path string) (master []byte, made bool, err error) {
 		return nil, false, fmt.Errorf("secret file %s: %w", path, err)
 	}
 	return master, false, nil
+}
+
+// ours reports whether a file belongs to who runs this program, or to the system's administrator.
+func ours(info fs.FileInfo) bool {
+	owned, ok := info.Sys().(*syscall.Stat_t)
+	return ok && (owned.Uid == 0 || int(owned.Uid) == os.Geteuid())
 }
 
 // makeMaster makes the file beside its name, which it gets when it is whole and on the disk, as that of no other.

@@ -154,7 +154,7 @@ func TestParseMaster(t *testing.T) {
 	}
 }
 
-func TestReadOrMakeMaster(t *testing.T) {
+func TestReadOrMakeMaster_OP22(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "secret")
 	first, made, err := secret.ReadOrMakeMaster(path)
@@ -170,6 +170,19 @@ func TestReadOrMakeMaster(t *testing.T) {
 	}
 	if _, _, err := secret.ReadOrMakeMaster(path); err == nil {
 		t.Error("OP-22: a secret that others may read was taken")
+	}
+	must := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(os.Chmod(path, 0o600))
+	if os.Geteuid() != 0 {
+		t.Skip("who is not root cannot give a file away: OP-22's wrong owner is not shown")
+	}
+	must(os.Chown(path, 65534, -1))
+	if _, _, err := secret.ReadOrMakeMaster(path); err == nil || !strings.Contains(err.Error(), "another user") {
+		t.Errorf("OP-22: a secret of another user was taken: %v", err)
 	}
 }
 
