@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -49,6 +50,7 @@ type operator struct {
 	token   secret.Token
 	handler http.Handler
 	file    string
+	word    []byte // what this bridge wrote there
 }
 
 // Operator is how a command reaches the running program: the content of operator.json in the
@@ -75,6 +77,12 @@ type ListedGrant struct {
 	LastUsedAt *time.Time         `json:"last_used_at,omitempty"`
 	EndedAt    *time.Time         `json:"ended_at,omitempty"`
 	EndReason  bridge.EndReason   `json:"end_reason,omitempty"`
+}
+
+// revoked is what became of grants that were to end.
+type revoked struct {
+	Ended  []ListedGrant `json:"ended"`
+	Failed string        `json:"failed,omitempty"` // why one of them did not
 }
 
 func (o *operator) mount() error {
@@ -108,24 +116,28 @@ func (o *operator) mount() error {
 	return nil
 }
 
-// announce writes operator.json; withdraw removes it.
+// announce writes operator.json; withdraw removes it, unless it has another bridge's word by now: on a database nothing
+// keeps two from being started on one data folder.
 func (o *operator) announce(data, address string) error {
 	o.file = filepath.Join(data, operatorFile)
-	text, err := json.Marshal(Operator{Address: address, Token: o.token.Reveal()})
-	if err != nil {
+	var err error
+	if o.word, err = json.Marshal(Operator{Address: address, Token: o.token.Reveal()}); err != nil {
 		return fmt.Errorf("writing %s: %w", o.file, err)
 	}
 	if err := os.Remove(o.file); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("replacing %s: %w", o.file, err)
 	}
-	if err := os.WriteFile(o.file, text, 0o600); err != nil {
+	if err := os.WriteFile(o.file, o.word, 0o600); err != nil {
 		return fmt.Errorf("writing %s: %w", o.file, err)
 	}
 	return nil
 }
 
 func (o *operator) withdraw() {
-	if o.file != "" {
+	if o.file == "" {
+		return
+	}
+	if word, err := os.ReadFile(o.file); err == nil && bytes.Equal(word, o.word) {
 		_ = os.Remove(o.file)
 	}
 }
@@ -186,34 +198,41 @@ func (o *operator) noGrant(w http.ResponseWriter, r *http.Request, err error) {
 	o.failed(w, r, err)
 }
 
-// revoke ends some grants, several at once: the store syncs ends that come together once.
+// revoke ends some grants, several at once: the store syncs ends that come together once. What keeps it from one is said
+// beside those that are over.
 func (o *operator) revoke(w http.ResponseWriter, r *http.Request) {
 	ids := r.URL.Query()["id"]
 	if len(ids) == 0 || len(ids) > defaultListed {
 		refuse(w, http.StatusBadRequest, fmt.Sprintf("Name 1 to %d grants", defaultListed))
 		return
 	}
-	listed, ctx := make([]ListedGrant, len(ids)), r.Context()
+	over, ctx := make([]*bridge.Grant, len(ids)), r.Context()
 	var ends errgroup.Group
 	ends.SetLimit(revokedAtOnce)
 	for i, id := range ids {
 		ends.Go(func() error {
 			grant, err := o.end(ctx, id)
-			listed[i] = listedGrant(grant)
+			if err == nil {
+				over[i] = &grant
+			}
 			return err
 		})
 	}
-	err := ends.Wait()
-	if errors.Is(err, bridge.ErrNotFound) {
-		refuse(w, http.StatusNotFound, err.Error())
-		return
+	var answer revoked
+	switch err := ends.Wait(); {
+	case errors.Is(err, bridge.ErrNotFound):
+		answer.Failed = err.Error()
+	case err != nil:
+		o.log.ErrorContext(ctx, "a grant could not be ended", "error", err)
+		answer.Failed = "The store did not answer, see the log"
 	}
-	if err != nil {
-		o.failed(w, r, err)
-		return
+	for _, grant := range over {
+		if grant != nil {
+			answer.Ended = append(answer.Ended, listedGrant(*grant))
+		}
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(listed)
+	_ = json.NewEncoder(w).Encode(answer)
 }
 
 func (o *operator) end(ctx context.Context, id string) (bridge.Grant, error) {

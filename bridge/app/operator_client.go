@@ -46,12 +46,15 @@ func RevokeGrants(ctx context.Context, data string, ids []string, ended func(Lis
 		return err
 	}
 	for some := range slices.Chunk(ids, defaultListed) {
-		var over []ListedGrant
-		if err := operator.call(ctx, http.MethodPost, "/grants/revoke", url.Values{"id": some}, nil, &over); err != nil {
+		var answer revoked
+		if err := operator.call(ctx, http.MethodPost, "/grants/revoke", url.Values{"id": some}, nil, &answer); err != nil {
 			return err
 		}
-		for _, grant := range over {
+		for _, grant := range answer.Ended {
 			ended(grant)
+		}
+		if answer.Failed != "" {
+			return errors.New(answer.Failed)
 		}
 	}
 	return nil

@@ -93,7 +93,7 @@ func TestGrants_revokeMany(t *testing.T) {
 			for _, id := range query["id"] {
 				ended = append(ended, app.ListedGrant{ID: id, Status: bridge.GrantEnded, Account: "alice", EndReason: bridge.EndRevokedByOperator})
 			}
-			_ = json.NewEncoder(w).Encode(ended)
+			_ = json.NewEncoder(w).Encode(map[string]any{"ended": ended})
 			return
 		}
 		if query.Get("client") != "client-1" || query.Get("person") != "" {

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -97,8 +98,9 @@ func TestGrants_operatorRevokes(t *testing.T) {
 	if grants, err = bridgetest.All(app.ListGrants(t.Context(), b.Data, "", "")); err != nil {
 		t.Fatal(err)
 	}
-	err = app.RevokeGrants(t.Context(), b.Data, []string{"nothing", grants[0].ID}, func(app.ListedGrant) {})
-	if err == nil || !strings.Contains(err.Error(), "nothing") {
+	var told []string
+	err = app.RevokeGrants(t.Context(), b.Data, []string{"nothing", grants[0].ID}, func(g app.ListedGrant) { told = append(told, g.ID) })
+	if err == nil || !strings.Contains(err.Error(), "nothing") || !slices.Equal(told, []string{grants[0].ID}) {
 		t.Errorf("an unknown grant was revoked: %v", err)
 	}
 	bridgetest.Settle()
