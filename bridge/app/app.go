@@ -75,7 +75,8 @@ type Bridge struct {
 	operator   *operator
 
 	listener, operatorListener net.Listener
-	places                     *places // the public listener's
+	places                     *places      // the public listener's
+	certificate                *certificate // nil: who stands in front ends TLS
 }
 
 // New opens the store, unlocks it, builds the program and binds its addresses, so that whatever
@@ -243,6 +244,11 @@ func (b *Bridge) bind(ctx context.Context) error {
 	}
 	b.places = withPlaces(public, files, b.config.TLSCert != "")
 	b.listener = b.places
+	if b.config.TLSCert != "" {
+		if b.certificate, err = openCertificate(b.config.TLSCert, b.config.TLSKey, b.log, b.now); err != nil {
+			return err
+		}
+	}
 	if b.operatorListener, err = listen.Listen(ctx, "tcp", b.config.OperatorListen); err != nil {
 		return fmt.Errorf("the operator's address cannot be used (--operator-listen): %w", err)
 	}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"net/http"
@@ -55,8 +56,9 @@ func (s *server) closeSilent() {
 }
 
 func (b *Bridge) serve(s *server, listener net.Listener) error {
-	if b.config.TLSCert != "" {
-		return s.ServeTLS(listener, b.config.TLSCert, b.config.TLSKey)
+	if b.certificate == nil {
+		return s.Serve(listener)
 	}
-	return s.Serve(listener)
+	s.TLSConfig = &tls.Config{GetCertificate: b.certificate.get, MinVersion: tls.VersionTLS12}
+	return s.ServeTLS(listener, "", "")
 }
