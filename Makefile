@@ -39,7 +39,7 @@ test-postgres: ## Run the tests that need a PostgreSQL server and PgBouncer, wit
 
 .PHONY: races
 races: ## Present each of 1,000 codes 64 times at once, on both stores and spread over three replicas, with the race detector
-	TEST_LONG=1 TEST_POSTGRES=required $(GO) test -race -count=1 -timeout 30m -run 'TestStore/RedeemCode/TK-02|TK02_64ways' -v ./bridge/store/badger ./bridge/store/postgres
+	TEST_LONG=1 TEST_POSTGRES=required $(GO) test -race -count=1 -timeout 30m -run '^TestStore$$/RedeemCode/TK-02|TK02_64ways' -v ./bridge/store/badger ./bridge/store/postgres
 
 .PHONY: e2e-replicas
 e2e-replicas: $(node_modules) $(client_libraries) $(client_pythons) $(providers)/zitadel $(providers)/.keycloak ## Run all of it, and the protocol's tests, against REPLICAS (3) replicas on one PostgreSQL behind a round-robin proxy

@@ -1,12 +1,15 @@
 package store_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -66,12 +69,32 @@ func (b *table) program(t *testing.T, machine *programtest.Machine, from string,
 		must(t, err)
 	}
 	read := resident(t, p)
+	b.listAll(t, machine, in, data, n)
 	b.operate(t, in, data, o)
 	time.Sleep(settled)
 	b.remark("%s: ready after %s; resident %s, after reading all over the store %s, %s later %s", in, ready.Round(time.Millisecond),
 		idle, read, settled, resident(t, p))
 	p.Stop()
 	must(t, os.RemoveAll(data))
+}
+
+// listAll runs the command that lists all grants.
+func (b *table) listAll(t *testing.T, machine *programtest.Machine, in, data string, n int) {
+	t.Helper()
+	began, lines, held := time.Now(), 0, 0
+	command := exec.CommandContext(t.Context(), machine.Bridge, "grants", "list", "--data", data)
+	out, err := command.StdoutPipe()
+	must(t, errors.Join(err, command.Start()))
+	for scanner := bufio.NewScanner(out); scanner.Scan(); lines++ {
+		if lines%5000 == 1 { // it has much to print still
+			held = memory(t, command.Process.Pid)["VmHWM:"]
+		}
+	}
+	must(t, command.Wait())
+	if lines != n+1 {
+		t.Errorf("%s: %d lines of grants", in, lines)
+	}
+	b.remark("%s: grants list prints all of them in %s and holds %d MB at most", in, time.Since(began).Round(time.Millisecond), mb(held))
 }
 
 // operate lists one person's grants and ends them, through the running program.
@@ -140,7 +163,14 @@ func (o *operator) call(ctx context.Context, method, path string, query url.Valu
 // them, which the system takes back when somebody needs them.
 func resident(t *testing.T, p *programtest.Program) string {
 	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
+	of := memory(t, p.PID())
+	return fmt.Sprintf("%d MB (%d without mapped files)", mb(of["VmRSS:"]), mb(of["RssAnon:"]))
+}
+
+// memory is what the system says of a process, in KiB.
+func memory(t *testing.T, pid int) map[string]int {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	must(t, err)
 	of := map[string]int{}
 	for line := range strings.Lines(string(status)) {
@@ -150,6 +180,7 @@ func resident(t *testing.T, p *programtest.Program) string {
 			of[name] = kib
 		}
 	}
-	mb := func(kib int) int { return kib << 10 / 1e6 }
-	return fmt.Sprintf("%d MB (%d without mapped files)", mb(of["VmRSS:"]), mb(of["RssAnon:"]))
+	return of
 }
+
+func mb(kib int) int { return kib << 10 / 1e6 }
