@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/abilityai/trinity-bridge/bridge"
@@ -84,7 +83,10 @@ func (g *grantsRevoke) Run(c *console) error {
 		err := app.RevokeGrants(c.ctx, g.Data, ids, func(grant app.ListedGrant) {
 			_ = ended.add(grant) // the end tells, and keeps no grant from ending
 		})
-		return errors.Join(err, ended.end())
+		if unsaid := ended.end(); err == nil {
+			err = unsaid
+		}
+		return err
 	}
 	if len(ids) == 0 {
 		_, err := fmt.Fprintln(c.out, "there is nothing to end")

@@ -104,7 +104,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		_, _ = fmt.Fprintln(errOut, "trinity-bridge:", err)
 		return exitUsage
 	}
-	if err := parsed.Run(&console{ctx: ctx, in: os.Stdin, out: out, err: errOut}); err != nil {
+	if err := parsed.Run(&console{ctx: ctx, in: os.Stdin, out: output{out}, err: errOut}); err != nil {
 		return report(errOut, err)
 	}
 	return exitDone

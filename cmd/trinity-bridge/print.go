@@ -28,6 +28,18 @@ type listed struct {
 // errEnough says that nobody reads the output any more, as head does after its lines. It is not told.
 var errEnough = errors.New("the output was closed")
 
+// output is where commands print.
+type output struct{ io.Writer }
+
+// Write fails with errEnough where nobody reads.
+func (o output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if errors.Is(err, syscall.EPIPE) {
+		err = errEnough
+	}
+	return n, err
+}
+
 // printList prints a list while it comes, so that the longest one is never held. After an error a JSON array is left
 // open: nobody takes what has come for all of it.
 func printList[T any](c *console, how listed, list iter.Seq2[T, error], head []any, row func(T) []any) error {
@@ -42,21 +54,13 @@ func printList[T any](c *console, how listed, list iter.Seq2[T, error], head []a
 			return errors.Join(err, cut())
 		}
 		if err := add(one); err != nil {
-			return enough(err)
+			return err
 		}
 		if n++; n == how.Limit {
 			break
 		}
 	}
-	return enough(end())
-}
-
-// enough tells an output that was closed from one that failed.
-func enough(err error) error {
-	if errors.Is(err, syscall.EPIPE) {
-		return errEnough
-	}
-	return err
+	return end()
 }
 
 // tableRows are so many rows as a page of a list: a table prints them together.

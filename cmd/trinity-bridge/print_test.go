@@ -142,6 +142,9 @@ func TestList_cutShort(t *testing.T) {
 		if code := run(t.Context(), args, &out, &errOut); code != exitFailed || errOut.String() != "trinity-bridge: Service Unavailable\n" {
 			t.Errorf("a bridge that goes away: exit code %d, %q", code, errOut.String())
 		}
+		if code := run(t.Context(), []string{"tools", "list"}, &head{1}, &bytes.Buffer{}); code != exitFailed {
+			t.Errorf("tools read by head: exit code %d", code)
+		}
 		if strings.Count(out.String(), "grant-") != 200 || json.Valid(out.Bytes()) {
 			t.Errorf("what came before is %d grants", strings.Count(out.String(), "grant-"))
 		}
