@@ -12,7 +12,8 @@
 // A grant that changed is told to this process before the change is acknowledged, and to the other
 // replicas by NOTIFY; each replica also asks twice a second what changed since it asked last, so that
 // nothing is missed where notifications are. While it cannot ask, it says that every grant may have
-// changed. One replica leads, which holds an advisory lock, and does what is to be done once.
+// changed. One replica leads, which holds an advisory lock, and does what is to be done once. It counts beats in the
+// database, by which the others notice one that was put back.
 //
 // Acknowledged means committed with the server's fsync and synchronous_commit on: a server without them
 // is refused, or set right. Every statement, transaction and wait for a connection is bounded.

@@ -13,6 +13,7 @@ var (
 	errNoConnection = errors.New("no connection to the database")
 	errCopied       = fmt.Errorf("the database is %w by whoever copies it, or ends all connections", ErrInUse)
 	errPooled       = errors.New("the database is behind a pooler that gives each transaction another connection: name the server itself, or have the pooler give each session one")
+	errPutBack      = errors.New("the database was put back to an earlier state, in which what was revoked since lives again: stop all replicas, then put the later one in its place or run trinity-bridge store accept-loss")
 	errReadOnly     = errors.New("the database is read only")
 	errOvertaken    = errors.New("a row was changed since it was read")
 )

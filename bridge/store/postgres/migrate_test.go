@@ -20,7 +20,7 @@ import (
 
 // older makes tables of this version what those of the first one were, as far as migrations take it back.
 var older = []string{
-	"alter table grants add column open_of_client bytea", "create table families (id bytea)", "create table refresh_tokens (id bytea)",
+	"alter table schema drop column beat", "alter table grants add column open_of_client bytea", "create table families (id bytea)", "create table refresh_tokens (id bytea)",
 	"update schema set version = 1",
 }
 
@@ -46,13 +46,13 @@ func TestMigrate_OP19(t *testing.T) {
 			t.Errorf("migrated from %d to %d, want %d to %d", before, after, from, to)
 		}
 	}
-	wantMigrated(0, 3)
-	wantMigrated(3, 3)
+	wantMigrated(0, 4)
+	wantMigrated(4, 4)
 	s := open(t, url)
 	made := connect(t, s)
 	must(t, s.Close())
 	script(t, url, older...)
-	wantMigrated(1, 3)
+	wantMigrated(1, 4)
 	s = open(t, url)
 	sql(t, url, "update schema set version = 1; create table families (id bytea); create table refresh_tokens (id bytea)")
 	if _, _, err := postgres.Migrate(t.Context(), url); !errors.Is(err, postgres.ErrInUse) {

@@ -56,7 +56,7 @@ func wantSaid(t *testing.T, err error, words ...string) {
 func TestOpen_OP19_schema(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, statement, says string }{
-		{"newer", "update schema set version = 4", "made by a newer version of this program (schema 4, this one knows 3)"},
+		{"newer", "update schema set version = 5", "made by a newer version of this program (schema 5, this one knows 4)"},
 		{"older", "update schema set version = -1", "run trinity-bridge store migrate"},
 		{"half a copy", "update schema set copying = true", "was not finished"},
 		{"another table of that name", "alter table schema drop column row_key", "does not exist"},

@@ -53,6 +53,8 @@ type Store struct {
 	refused   atomic.Bool  // a write was, and since then none was made on trial
 	anew      atomic.Int64 // when the connections were last made anew, in nanoseconds
 
+	beat atomic.Int64 // the latest that was seen
+
 	stop    context.CancelFunc // ends what runs beside the calls
 	running sync.WaitGroup
 }
@@ -81,12 +83,11 @@ func openStore(ctx context.Context, opts Options, how access) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the store in the database: %w", err)
 	}
-	config.AfterConnect = durable
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
+	s := &Store{config: config.ConnConfig, tables: tables(), log: opts.Logger}
+	config.AfterConnect = s.join
+	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, fmt.Errorf("opening the store in the database: %w", err)
 	}
-	s := &Store{pool: pool, config: config.ConnConfig, tables: tables(), log: opts.Logger}
 	for _, table := range s.tables {
 		s.names = append(s.names, table.table)
 	}

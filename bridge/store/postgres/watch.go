@@ -19,9 +19,12 @@ const (
 // not over, or not yet begun, at that moment is not before the one it answers with: what comes next is
 // asked from there. Grants that were told once may be told again. Those that name a transaction that is still
 // to come were loaded from another server's dump.
-const changedSince = `select pg_snapshot_xmin(pg_current_snapshot())::text, clock_timestamp(),
+const changedSince = moment + `,
 	array(select id from grants where changed >= $1::text::xid8 and changed < pg_snapshot_xmax(pg_current_snapshot())
 		order by changed limit $2)`
+
+// moment is now at the server.
+const moment = "select pg_snapshot_xmin(pg_current_snapshot())::text, clock_timestamp(), " + readBeat
 
 // ear is a connection that listens, and the transaction from which on to ask what it has not heard.
 type ear struct {
@@ -98,8 +101,11 @@ func (s *Store) tune(ctx context.Context, within time.Duration) (*ear, error) {
 	}
 	if err == nil {
 		var server time.Time
+		var beat int64
 		before := time.Now()
-		err = conn.QueryRow(ctx, "select pg_snapshot_xmin(pg_current_snapshot())::text, clock_timestamp()").Scan(&e.since, &server)
+		if err = conn.QueryRow(ctx, moment).Scan(&e.since, &server, &beat); err == nil {
+			err = s.saw(beat)
+		}
 		e.clock.read(before, server, time.Now())
 	}
 	if err != nil {
@@ -115,8 +121,13 @@ func (s *Store) poll(ctx context.Context, e *ear) error {
 	defer cancel()
 	var changed [][]byte
 	var server time.Time
+	var beat int64
 	before := time.Now()
-	if err := e.conn.QueryRow(ctx, changedSince, e.since, manyChanged).Scan(&e.since, &server, &changed); err != nil {
+	if err := e.conn.QueryRow(ctx, changedSince, e.since, manyChanged).Scan(&e.since, &server, &beat, &changed); err != nil {
+		return err
+	}
+	if err := s.saw(beat); err != nil { // put back under open connections
+		s.pool.Reset()
 		return err
 	}
 	e.clock.read(before, server, time.Now())
@@ -177,11 +188,14 @@ func (s *Store) stand(ctx context.Context, work func(context.Context)) error {
 		work(leading)
 	}()
 	defer func() { end(); <-done }()
-	for {
+	for n := 1; ; n++ {
 		pause(leading, leadEvery)
 		var alive bool
 		if err := ask(ctx, conn, "select true", &alive); err != nil {
 			return err
+		}
+		if n%beatEvery == 0 {
+			count(ctx, conn)
 		}
 		select {
 		case <-done:
