@@ -188,7 +188,7 @@ func TestDemo(t *testing.T) {
 	if code, body := get(t, "http://"+operator+"/metrics"); code != http.StatusOK || !strings.Contains(body, "trinity_bridge_ready 1") {
 		t.Errorf("metrics: %d %s", code, body)
 	}
-	for _, job := range []string{"lapsed_grants", "unlinked_grants", "key_revocations", "trinity_sessions"} { // the first round is under way
+	for _, job := range []string{"lapsed_grants", "unlinked_grants", "key_revocations", "trinity_sessions", "orphaned_keys"} { // the last one after 5 s
 		line := `trinity_bridge_job_runs_total{job="` + job + `",result="ok"}`
 		for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 			if _, body := get(t, "http://"+operator+"/metrics"); strings.Contains(body, line) {
