@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"iter"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/app"
@@ -33,11 +34,27 @@ type grantsList struct {
 	listed
 	Client string `placeholder:"ID" help:"Only this client's: client_id of --json."`
 	Person string `placeholder:"ID" help:"Only this person's: person_id of --json."`
+	Open   bool   `help:"Only those that have not ended."`
 }
 
 // Run prints a table, or JSON.
 func (g *grantsList) Run(c *console) error {
-	return printList(c, g.listed, app.ListGrants(c.ctx, g.Data, g.Person, g.Client), grantHead(), grantRow)
+	grants := app.ListGrants(c.ctx, g.Data, g.Person, g.Client)
+	if g.Open {
+		grants = open(grants)
+	}
+	return printList(c, g.listed, grants, grantHead(), grantRow)
+}
+
+// open leaves out grants that have ended.
+func open(grants iter.Seq2[app.ListedGrant, error]) iter.Seq2[app.ListedGrant, error] {
+	return func(yield func(app.ListedGrant, error) bool) {
+		for grant, err := range grants {
+			if (err != nil || grant.Status != bridge.GrantEnded) && !yield(grant, err) {
+				return
+			}
+		}
+	}
 }
 
 func grantHead() []any {
@@ -69,7 +86,7 @@ func (g *grantsRevoke) Run(c *console) error {
 	ids := g.IDs
 	if len(ids) == 0 {
 		var err error
-		if ids, err = g.open(c); err != nil {
+		if ids, err = g.meant(c); err != nil {
 			return err
 		}
 	}
@@ -109,27 +126,22 @@ func (g *grantsRevoke) check() error {
 	return nil
 }
 
-// open are the ids of the grants meant that have not ended. It shows them when it is asked about them next.
-func (g *grantsRevoke) open(c *console) (ids []string, err error) {
-	var shown *table
-	for grant, err := range app.ListGrants(c.ctx, g.Data, g.Person, g.Client) {
-		if err == nil && grant.Status != bridge.GrantEnded {
-			ids = append(ids, grant.ID)
-			if shown == nil && !g.Yes {
-				shown = newTable(c.err, grantHead()...)
-			}
-			if shown != nil {
-				err = shown.add(grantRow(grant)...)
-			}
+// meant are the ids of the grants meant that have not ended. It shows them when it is asked about them next.
+func (g *grantsRevoke) meant(c *console) (ids []string, err error) {
+	shown := newTable(c.err, grantHead()...)
+	for grant, err := range open(app.ListGrants(c.ctx, g.Data, g.Person, g.Client)) {
+		if err == nil && !g.Yes {
+			err = shown.add(grantRow(grant)...)
 		}
 		if err != nil {
 			return nil, err
 		}
+		ids = append(ids, grant.ID)
 	}
-	if shown != nil {
-		err = shown.end()
+	if g.Yes || len(ids) == 0 {
+		return ids, nil
 	}
-	return ids, err
+	return ids, shown.end()
 }
 
 func grantsNamed(ids []string) string {

@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 // manyGrants plays a bridge with so many grants. It says which pages it was asked for, and breaks at the page after a grant.
 type manyGrants struct {
 	n      int
+	ended  int // the newest ones
 	breaks string
 	pages  []string
 }
@@ -54,7 +55,11 @@ func (m *manyGrants) serve(t *testing.T) (data string) {
 			from++
 		}
 		for i := from; i < min(from+100, m.n); i++ {
-			page = append(page, app.ListedGrant{ID: fmt.Sprint("grant-", i), Status: bridge.GrantLive, Account: strings.Repeat("x", i/100), Client: "Claude"})
+			status := bridge.GrantLive
+			if i < m.ended {
+				status = bridge.GrantEnded
+			}
+			page = append(page, app.ListedGrant{ID: fmt.Sprint("grant-", i), Status: status, Account: strings.Repeat("x", i/100), Client: "Claude"})
 		}
 		_ = json.NewEncoder(w).Encode(page)
 	}))
@@ -115,6 +120,11 @@ func TestList_pages(t *testing.T) {
 				}
 			})
 		}
+	}
+	m := &manyGrants{n: 250, ended: 120}
+	out := commands(t, "--data", m.serve(t))(exitDone, "grants", "list", "--open", "--limit", "2")
+	if strings.Count(out, "\n") != 3 || !strings.Contains(out, "\ngrant-121 ") || len(m.pages) != 2 {
+		t.Errorf("open ones:\n%sasked for pages %q", out, m.pages)
 	}
 	for _, limit := range []string{"-1", "x", ""} {
 		commands(t, "--data", t.TempDir())(exitUsage, "grants", "list", "--limit="+limit)
