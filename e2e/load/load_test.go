@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge/config"
+	"github.com/abilityai/trinity-bridge/bridge/store/storetest"
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
 )
 
@@ -25,6 +26,7 @@ const (
 	refreshRate   = 100 // per second
 	registerRate  = 1000
 	documentsOpen = 16
+	betweenSyncs  = 200 * time.Microsecond // what a refresh takes besides
 )
 
 func quiet() time.Duration { return setting("QUIET", 15*time.Second) }
@@ -47,6 +49,10 @@ func TestLoad(t *testing.T) {
 		m.resident, m.heap = residentMB(t), heapMB()
 		_, _ = fmt.Fprintf(table, "%s\t%d\t%.0f\t%.2f\t%.2f\t%.2f\t%v\t%.0f\t%.1f\t\n", what, len(m.took), float64(len(m.took))/m.lasted.Seconds(),
 			m.at(0.5), m.at(0.99), m.at(1), m.others, m.resident, m.heap)
+	}
+	disk, err := storetest.Syncs(t.TempDir(), 3000, betweenSyncs)
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, families := range []int{1, 16} {
 		row(fmt.Sprintf("refresh, %d at once", families), refreshOnEnd(t, b, connections[:families], quiet()))
@@ -76,6 +82,7 @@ func TestLoad(t *testing.T) {
 		}
 		_, _ = fmt.Fprintf(table, "%s\t≤ %g %s\t%.1f\t%s\t\n", figure, most, unit, measured, met)
 	}
+	_, _ = fmt.Fprintf(table, "one sync of the disk, %v after the one before\t\t%.2f ms\t\t\n", betweenSyncs, float64(disk.At(0.5).Microseconds())/1000)
 	bound("p99 of a refresh at 100/s, synced", "ms", 50, calm.at(0.99))
 	bound("the same under 1,000 registrations/s", "ms", 50, flooded.at(0.99))
 	bound("refreshes refused meanwhile", "", 0, float64(len(flooded.others)))

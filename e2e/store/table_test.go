@@ -70,7 +70,9 @@ func TestTable(t *testing.T) {
 	if *grants == 0 {
 		t.Skip("make bench-store prints it")
 	}
-	b := &table{out: tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight), disk: syncs(t)}
+	disk, err := storetest.Syncs(t.TempDir(), 3000, 0)
+	must(t, err)
+	b := &table{out: tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight), disk: disk}
 	_, _ = fmt.Fprintln(b.out, "what\tat once\tp50 ms\tp99 ms\tper s\tp50 / one sync\tper sync time\t")
 	b.row("append 1 KiB and fdatasync", 1, b.disk)
 
@@ -87,22 +89,6 @@ func TestTable(t *testing.T) {
 	}
 	must(t, b.out.Flush())
 	fmt.Println(strings.Join(b.remarks, "\n"))
-}
-
-// syncs is the disk's floor.
-func syncs(t *testing.T) *storetest.Took {
-	t.Helper()
-	file, err := os.Create(filepath.Join(t.TempDir(), "file"))
-	must(t, err)
-	block := make([]byte, 1<<10)
-	took, err := storetest.Measure(t.Context(), 3000, 1, func(context.Context, int) error {
-		if _, err := file.Write(block); err != nil {
-			return err
-		}
-		return dataSync(file)
-	})
-	must(t, errors.Join(err, file.Close()))
-	return took
 }
 
 // fill makes a store in a folder as so many connections leave it, some time after their flows and codes are swept. It

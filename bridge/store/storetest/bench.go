@@ -2,7 +2,9 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -52,6 +54,28 @@ func (k *Took) At(quantile float64) time.Duration {
 
 // Rate is steps in a second.
 func (k *Took) Rate() float64 { return float64(len(k.each)) / k.all.Seconds() }
+
+// Syncs is what an answer that is not to be forgotten waits for at least: n appends of 1 KiB to a file in a folder, each with
+// its sync. A disk that had nothing to do for a moment takes longer: pause is that moment, for which the processor is busy.
+func Syncs(dir string, n int, pause time.Duration) (*Took, error) {
+	file, err := os.CreateTemp(dir, "syncs")
+	if err != nil {
+		return nil, err
+	}
+	k, block := &Took{each: make([]time.Duration, n)}, make([]byte, 1<<10)
+	for i := 0; i < n && err == nil; i++ {
+		for began := time.Now(); time.Since(began) < pause; {
+		}
+		start := time.Now()
+		if _, err = file.Write(block); err == nil {
+			err = dataSync(file)
+		}
+		k.each[i] = time.Since(start)
+		k.all += k.each[i]
+	}
+	slices.Sort(k.each)
+	return k, errors.Join(err, file.Close(), os.Remove(file.Name()))
+}
 
 // Transitions measures redemption and refresh, alone and many at once.
 func Transitions(ctx context.Context, s bridge.Store, row func(what string, workers int, took *Took)) error {
