@@ -3,8 +3,11 @@ package app
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,6 +32,7 @@ import (
 
 const (
 	operatorFile  = "operator.json"
+	pathProof     = "/proof"
 	defaultListed = 100
 	revokedAtOnce = 32
 )
@@ -93,6 +97,7 @@ func (o *operator) mount() error {
 	r := mux.NewRouter().SkipClean(true)
 	r.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	r.HandleFunc("/readyz", o.readyz)
+	r.HandleFunc(pathProof, o.prove).Methods(http.MethodGet)
 	r.Handle("/metrics", o.metrics)
 	r.HandleFunc("/grants", o.own(o.list)).Methods(http.MethodGet)
 	r.HandleFunc("/grants/one", o.own(o.one)).Methods(http.MethodGet)
@@ -149,6 +154,18 @@ func (o *operator) readyz(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, _ = w.Write([]byte("ok\n"))
+}
+
+// prove shows a command that this is the bridge which wrote operator.json, to which alone it then tells the token.
+func (o *operator) prove(w http.ResponseWriter, r *http.Request) {
+	_, _ = w.Write(proof(o.token, r.URL.Query().Get("nonce")))
+}
+
+// proof is what only who knows the token can answer to a nonce.
+func proof(token secret.Token, nonce string) []byte {
+	mac := hmac.New(sha256.New, []byte(token.Reveal()))
+	mac.Write([]byte("this bridge\x00" + nonce))
+	return []byte(hex.EncodeToString(mac.Sum(nil)))
 }
 
 // own lets a command of this data folder's owner through, and no web page: a browser cannot know the token.

@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"iter"
@@ -18,6 +20,7 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/outbound"
+	"github.com/abilityai/trinity-bridge/bridge/secret"
 )
 
 const operatorTimeout = 10 * time.Second
@@ -41,7 +44,7 @@ func OneGrant(ctx context.Context, data, id string) (grant ListedGrant, err erro
 // RevokeGrants has the running bridge of a data folder end grants, and calls ended with those that are over then. An error
 // about one keeps it from no other of the same hundred.
 func RevokeGrants(ctx context.Context, data string, ids []string, ended func(ListedGrant)) error {
-	operator, err := reachOperator(data, operatorTimeout)
+	operator, err := reachOperator(ctx, data, operatorTimeout)
 	if err != nil {
 		return err
 	}
@@ -65,7 +68,7 @@ func RevokeGrants(ctx context.Context, data string, ids []string, ended func(Lis
 func pages[T any](ctx context.Context, data, path string, query url.Values, id func(T) string) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
-		operator, err := reachOperator(data, operatorTimeout)
+		operator, err := reachOperator(ctx, data, operatorTimeout)
 		if err != nil {
 			yield(none, err)
 			return
@@ -115,7 +118,7 @@ const resealWalks = 5
 // sealed, until a walk finds nothing more. It returns the last walk and how many values were sealed anew
 // in all.
 func Reseal(ctx context.Context, data string) (last bridge.Resealed, anew int, err error) {
-	operator, err := reachOperator(data, operatorTimeout)
+	operator, err := reachOperator(ctx, data, operatorTimeout)
 	if err != nil {
 		return last, 0, err
 	}
@@ -141,7 +144,7 @@ func Reseal(ctx context.Context, data string) (last bridge.Resealed, anew int, e
 // Health asks the running bridge of a data folder whether it can do its whole job. An error says
 // what is missing.
 func Health(ctx context.Context, data string) error {
-	operator, err := reachOperator(data, operatorTimeout)
+	operator, err := reachOperator(ctx, data, operatorTimeout)
 	if err != nil {
 		return err
 	}
@@ -163,7 +166,7 @@ type running struct {
 
 // callOperator is for who asks once.
 func callOperator(ctx context.Context, data, method, path string, query url.Values, into any) error {
-	operator, err := reachOperator(data, operatorTimeout)
+	operator, err := reachOperator(ctx, data, operatorTimeout)
 	if err != nil {
 		return err
 	}
@@ -214,7 +217,7 @@ func refusal(answer *outbound.Answer) error {
 var errNotRunning = errors.New("no bridge is running")
 
 // reachOperator finds the running bridge of a data folder. A timeout of 0 is none.
-func reachOperator(data string, timeout time.Duration) (*running, error) {
+func reachOperator(ctx context.Context, data string, timeout time.Duration) (*running, error) {
 	text, err := os.ReadFile(filepath.Join(data, operatorFile)) //nolint:gosec // the operator names the folder
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("%w on the data folder %s", errNotRunning, data)
@@ -227,5 +230,22 @@ func reachOperator(data string, timeout time.Duration) (*running, error) {
 		return nil, fmt.Errorf("%w on the data folder %s: what one has left in %s is not whole: %w", errNotRunning, data, operatorFile, err)
 	}
 	client := outbound.Fixed(&url.URL{Scheme: "http", Host: word.Address}, timeout)
-	return &running{client, http.Header{"Authorization": {"Bearer " + word.Token}}}, nil
+	r := &running{client, http.Header{"Authorization": {"Bearer " + word.Token}}}
+	return r, r.recognise(ctx, data, word)
+}
+
+// recognise has whoever answers prove that they wrote the word in the data folder, before they are told anything. One that
+// was killed leaves its word behind, and its port to anybody on the machine.
+func (r *running) recognise(ctx context.Context, data string, word Operator) error {
+	ctx, cancel := context.WithTimeout(ctx, operatorTimeout)
+	defer cancel()
+	nonce := rand.Text()
+	answer, err := r.client.Do(ctx, http.MethodGet, pathProof+"?nonce="+nonce, nil, nil)
+	if err != nil {
+		return fmt.Errorf("asking the running bridge: %w", err)
+	}
+	if !hmac.Equal(answer.Body, proof(secret.New(word.Token), nonce)) {
+		return fmt.Errorf("%w on the data folder %s: what answers at %s is not the one that left its word there, or one of another version", errNotRunning, data, word.Address)
+	}
+	return nil
 }

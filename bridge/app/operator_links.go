@@ -224,7 +224,7 @@ func ImportLinks(ctx context.Context, data string, rows []LinkRow, dry bool) ([]
 	if dry {
 		query.Set("dry", "true")
 	}
-	operator, err := reachOperator(data, operatorTimeout)
+	operator, err := reachOperator(ctx, data, operatorTimeout)
 	if err != nil {
 		return nil, err
 	}

@@ -110,7 +110,7 @@ func (s served) Reseal(ctx context.Context, after string, _ int, _ time.Time) (d
 
 // Backup passes on what the bridge writes.
 func (s served) Backup(ctx context.Context, to io.Writer, _ time.Time) error {
-	operator, err := reachOperator(s.data, 0)
+	operator, err := reachOperator(ctx, s.data, 0)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (s served) Stats(ctx context.Context, _ time.Time) (stats bridge.StoreStats
 }
 
 func (s served) read(ctx context.Context, path string, into any) error {
-	operator, err := reachOperator(s.data, upkeepTimeout)
+	operator, err := reachOperator(ctx, s.data, upkeepTimeout)
 	if err != nil {
 		return err
 	}

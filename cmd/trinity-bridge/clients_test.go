@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -64,10 +63,9 @@ func TestClients_many(t *testing.T) {
 	for i := range 10_000 {
 		known.Clients = append(known.Clients, app.ListedClient{ID: fmt.Sprintf("client-%026d", i), Name: "Claude", State: clients.StateIn, Connections: 1})
 	}
-	operator := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(known) }))
-	t.Cleanup(operator.Close)
+	data := played(t, func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(known) })
 	var out, errOut bytes.Buffer
-	if code := run(t.Context(), []string{"clients", "list", "--data", dataOf(t, operator)}, &out, &errOut); code != exitDone {
+	if code := run(t.Context(), []string{"clients", "list", "--data", data}, &out, &errOut); code != exitDone {
 		t.Fatalf("exit code %d: %s", code, errOut.String())
 	}
 	if lines := strings.Count(out.String(), "\n"); lines != 10_001 || errOut.String() != "connections are counted among the newest 10000 only\n" {

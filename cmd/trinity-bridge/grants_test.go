@@ -1,6 +1,9 @@
 package main
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -30,14 +33,12 @@ func TestGrants_table(t *testing.T) {
 			Scope: "trinity:read trinity:write", ActingAs: bridge.ActAsAgent, Agent: "researcher", CreatedAt: created,
 		},
 	}
-	operator := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	data := played(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("after") != "" {
 			grants = nil
 		}
 		_ = json.NewEncoder(w).Encode(grants)
-	}))
-	t.Cleanup(operator.Close)
-	data := dataOf(t, operator)
+	})
 	var rows [][]string
 	for line := range strings.Lines(commands(t, "--data", data)(exitDone, "grants", "list")) {
 		rows = append(rows, strings.FieldsFunc(strings.TrimSpace(strings.ReplaceAll(line, "  ", "\t")), func(r rune) bool { return r == '\t' }))
@@ -60,11 +61,22 @@ func TestGrants_table(t *testing.T) {
 	}
 }
 
-// dataOf is the data folder of a bridge that is played by a server.
-func dataOf(t *testing.T, operator *httptest.Server) string {
+// played is the data folder of a bridge that is played by a handler.
+func played(t *testing.T, bridge http.HandlerFunc) string {
 	t.Helper()
+	const token = "token"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/proof" {
+			bridge(w, r)
+			return
+		}
+		mac := hmac.New(sha256.New, []byte(token))
+		mac.Write([]byte("this bridge\x00" + r.URL.Query().Get("nonce")))
+		_, _ = w.Write([]byte(hex.EncodeToString(mac.Sum(nil))))
+	}))
+	t.Cleanup(server.Close)
 	data := t.TempDir()
-	text, err := json.Marshal(app.Operator{Address: strings.TrimPrefix(operator.URL, "http://"), Token: "token"})
+	text, err := json.Marshal(app.Operator{Address: strings.TrimPrefix(server.URL, "http://"), Token: token})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +96,7 @@ func TestGrants_revokeMany(t *testing.T) {
 	grants[7].Status = bridge.GrantEnded
 	var calls []int
 	addresses := map[string]bool{}
-	operator := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	data := played(t, func(w http.ResponseWriter, r *http.Request) {
 		addresses[r.RemoteAddr] = true
 		query := r.URL.Query()
 		if r.URL.Path == "/grants/revoke" {
@@ -101,9 +113,8 @@ func TestGrants_revokeMany(t *testing.T) {
 		}
 		from := slices.IndexFunc(grants, func(g app.ListedGrant) bool { return g.ID == query.Get("after") }) + 1
 		_ = json.NewEncoder(w).Encode(grants[from:min(from+100, len(grants))])
-	}))
-	t.Cleanup(operator.Close)
-	call := commands(t, "--data", dataOf(t, operator))
+	})
+	call := commands(t, "--data", data)
 	said := call(exitDone, "grants", "revoke", "--client", "client-1", "--yes")
 	if strings.Count(said, "is ended (revoked_by_operator)") != 249 || strings.Contains(said, "grant-7 ") {
 		t.Errorf("it says %q", said)

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"slices"
@@ -42,7 +41,7 @@ type manyGrants struct {
 
 func (m *manyGrants) serve(t *testing.T) (data string) {
 	t.Helper()
-	operator := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return played(t, func(w http.ResponseWriter, r *http.Request) {
 		after := r.URL.Query().Get("after")
 		m.pages = append(m.pages, after)
 		if after != "" && after == m.breaks {
@@ -62,9 +61,7 @@ func (m *manyGrants) serve(t *testing.T) (data string) {
 			page = append(page, app.ListedGrant{ID: fmt.Sprint("grant-", i), Status: status, Account: strings.Repeat("x", i/100), Client: "Claude"})
 		}
 		_ = json.NewEncoder(w).Encode(page)
-	}))
-	t.Cleanup(operator.Close)
-	return dataOf(t, operator)
+	})
 }
 
 // head is an output that is closed after some writes.
