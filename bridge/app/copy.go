@@ -87,7 +87,7 @@ func (b *Bridge) copyBack(ctx context.Context, database postgres.Options) (held 
 	if options.RowKey, err = from.WrappedKey(ctx); err != nil {
 		return rows.Inventory{}, err
 	}
-	to, err := badger.Open(options)
+	to, err := badger.Fill(options)
 	if err != nil {
 		return rows.Inventory{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime/debug"
 
 	"github.com/abilityai/trinity-bridge/bridge/app"
 	"github.com/abilityai/trinity-bridge/bridge/config"
@@ -17,6 +18,16 @@ type storeCommand struct {
 	Verify     storeVerify     `cmd:"" help:"Read everything in the store, or in a backup, and say what is wrong."`
 	Stats      storeStats      `cmd:"" help:"Count what is in the store, and what it takes on the disk."`
 	Copy       storeCopy       `cmd:"" help:"Copy the whole store from the data folder to the database that --store names, or back. No bridge may be running on either."`
+}
+
+// garbagePercent is how much more memory than what is in use these commands may take before what is not is collected. Most
+// of it are large buffers of the storage engine without pointers in them, so that looking for it costs little.
+const garbagePercent = 25
+
+// AfterApply comes before the command that was asked for.
+func (storeCommand) AfterApply() error {
+	debug.SetGCPercent(garbagePercent)
+	return nil
 }
 
 type storeAcceptLoss struct {

@@ -40,6 +40,8 @@ func (b *table) programs(t *testing.T, large string) {
 	b.fill(t, idle, idleGrants)
 	b.program(t, machine, idle, idleGrants)
 	b.program(t, machine, large, *grants)
+	backup, restore := restored(t, machine, large)
+	b.remark("program, %d grants: a backup took %s, restoring it %s", *grants, backup, restore)
 }
 
 // program starts the program on a copy of a store and says how long that takes, what it holds in memory, and what the
@@ -87,7 +89,7 @@ func (b *table) listAll(t *testing.T, machine *programtest.Machine, in, data str
 	must(t, errors.Join(err, command.Start()))
 	for scanner := bufio.NewScanner(out); scanner.Scan(); lines++ {
 		if lines%5000 == 1 { // it has much to print still
-			held = memory(t, command.Process.Pid)["VmHWM:"]
+			held = memory(command.Process.Pid)["VmHWM:"]
 		}
 	}
 	must(t, command.Wait())
@@ -163,17 +165,15 @@ func (o *operator) call(ctx context.Context, method, path string, query url.Valu
 // them, which the system takes back when somebody needs them.
 func resident(t *testing.T, p *programtest.Program) string {
 	t.Helper()
-	of := memory(t, p.PID())
+	of := memory(p.PID())
 	return fmt.Sprintf("%d MB (%d without mapped files)", mb(of["VmRSS:"]), mb(of["RssAnon:"]))
 }
 
-// memory is what the system says of a process, in KiB.
-func memory(t *testing.T, pid int) map[string]int {
-	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	must(t, err)
+// memory is what the system says of a process, in KiB; nothing of one that has ended.
+func memory(pid int) map[string]int {
+	said, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	of := map[string]int{}
-	for line := range strings.Lines(string(status)) {
+	for line := range strings.Lines(string(said)) {
 		var name string
 		var kib int
 		if _, err := fmt.Sscanf(line, "%s %d kB", &name, &kib); err == nil {

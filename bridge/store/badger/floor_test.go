@@ -37,7 +37,7 @@ func TestFloor(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
-			options := engineOptions(dir, slog.New(slog.DiscardHandler)).WithSyncWrites(false)
+			options := engineOptions(Options{Dir: dir, Logger: slog.New(slog.DiscardHandler)}).WithSyncWrites(false)
 			if tt.compressed {
 				options = options.WithCompression(engineoptions.ZSTD).WithBlockCacheSize(memTableBytes)
 			}

@@ -105,6 +105,7 @@ func AcceptLoss(ctx context.Context, opts Options, now time.Time) (grants int, e
 // that fill's source had, and than the watermark, if there is one, says. It returns how many grants it
 // ended. What was begun and not finished is to be removed by the caller.
 func Restore(ctx context.Context, opts Options, source uint64, fill func(*Store) error, now time.Time) (grants int, err error) {
+	opts.filling = true
 	s, err := open(opts, true)
 	if err != nil {
 		return 0, err

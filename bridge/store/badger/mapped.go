@@ -19,6 +19,7 @@ const (
 
 // watchMapped keeps the mapped tables within bounds until the store is closed.
 func (s *Store) watchMapped() {
+	most := s.opts.sizes().mapped
 	ticker := time.NewTicker(mappedEvery)
 	defer ticker.Stop()
 	for {
@@ -28,7 +29,7 @@ func (s *Store) watchMapped() {
 		case <-ticker.C:
 		}
 		mapped, err := mappedBytes()
-		if err == nil && mapped > mappedMost {
+		if err == nil && mapped > most {
 			err = s.unmapTables()
 		}
 		if errors.Is(err, errClosed) {

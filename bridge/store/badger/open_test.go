@@ -21,7 +21,7 @@ import (
 func TestOpen_OP03_settingsInForce(t *testing.T) {
 	t.Parallel()
 	s := openClosed(t, Options{Dir: t.TempDir()})
-	must(t, checkInForce(s.db.Opts()))
+	must(t, checkInForce(s.db.Opts(), s.opts.sizes()))
 	changes := map[string]func(*engine.Options){
 		"SyncWrites":              func(o *engine.Options) { o.SyncWrites = syncsItself },
 		"DetectConflicts":         func(o *engine.Options) { o.DetectConflicts = false },
@@ -45,7 +45,7 @@ func TestOpen_OP03_settingsInForce(t *testing.T) {
 	for name, change := range changes {
 		changed := s.db.Opts()
 		change(&changed)
-		if err := checkInForce(changed); err == nil {
+		if err := checkInForce(changed, s.opts.sizes()); err == nil {
 			t.Errorf("%s may be changed unnoticed", name)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 // Sizes of the engine, in bytes.
 const (
 	memTableBytes = 16 << 20
+	tableBytes    = 2 << 20   // of the upper levels; further down they are larger
 	valueLogBytes = 16 << 20  // the engine's default reserves 2 GB, which alarms operators and breaks quotas
 	inlineBytes   = 256 << 10 // longer values would go to the value log, which nothing here ever collects
 )
@@ -33,6 +34,22 @@ type Options struct {
 	FreeSpaceFloor uint64
 
 	freeSpace func(dir string) (uint64, error) // nil asks the file system
+	filling   bool                             // it is being made of another, see Fill
+}
+
+// sizes are what the engine's memory grows with. It builds up to 13 tables at once, and keeps the buffers of eight for the
+// next ones, each of them as large as what was ever built in it, a memory table among it: several hundred MB with those
+// of a store that is served from.
+type sizes struct {
+	memTable, table int64
+	mapped          int // how many bytes of mapped files, most of them tables, may count as the program's memory
+}
+
+func (o Options) sizes() sizes {
+	if o.filling {
+		return sizes{memTableBytes / 2, tableBytes / 2, mappedMost / 4}
+	}
+	return sizes{memTableBytes, tableBytes, mappedMost}
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -56,8 +73,9 @@ func (o Options) withDefaults() (Options, error) {
 
 // engineOptions are the engine's settings. The ones safety rests on are asserted again by
 // checkInForce on what the engine says it runs with.
-func engineOptions(dir string, logger *slog.Logger) engine.Options {
-	return engine.DefaultOptions(dir).
+func engineOptions(opts Options) engine.Options {
+	sizes := opts.sizes()
+	return engine.DefaultOptions(opts.Dir).
 		WithSyncWrites(!syncsItself). // off by default
 		WithDetectConflicts(true).
 		WithBypassLockGuard(false).
@@ -65,7 +83,8 @@ func engineOptions(dir string, logger *slog.Logger) engine.Options {
 		WithNumVersionsToKeep(1).
 		WithCompression(engineoptions.None). // sealed rows cannot be compressed
 
-		WithMemTableSize(memTableBytes).
+		WithMemTableSize(sizes.memTable).
+		WithBaseTableSize(sizes.table).
 		WithNumMemtables(2).
 		WithNumLevelZeroTables(2).
 		WithNumLevelZeroTablesStall(6).
@@ -77,12 +96,12 @@ func engineOptions(dir string, logger *slog.Logger) engine.Options {
 		WithBlockCacheSize(0).
 		WithIndexCacheSize(0).
 		WithMetricsEnabled(false).
-		WithLogger(engineLog{logger})
+		WithLogger(engineLog{opts.Logger})
 }
 
 // checkInForce refuses an engine that does not run with the settings the promises rest on
 // (OP-03): an acknowledged write is on disk, one process owns the folder, damage is noticed.
-func checkInForce(in engine.Options) error {
+func checkInForce(in engine.Options, sizes sizes) error {
 	required := []struct {
 		name string
 		ok   bool
@@ -92,7 +111,7 @@ func checkInForce(in engine.Options) error {
 		{"the folder lock", !in.BypassLockGuard && !in.ReadOnly && !in.InMemory},
 		{"block checksums", in.ChecksumVerificationMode == engineoptions.OnBlockRead},
 		{"NumVersionsToKeep", in.NumVersionsToKeep == 1},
-		{"MemTableSize", in.MemTableSize == memTableBytes && in.NumMemtables == 2},
+		{"MemTableSize", in.MemTableSize == sizes.memTable && in.NumMemtables == 2},
 		{"ValueThreshold", in.ValueThreshold == inlineBytes && in.VLogPercentile == 0},
 		{"ValueLogFileSize", in.ValueLogFileSize == valueLogBytes},
 		{"NumCompactors", in.NumCompactors == 2},

@@ -16,7 +16,7 @@ import (
 const (
 	// copyAtOnce is how many rows one transaction of a copy holds.
 	copyAtOnce = 200
-	// bytesAtOnce is how long the records that one transaction writes may be together: strangers say how long some are,
+	// bytesAtOnce is how long what one transaction writes may be together: strangers say how long some records are,
 	// and no engine takes any number of bytes. One record is always taken.
 	bytesAtOnce = 1 << 20
 )
@@ -67,7 +67,7 @@ func Copy(ctx context.Context, from, to *Store, now time.Time) (Inventory, error
 
 // Fill stores rows that were read from a backup or another store.
 func (s *Store) Fill(ctx context.Context, some []Row) error {
-	for part := range inParts(some, copyAtOnce, func(row Row) int { return len(row.Record) }) {
+	for part := range inParts(some, copyAtOnce, Row.bytes) {
 		err := s.engine.Write(ctx, func(t Tx) error {
 			for _, row := range part {
 				if err := t.Put(row); err != nil {
@@ -81,6 +81,12 @@ func (s *Store) Fill(ctx context.Context, some []Row) error {
 		}
 	}
 	return nil
+}
+
+// bytes is about what an engine writes for a row: its record, and keys with its id in them.
+func (r Row) bytes() int {
+	const besideID = 64
+	return len(r.Record) + (1+len(r.Places))*(len(r.ID)+besideID)
 }
 
 // inParts yields as many at a time as one transaction writes, at most so many.

@@ -9,7 +9,7 @@ import (
 
 // How many rows one write of StartGeneration ends. Flows may be as long as a record gets, and they are few.
 const (
-	passAtOnce  = 100
+	passAtOnce  = 50
 	flowsAtOnce = bytesAtOnce / maxRecordBytes
 )
 
