@@ -121,7 +121,7 @@ func TestPaths(t *testing.T) {
 	for path, want := range map[string]int{
 		"/nothing": 404, "/mcpevil": 404, "/mcp/x": 404, "//mcp": 404, "/mcp/../consent": 404, "/mcp/%2e%2e/consent": 404,
 		"/oauth//token": 404, "/oauth/token/": 404, "/consent%2fdone": 404, "/oauth;x/token": 404, "/debug/pprof/": 404, "/healthz": 404,
-		"/metrics": 404, "/grants": 404,
+		"/metrics": 404, "/grants": 404, "/proof": 404,
 	} {
 		answer := b.Get(t, path)
 		if answer.Status != want || answer.Header.Get("Location") != "" || answer.ErrorCode() != "not_found" {
