@@ -25,13 +25,17 @@ import (
 // upkeepTimeout is for what reads a store whole.
 const upkeepTimeout = 30 * time.Minute
 
-// OpenUpkeep returns what looks after a deployment's store: the bridge that runs on its data folder, which
-// has the store, or the store itself when none is running. Close it.
-func OpenUpkeep(ctx context.Context, cfg *config.Config, log *slog.Logger) (upkeep bridge.Upkeep, shut func() error, err error) {
-	err = Health(ctx, cfg.Data)
-	if !errors.Is(err, errNotRunning) && !errors.Is(err, outbound.ErrUnreachable) { // one that was killed leaves its word behind
-		return served{cfg.Data}, func() error { return nil }, nil
+// RunningUpkeep returns the bridge that runs on a data folder, which looks after its store; nil when none is running.
+func RunningUpkeep(ctx context.Context, data string) bridge.Upkeep {
+	err := Health(ctx, data)
+	if errors.Is(err, errNotRunning) || errors.Is(err, outbound.ErrUnreachable) { // one that was killed leaves its word behind
+		return nil
 	}
+	return served{data}
+}
+
+// OpenUpkeep opens the store of a deployment, for looking after it while no bridge runs. Close it.
+func OpenUpkeep(ctx context.Context, cfg *config.Config, log *slog.Logger) (upkeep bridge.Upkeep, shut func() error, err error) {
 	b := &Bridge{config: cfg, log: log}
 	if err := b.unlock(ctx, nil); err != nil {
 		return nil, nil, err

@@ -68,7 +68,7 @@ func (c *Config) SecretFile() string { return filepath.Join(c.Data, "secret") }
 
 func check(f Flags, declared declarations, m *Mistakes) *Config {
 	c := &Config{
-		Data: or(f.Data, "data"), Watermark: f.Watermark, Listen: or(f.Listen, ":8420"), OperatorListen: or(f.OperatorListen, "127.0.0.1:8421"),
+		Data: dataFolder(f), Watermark: f.Watermark, Listen: or(f.Listen, ":8420"), OperatorListen: or(f.OperatorListen, "127.0.0.1:8421"),
 		TLSCert: f.TLSCert, TLSKey: f.TLSKey,
 		OperatorName: f.OperatorName, OperatorContact: f.OperatorContact,
 	}

@@ -31,6 +31,16 @@ func Load(flags Flags, lookup func(string) (string, bool)) (*Config, error) {
 	return config, nil
 }
 
+// DataFolder reads where state is kept, for commands that ask the running bridge for the rest. A failure is Mistakes.
+func DataFolder(flags Flags, lookup func(string) (string, bool)) (string, error) {
+	if _, mistakes := merge(&flags, lookup); len(mistakes) > 0 {
+		return "", mistakes
+	}
+	return dataFolder(flags), nil
+}
+
+func dataFolder(flags Flags) string { return or(flags.Data, "data") }
+
 // merge fills what flags leave open from environment and file.
 func merge(flags *Flags, lookup func(string) (string, bool)) (declared declarations, mistakes Mistakes) {
 	for _, s := range flags.settings() {

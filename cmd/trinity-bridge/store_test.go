@@ -90,6 +90,10 @@ func TestStore_OP18_commands(t *testing.T) {
 		}
 	}
 	look()
+	alone := commands(t, "--data", data) // the running bridge has the other settings
+	if out := alone(exitDone, "store", "stats"); !strings.Contains(out, "KiB in badger; generation 0, write ") {
+		t.Errorf("stats of the running bridge: %s", out)
+	}
 	call(exitDone, data, "store", "backup", backup)
 	if out := call(exitFailed, data, "store", "backup", backup); !strings.Contains(out, "is there already") {
 		t.Errorf("a second backup of that name: %s", out)
@@ -99,6 +103,9 @@ func TestStore_OP18_commands(t *testing.T) {
 		t.Fatal(err)
 	}
 	look()
+	if out := alone(exitUsage, "store", "stats"); !strings.Contains(out, "--public-url is missing") {
+		t.Errorf("stats of a store whose settings are not known: %s", out)
+	}
 	call(exitDone, data, "store", "backup", backup+"-2")
 
 	if out := call(exitFailed, data, "store", "restore", "--yes", backup); !strings.Contains(out, "move it away first") || strings.Contains(out, "A store is made") {

@@ -18,8 +18,13 @@ import (
 // upkept is a command that the running bridge serves, or the store itself when none is running.
 type upkept struct{ config.Flags }
 
-// with calls what there is to call.
+// with calls what there is to call. Of the settings a bridge that runs needs only its data folder: it has the others.
 func (u upkept) with(c *console, call func(bridge.Upkeep) error) (err error) {
+	if data, err := config.DataFolder(u.Flags, os.LookupEnv); err == nil {
+		if running := app.RunningUpkeep(c.ctx, data); running != nil {
+			return call(running)
+		}
+	}
 	cfg, err := config.Load(u.Flags, os.LookupEnv)
 	if err != nil {
 		return err

@@ -31,19 +31,15 @@ func TestLifecycle_OP18_backupAndRestore(t *testing.T) {
 	b.SignIn(t, undecided, b.Query(client), b.Someone())
 
 	backup := filepath.Join(t.TempDir(), "backup")
-	cfg := loaded(t, b.Config)
-	online, shut, err := app.OpenUpkeep(t.Context(), cfg, discard)
-	if err != nil {
-		t.Fatal(err)
+	online := app.RunningUpkeep(t.Context(), b.Data)
+	if online == nil {
+		t.Fatal("no bridge is running")
 	}
 	if _, err := app.WriteBackup(t.Context(), online, backup); err != nil {
 		t.Fatal(err)
 	}
 	if report, err := online.Verify(t.Context(), b.Clock.Now()); err != nil || report.Faults > 0 {
 		t.Errorf("the store under load: %+v, %v", report, err)
-	}
-	if err := shut(); err != nil {
-		t.Error(err)
 	}
 	wantSealed(t, b, backup, revoked, rotated, kept)
 
@@ -55,7 +51,7 @@ func TestLifecycle_OP18_backupAndRestore(t *testing.T) {
 	b.Stop(t)
 
 	b.Config = elsewhere(t, b)
-	cfg = loaded(t, b.Config)
+	cfg := loaded(t, b.Config)
 	read, err := app.ReadBackup(t.Context(), cfg, backup, discard)
 	if err != nil || read.Deployment.Issuer != b.URL || read.Total() == 0 {
 		t.Fatalf("%+v, %v", read, err)
