@@ -33,16 +33,18 @@ func TestAlone_nobodyElse(t *testing.T) {
 	openClosed(t, url)
 }
 
+// present says that a replica is there.
+const present = "select pg_advisory_lock_shared(hashtextextended(current_schema() || ' trinity-bridge presence', 0))"
+
 // TestAlone_closedAMomentAgo: the server takes a moment to notice that a store was closed, and who comes next waits for it.
 func TestAlone_closedAMomentAgo(t *testing.T) {
 	t.Parallel()
 	url := server.Database(t)
 	s := openClosed(t, url)
-	const presence = "select pg_advisory_lock_shared(hashtextextended(current_schema() || ' trinity-bridge presence', 0))"
 	lingering := func() {
 		conn, err := pgx.Connect(t.Context(), url)
 		must(t, err)
-		_, err = conn.Exec(t.Context(), presence)
+		_, err = conn.Exec(t.Context(), present)
 		must(t, err)
 		go func() {
 			time.Sleep(300 * time.Millisecond)

@@ -14,8 +14,6 @@ import (
 const (
 	beatEvery  = 10 // times leadEvery
 	beatsShort = 6
-
-	readBeat = "(select beat from schema)"
 )
 
 // count counts a beat. Where it cannot, nothing can be written, and others say so.
@@ -25,28 +23,41 @@ func count(ctx context.Context, conn *pgx.Conn) {
 	_, _ = conn.Exec(ctx, "update schema set beat = beat + 1")
 }
 
-// join makes a new connection of the pool one that is durable, and of a database that was not put back: where one is, no
-// connection of before is left.
+// join makes a new connection of the pool one that is durable, and of a database that is what it was. Where one is replaced
+// by another no connection of before is left.
 func (s *Store) join(ctx context.Context, conn *pgx.Conn) error {
 	if err := durable(ctx, conn); err != nil {
 		return err
 	}
-	var beat int64
-	if err := conn.QueryRow(ctx, "select "+readBeat).Scan(&beat); err != nil {
+	var found schema
+	if err := conn.QueryRow(ctx, "select version, copying, beat from schema").Scan(&found.version, &found.copying, &found.beat); err != nil {
 		return err
 	}
-	return s.saw(beat)
+	return s.saw(found)
 }
 
-// saw takes a beat that was read, and refuses the database where it is too early.
-func (s *Store) saw(beat int64) error {
+// saw takes what a database says of itself, and refuses one whose tables were changed since it was opened, that holds half
+// a copy, or whose beat is too early.
+func (s *Store) saw(found schema) error {
+	if err := found.acceptable(s.how); err != nil {
+		return err
+	}
 	for {
 		last := s.beat.Load()
 		switch {
-		case beat < last-beatsShort:
-			return fmt.Errorf("%w: it is at beat %d, and was at %d", errPutBack, beat, last)
-		case beat <= last, s.beat.CompareAndSwap(last, beat):
+		case found.beat < last-beatsShort:
+			return fmt.Errorf("%w: it is at beat %d, and was at %d", errPutBack, found.beat, last)
+		case found.beat <= last, s.beat.CompareAndSwap(last, found.beat):
 			return nil
 		}
 	}
+}
+
+// stays is saw for whoever looks now and then: when the database became another one under open connections none is used again.
+func (s *Store) stays(found schema) error {
+	err := s.saw(found)
+	if err != nil {
+		s.pool.Reset()
+	}
+	return err
 }

@@ -34,6 +34,7 @@ type schema struct {
 	version int
 	rowKey  []byte
 	copying bool // a copy into this database has not come to its end
+	beat    int64
 }
 
 // Migrate brings the tables of a database to this program's layout, all migrations or none, and returns

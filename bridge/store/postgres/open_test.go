@@ -129,6 +129,56 @@ func TestOpen_OP03_durable(t *testing.T) {
 	must(t, s.Close())
 }
 
+// TestStore_OP03_reloaded: a server that is told to acknowledge what is not on disk does so to nobody here.
+func TestStore_OP03_reloaded(t *testing.T) {
+	t.Parallel()
+	own := postgrestest.Own(t)
+	url := own.Database(t)
+	s := openClosed(t, url)
+	connect(t, s)
+	script(t, url, "create table seen (how text)", `create function note() returns trigger language plpgsql as
+		$$ begin insert into seen values (current_setting('synchronous_commit')); return new; end $$`,
+		"create trigger note before insert on flows for each row execute function note()", "alter system set synchronous_commit to off", "select pg_reload_conf()")
+	conn, err := pgx.Connect(t.Context(), url)
+	must(t, err)
+	defer func() { must(t, conn.Close(context.Background())) }()
+	how := ""
+	for late := time.Now().Add(patience); how != "off" && time.Now().Before(late); time.Sleep(10 * time.Millisecond) { // until it has heard
+		must(t, conn.QueryRow(t.Context(), "select current_setting('synchronous_commit')").Scan(&how))
+	}
+	connect(t, s)
+	var durable bool
+	must(t, conn.QueryRow(t.Context(), "select bool_and(how = 'on') from seen").Scan(&durable))
+	if how != "off" || !durable {
+		t.Errorf("the server's setting is %q, what was acknowledged was on disk: %t", how, durable)
+	}
+}
+
+// TestStore_OP19_replaced: a database whose tables are changed under a replica, or become half a copy, is not served from, be it
+// with new connections or with those there are.
+func TestStore_OP19_replaced(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	s := openClosed(t, url)
+	c := connect(t, s)
+	for change, says := range map[string]string{
+		"version = 5": "made by a newer version", "version = 3": "of an older version", "copying = true": "was not finished",
+	} {
+		for _, cut := range []bool{false, true} {
+			sql(t, url, "update schema set "+change)
+			if cut {
+				sql(t, url, "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")
+			}
+			awaitPing(t, s, func(err error) bool { return err != nil && strings.Contains(err.Error(), says) })
+			if _, err := s.Grant(t.Context(), c.grantID); err == nil {
+				t.Errorf("with %s a grant is read", change)
+			}
+			sql(t, url, "update schema set version = 4, copying = false")
+			awaitPing(t, s, func(err error) bool { return err == nil })
+		}
+	}
+}
+
 // TestOpen_unreadable: no error repeats the password.
 func TestOpen_unreadable(t *testing.T) {
 	t.Parallel()

@@ -43,6 +43,7 @@ type Store struct {
 	rows.Watchers
 	pool   *pgxpool.Pool
 	config *pgx.ConnConfig // of connections beside the pool
+	how    access
 	tables map[rows.Kind]*table
 	names  []string // of the tables
 	due    string
@@ -83,7 +84,7 @@ func openStore(ctx context.Context, opts Options, how access) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the store in the database: %w", err)
 	}
-	s := &Store{config: config.ConnConfig, tables: tables(), log: opts.Logger}
+	s := &Store{config: config.ConnConfig, how: how, tables: tables(), log: opts.Logger}
 	config.AfterConnect = s.join
 	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, fmt.Errorf("opening the store in the database: %w", err)
@@ -187,18 +188,14 @@ func bounded(given map[string]string) pgconn.AfterConnectFunc {
 	}
 }
 
-// durable makes a new connection one whose commits are on disk when they are acknowledged.
+// durable makes a new connection one whose commits are on disk when they are acknowledged, also after the server was told
+// otherwise: what is set for a connection stays.
 func durable(ctx context.Context, conn *pgx.Conn) error {
 	var fsync, commit string
-	err := conn.QueryRow(ctx, "select current_setting('fsync'), current_setting('synchronous_commit')").Scan(&fsync, &commit)
-	if err != nil {
-		return err
-	}
-	if fsync != "on" {
-		return errors.New("the server runs with fsync off: it would forget what it has acknowledged")
-	}
-	if commit == "off" {
-		_, err = conn.Exec(ctx, "set synchronous_commit to on")
+	err := conn.QueryRow(ctx, `select current_setting('fsync'),
+		set_config('synchronous_commit', replace(current_setting('synchronous_commit'), 'off', 'on'), false)`).Scan(&fsync, &commit)
+	if err == nil && fsync != "on" {
+		err = errors.New("the server runs with fsync off: it would forget what it has acknowledged")
 	}
 	return err
 }

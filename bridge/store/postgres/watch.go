@@ -21,10 +21,10 @@ const (
 // to come were loaded from another server's dump.
 const changedSince = moment + `,
 	array(select id from grants where changed >= $1::text::xid8 and changed < pg_snapshot_xmax(pg_current_snapshot())
-		order by changed limit $2)`
+		order by changed limit $2) from schema`
 
-// moment is now at the server.
-const moment = "select pg_snapshot_xmin(pg_current_snapshot())::text, clock_timestamp(), " + readBeat
+// moment is now at the server, and what the database says of itself.
+const moment = "select pg_snapshot_xmin(pg_current_snapshot())::text, clock_timestamp(), version, copying, beat"
 
 // ear is a connection that listens, and the transaction from which on to ask what it has not heard.
 type ear struct {
@@ -101,10 +101,10 @@ func (s *Store) tune(ctx context.Context, within time.Duration) (*ear, error) {
 	}
 	if err == nil {
 		var server time.Time
-		var beat int64
+		var found schema
 		before := time.Now()
-		if err = conn.QueryRow(ctx, moment).Scan(&e.since, &server, &beat); err == nil {
-			err = s.saw(beat)
+		if err = conn.QueryRow(ctx, moment+" from schema").Scan(&e.since, &server, &found.version, &found.copying, &found.beat); err == nil {
+			err = s.stays(found)
 		}
 		e.clock.read(before, server, time.Now())
 	}
@@ -121,13 +121,13 @@ func (s *Store) poll(ctx context.Context, e *ear) error {
 	defer cancel()
 	var changed [][]byte
 	var server time.Time
-	var beat int64
+	var found schema
 	before := time.Now()
-	if err := e.conn.QueryRow(ctx, changedSince, e.since, manyChanged).Scan(&e.since, &server, &beat, &changed); err != nil {
+	row := e.conn.QueryRow(ctx, changedSince, e.since, manyChanged)
+	if err := row.Scan(&e.since, &server, &found.version, &found.copying, &found.beat, &changed); err != nil {
 		return err
 	}
-	if err := s.saw(beat); err != nil { // put back under open connections
-		s.pool.Reset()
+	if err := s.stays(found); err != nil {
 		return err
 	}
 	e.clock.read(before, server, time.Now())
