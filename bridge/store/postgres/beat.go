@@ -3,8 +3,10 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // The replica that leads counts a beat every so many seconds. A replica that has seen later ones than there are in the
@@ -12,15 +14,22 @@ import (
 // lives again. What a failover loses, to a standby that is no synchronous one, is less; and to a synchronous one nothing:
 // what can be seen is on it.
 const (
-	beatEvery  = 10 // times leadEvery
+	beatEvery  = 10 * time.Second
 	beatsShort = 6
 )
 
-// count counts a beat. Where it cannot, nothing can be written, and others say so.
-func count(ctx context.Context, conn *pgx.Conn) {
-	ctx, cancel := context.WithTimeout(ctx, 2*answerWithin)
-	defer cancel()
-	_, _ = conn.Exec(ctx, "update schema set beat = beat + 1")
+// beats counts them until ctx ends. Where nothing can be written it is the first to notice.
+func (s *Store) beats(ctx context.Context) {
+	for {
+		pause(ctx, beatEvery)
+		if ctx.Err() != nil {
+			return
+		}
+		s.wrote(s.retry(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+			_, err := conn.Exec(ctx, "update schema set beat = beat + 1")
+			return err
+		}))
+	}
 }
 
 // join makes a new connection of the pool one that is durable, and of a database that is what it was. Where one is replaced

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -187,15 +188,14 @@ func (s *Store) stand(ctx context.Context, work func(context.Context)) error {
 		defer close(done)
 		work(leading)
 	}()
-	defer func() { end(); <-done }()
-	for n := 1; ; n++ {
+	var beating sync.WaitGroup
+	beating.Go(func() { s.beats(leading) })
+	defer func() { end(); <-done; beating.Wait() }()
+	for {
 		pause(leading, leadEvery)
 		var alive bool
 		if err := ask(ctx, conn, "select true", &alive); err != nil {
 			return err
-		}
-		if n%beatEvery == 0 {
-			count(ctx, conn)
 		}
 		select {
 		case <-done:
