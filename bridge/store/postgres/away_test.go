@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"errors"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -47,6 +48,41 @@ func TestReplicas_serverRestarts(t *testing.T) {
 		heard.awaitFrom(t, c.grantID, func() {
 			sql(t, url, "update grants set changed = pg_current_xact_id() where id = $1", []byte(c.grantID))
 		})
+	}
+}
+
+// TestReplicas_cutOff: a replica whose packets are lost serves nothing that others may have ended meanwhile. Each of its calls
+// ends by itself, and all passes when packets come through again.
+func TestReplicas_cutOff(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	w := startWire(t, url)
+	t.Cleanup(func() { w.stuck.Store(false) })
+	there, here := openClosed(t, url), openClosed(t, w.url)
+	c := connect(t, here)
+	heard := listenTo(here)
+	w.stuck.Store(true)
+	_, _, err := there.EndGrant(t.Context(), c.grantID, bridge.EndRevokedByOperator, time.Now())
+	must(t, err)
+	heard.await(t, "")
+	var calls sync.WaitGroup
+	for range 40 { // more than there are connections
+		calls.Go(func() {
+			if grant, err := here.Grant(t.Context(), c.grantID); err == nil || errors.Is(err, bridge.ErrNotFound) {
+				t.Errorf("a replica that is cut off says of a grant: %s, %v", grant.Status, err)
+			}
+		})
+	}
+	calls.Wait()
+	if err := here.Ping(t.Context()); err == nil {
+		t.Error("it says that it can write")
+	}
+	w.stuck.Store(false)
+	awaitPing(t, here, func(err error) bool { return err == nil })
+	grant, err := here.Grant(t.Context(), c.grantID)
+	must(t, err)
+	if grant.Live() {
+		t.Error("the grant lives")
 	}
 }
 

@@ -22,6 +22,7 @@ type wire struct {
 	url   string
 	armed atomic.Pointer[func(answer []byte) (instead []byte)]
 	cut   atomic.Pointer[cut]
+	stuck atomic.Bool // nothing comes through, and nobody is told
 }
 
 // cut ends a connection at a message to the server, which hears it still or does not.
@@ -74,6 +75,7 @@ func (w *wire) carry(client net.Conn, address string) {
 		if err != nil {
 			return
 		}
+		w.hold()
 		change := w.armed.Load()
 		if change != nil && bytes.Contains(buffer[:n], []byte("COMMIT\x00")) && w.armed.CompareAndSwap(change, nil) {
 			_, _ = client.Write((*change)(buffer[:n]))
@@ -82,6 +84,13 @@ func (w *wire) carry(client net.Conn, address string) {
 		if _, err := client.Write(buffer[:n]); err != nil {
 			return
 		}
+	}
+}
+
+// hold waits until something comes through again.
+func (w *wire) hold() {
+	for w.stuck.Load() {
+		time.Sleep(5 * time.Millisecond)
 	}
 }
 
@@ -94,6 +103,7 @@ func (w *wire) ask(server, client net.Conn) {
 		if err != nil {
 			return
 		}
+		w.hold()
 		c := w.cut.Load()
 		over := c != nil && c.after.Add(-1) == 0
 		if over {
