@@ -188,6 +188,10 @@ func texts[T ~[]E, E ~string](p *packer, n byte, v *T) {
 	}
 }
 
+// repeated is how many texts of a record are looked through for one that comes again, more than any has but for lists whose
+// length strangers choose. Records are packed by the writer, whom all others wait for.
+const repeated = 64
+
 func (p *packer) text(v string) string {
 	if p.reading {
 		return p.readText()
@@ -196,7 +200,7 @@ func (p *packer) text(v string) string {
 		p.head(i, word)
 		return v
 	}
-	if i := slices.Index(p.texts, v); i >= 0 {
+	if i := slices.Index(p.texts[:min(len(p.texts), repeated)], v); i >= 0 {
 		p.head(i, again)
 		return v
 	}

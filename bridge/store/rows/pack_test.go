@@ -102,6 +102,7 @@ func TestPack_values(t *testing.T) {
 		"one with bits left over, too": {Credential: bridge.Credential{KeyID: "AAECAwQFBgcICQoLDA0ODx"}},
 		"the name of a key":            {ID: id, Credential: bridge.Credential{KeyName: "trinity-bridge:claude:" + id + "@abcdefgh"}},
 		"names within names":           {ClientName: id + id, ClientID: "a" + id, Redirect: id + "b" + id, Profile: "a" + id},
+		"more texts than are compared": {Scopes: bridge.AllScopes(), RevokedTokens: manyTokens(3 * repeated), Redirect: "a"},
 		"tokens":                       {RevokedTokens: map[string]time.Time{"b": at, "a": at.Add(time.Hour), id: at}},
 	} {
 		var read grantRow
@@ -112,6 +113,14 @@ func TestPack_values(t *testing.T) {
 			t.Errorf("%s (-written +read):\n%s", name, diff)
 		}
 	}
+}
+
+func manyTokens(n int) map[string]time.Time {
+	tokens := map[string]time.Time{}
+	for i := range n {
+		tokens[fmt.Sprintf("%04d", i)] = packedFrom.Add(time.Duration(i))
+	}
+	return tokens
 }
 
 // TestDecode_packedOnce: what was written as JSON is read, and what a newer program writes is not.
