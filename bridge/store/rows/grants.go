@@ -161,6 +161,7 @@ func endGrant(t *tx, grant grantRow, reason bridge.EndReason, now time.Time) (gr
 	after := grant
 	after.Status, after.EndedAt, after.EndReason = bridge.GrantEnded, now, reason
 	after.Credential.Sealed, after.Family.SealedSuccessor = nil, nil
+	after.RevokedTokens = nil // all are dead now, and many grants may end in one write
 	if grant.Credential.KeyID != "" {
 		err := putRevocation(t, bridge.KeyRevocation{
 			GrantID: grant.ID, PersonID: grant.Person.ID(), Credential: grant.Credential, DueAt: now,
@@ -273,10 +274,10 @@ func (s *Store) LapsedGrants(ctx context.Context, now time.Time, limit int) ([]b
 			return nil, err
 		}
 		var lapsed []bridge.Grant
-		var early []string
+		var early []grantRow
 		for _, grant := range found {
 			if now.Before(grant.Lapses) {
-				early = append(early, grant.ID)
+				early = append(early, grant)
 				continue
 			}
 			lapsed = append(lapsed, grant.Grant)
@@ -284,23 +285,31 @@ func (s *Store) LapsedGrants(ctx context.Context, now time.Time, limit int) ([]b
 		if len(early) == 0 {
 			return lapsed, nil
 		}
-		if err := s.write(ctx, func(t *tx) error { return lookLater(t, early, now) }); err != nil {
-			return nil, err
+		for some := range inParts(early, limit, grantRow.bytes) {
+			if err := s.write(ctx, func(t *tx) error { return lookLater(t, some, now) }); err != nil {
+				return nil, err
+			}
 		}
 	}
 }
 
+// bytes is about how long a grant's row is. Its client says how many tokens it has revoked.
+func (g grantRow) bytes() int {
+	const plain, token = 2 << 10, 64
+	return plain + token*len(g.RevokedTokens)
+}
+
 // lookLater places grants that have not lapsed where they will.
-func lookLater(t *tx, ids []string, now time.Time) error {
-	ahead := make([]Ref, len(ids))
-	for i, id := range ids {
-		ahead[i] = grants.ref(id)
+func lookLater(t *tx, early []grantRow, now time.Time) error {
+	ahead := make([]Ref, len(early))
+	for i, grant := range early {
+		ahead[i] = grants.ref(grant.ID)
 	}
 	if err := t.Ahead(ahead...); err != nil {
 		return err
 	}
-	for _, id := range ids {
-		grant, found, err := grants.get(t, id)
+	for _, listed := range early {
+		grant, found, err := grants.get(t, listed.ID)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -123,6 +124,17 @@ func (f *fixture) live(t testing.TB, edits ...func(*bridge.Issue)) (bridge.Grant
 	t.Helper()
 	use := f.use(f.issued(t, edits...).Code)
 	return f.wantRedeem(t, use, bridge.CodeRedeemed), use.Refresh
+}
+
+// longRows is how many grants as revokedMany makes them are more than the embedded store takes in one write.
+const longRows = 18
+
+// revokedMany makes the row of a grant as long as a client can: it has revoked thousands of its access tokens one by one.
+func (f *fixture) revokedMany(issue *bridge.Issue) {
+	issue.Grant.RevokedTokens = map[string]time.Time{}
+	for i := range 6000 {
+		issue.Grant.RevokedTokens[fmt.Sprintf("%026d", i)] = f.now.Add(accessLife)
+	}
 }
 
 // wantGrant returns a grant as stored, in the wanted state.

@@ -10,6 +10,7 @@ import (
 var generationTests = []test{
 	{"OP-14/a new generation keeps nothing that opens anything", generationEnds},
 	{"OP-14/many grants, and twice", generationMany},
+	{"OP-14/a new generation of grants of which many tokens are revoked", generationRevoked},
 	{"OP-14/a new generation of an empty store", generationEmpty},
 }
 
@@ -73,6 +74,20 @@ func generationMany(t *testing.T, f *fixture) {
 		ended, err := f.StartGeneration(t.Context(), f.now)
 		must(t, err)
 		equal(t, "grants ended", ended, want)
+	}
+}
+
+// generationRevoked: a client says how long its grants' rows get, and may not keep a store from being put right.
+func generationRevoked(t *testing.T, f *fixture) {
+	var last bridge.Grant
+	for range longRows {
+		last, _ = f.live(t, f.revokedMany)
+	}
+	ended, err := f.StartGeneration(t.Context(), f.now)
+	must(t, err)
+	equal(t, "grants ended", ended, longRows)
+	if over := f.wantGrant(t, last.ID, bridge.GrantEnded); len(over.RevokedTokens) > 0 {
+		t.Errorf("it keeps %d tokens that are dead with it", len(over.RevokedTokens))
 	}
 }
 

@@ -14,6 +14,7 @@ var listTests = []test{
 	{"lapsed grants, the longest lapsed first", listLapsed},
 	{"Lapses moves with every token", listLapsesMove},
 	{"grants that lapse later hold up none that has", listLapsesBehind},
+	{"nor do those of which many tokens are revoked", listLapsesRevoked},
 }
 
 var bob = bridge.Person{Source: "https://idp.example.com", Subject: "bob"}
@@ -182,4 +183,21 @@ func listLapsesBehind(t *testing.T, f *fixture) {
 	got, err = f.LapsedGrants(t.Context(), f.now.Add(idleLife), 100)
 	must(t, err)
 	equal(t, "lapsed in the end", grantIDs(got), append([]string{idle.ID}, ids...))
+}
+
+func listLapsesRevoked(t *testing.T, f *fixture) {
+	var tokens []bridge.RefreshToken
+	for range longRows {
+		_, token := f.live(t, f.revokedMany)
+		tokens = append(tokens, token)
+	}
+	f.now = f.now.Add(time.Second)
+	idle, _ := f.live(t)
+	f.now = f.now.Add(idleLife / 2)
+	for _, token := range tokens {
+		f.wantRotate(t, f.useRefresh(token), bridge.RefreshRotated)
+	}
+	got, err := f.LapsedGrants(t.Context(), idle.Lapses, 100)
+	must(t, err)
+	equal(t, "lapsed", grantIDs(got), []string{idle.ID})
 }
