@@ -29,7 +29,8 @@ func auditID(at time.Time, sequence uint64) string {
 	return NewestFirstKey(at) + invert(string(binary.BigEndian.AppendUint64(nil, sequence)))
 }
 
-// AppendAudit stores events in their order, all or none. They are sealed before the write begins, which others wait for.
+// AppendAudit stores events in their order, as many in one write as it takes: after an error the first of them may be
+// stored. They are sealed before the writes begin, which others wait for.
 func (s *Store) AppendAudit(ctx context.Context, events []bridge.AuditEvent) error {
 	if len(events) == 0 {
 		return nil
@@ -46,14 +47,10 @@ func (s *Store) AppendAudit(ctx context.Context, events []bridge.AuditEvent) err
 		row.Places = auditEvents.all(sealing, event)
 		batch[i] = row
 	}
-	return s.write(ctx, func(t *tx) error {
-		for _, row := range batch {
-			if err := t.Put(row); err != nil {
-				return fmt.Errorf("appending to the audit trail: %w", err)
-			}
-		}
-		return nil
-	})
+	if err := s.putAll(ctx, batch, len(batch)); err != nil {
+		return fmt.Errorf("appending to the audit trail: %w", err)
+	}
+	return nil
 }
 
 // AuditTrail lists events newest first.

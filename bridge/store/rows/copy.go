@@ -66,8 +66,11 @@ func Copy(ctx context.Context, from, to *Store, now time.Time) (Inventory, error
 }
 
 // Fill stores rows that were read from a backup or another store.
-func (s *Store) Fill(ctx context.Context, some []Row) error {
-	for part := range inParts(some, copyAtOnce, Row.bytes) {
+func (s *Store) Fill(ctx context.Context, some []Row) error { return s.putAll(ctx, some, copyAtOnce) }
+
+// putAll stores rows, as many at a time as one transaction writes, at most so many.
+func (s *Store) putAll(ctx context.Context, all []Row, most int) error {
+	for part := range inParts(all, most, Row.bytes) {
 		err := s.engine.Write(ctx, func(t Tx) error {
 			for _, row := range part {
 				if err := t.Put(row); err != nil {

@@ -2,6 +2,8 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 var auditTests = []test{
 	{"OP-33/events are listed newest first", auditOrder},
 	{"OP-33/64 appends at once lose nothing", auditRace},
+	{"OP-33/as many as may come before one append", auditMany},
 }
 
 func (f *fixture) wantTrail(t testing.TB, grantID string, limit int, want ...bridge.AuditEvent) {
@@ -66,4 +69,20 @@ func auditRace(t *testing.T, f *fixture) {
 	for i := 0; i < len(trail); i += 2 { // those of one call stay together and in order
 		equal(t, "neighbours", []string{trail[i+1].Kind, trail[i].Kind, trail[i+1].RequestID}, []string{"first", "second", trail[i].RequestID})
 	}
+}
+
+// auditMany: while a disk is slow, or somebody has requests refused, thousands of events wait for one append.
+func auditMany(t *testing.T, f *fixture) {
+	events := make([]bridge.AuditEvent, 4096)
+	for i := range events {
+		events[i] = bridge.AuditEvent{
+			At: f.now, Kind: "token_refused", RequestID: fmt.Sprint(i), ClientID: strings.Repeat("c", 256), GrantID: fmt.Sprint("grant-", i),
+			Detail: strings.Repeat("why ", 100),
+		}
+	}
+	must(t, f.AppendAudit(t.Context(), events))
+	trail, err := f.AuditTrail(t.Context(), "", len(events)+1)
+	must(t, err)
+	slices.Reverse(trail)
+	equal(t, "trail", trail, events)
 }
