@@ -251,6 +251,32 @@ func TestReplicas_lateCommit(t *testing.T) {
 	heard.await(t, early.grantID)
 }
 
+// TestReplicas_longTransaction: while somebody's transaction does not end, in whatever database of the server, a change that
+// was told is not told again and again.
+func TestReplicas_longTransaction(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	s := openClosed(t, url)
+	changed, last := connect(t, s), connect(t, s)
+	conn, err := pgx.Connect(t.Context(), server.URL("postgres"))
+	must(t, err)
+	defer func() { must(t, conn.Close(context.Background())) }()
+	_, err = conn.Exec(t.Context(), "begin; select pg_current_xact_id()")
+	must(t, err)
+	heard := listenTo(s)
+	change := "update grants set changed = pg_current_xact_id() where id = $1"
+	sql(t, url, change, []byte(changed.grantID))
+	heard.await(t, changed.grantID)
+	for range 3 { // looks
+		sql(t, url, change, []byte(last.grantID))
+		for id := ""; id != last.grantID; id = within(t, heard.heard) {
+			if id == changed.grantID {
+				t.Fatal("told again of a grant that nobody changed since")
+			}
+		}
+	}
+}
+
 // TestReplicas_restoredDump: a dump that is loaded into a younger server names transactions that are still to come there.
 // Its grants are not told of again and again.
 func TestReplicas_restoredDump(t *testing.T) {
@@ -304,13 +330,12 @@ func TestReplicas_lead(t *testing.T) {
 	}
 }
 
-func within(t *testing.T, events <-chan int) int {
+func within[T any](t *testing.T, events <-chan T) (event T) {
 	t.Helper()
 	select {
-	case i := <-events:
-		return i
+	case event = <-events:
 	case <-time.After(patience):
 		t.Fatal("nothing happened")
-		return 0
 	}
+	return event
 }

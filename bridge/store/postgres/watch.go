@@ -16,18 +16,18 @@ const (
 	manyChanged  = 1000        // grants, more of which at once are told as all of them
 )
 
-// changedSince asks which grants transactions from a given one on have changed. A transaction that is
-// not over, or not yet begun, at that moment is not before the one it answers with: what comes next is
-// asked from there. Grants that were told once may be told again. Those that name a transaction that is still
-// to come were loaded from another server's dump.
+// changedSince asks which grants were changed by transactions that a look before did not see, however long they or others
+// took. The look is named by what the server said of it. Grants that name a transaction that is still to come were loaded
+// from another server's dump.
 const changedSince = moment + `,
-	array(select id from grants where changed >= $1::text::xid8 and changed < pg_snapshot_xmax(pg_current_snapshot())
+	array(select id from grants where changed >= pg_snapshot_xmin($1::text::pg_snapshot)
+		and not pg_visible_in_snapshot(changed, $1::text::pg_snapshot) and changed < pg_snapshot_xmax(pg_current_snapshot())
 		order by changed limit $2) from schema`
 
 // moment is now at the server, and what the database says of itself.
-const moment = "select pg_snapshot_xmin(pg_current_snapshot())::text, clock_timestamp(), version, copying, beat"
+const moment = "select pg_current_snapshot()::text, clock_timestamp(), version, copying, beat"
 
-// ear is a connection that listens, and the transaction from which on to ask what it has not heard.
+// ear is a connection that listens, and the last look for what it has not heard.
 type ear struct {
 	conn  *pgx.Conn
 	since string
