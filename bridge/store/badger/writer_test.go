@@ -154,16 +154,20 @@ func TestWriter_tooMuchForOneTransaction(t *testing.T) {
 		t.Error("the batch went through as a whole, so this tests nothing")
 	}
 
-	huge := make([]bridge.AuditEvent, 50_000)
-	for i := range huge {
-		huge[i] = bridge.AuditEvent{At: testTime, Kind: "event"}
-	}
-	if err := s.AppendAudit(t.Context(), huge); !errors.Is(err, errRefused) {
+	row := func(i int) rows.Ref { return rows.Ref{Kind: rows.KindUsed, ID: fmt.Sprint(i)} }
+	err := transactions{s}.Write(t.Context(), func(t rows.Tx) error {
+		for i := range 50_000 {
+			if err := t.Put(rows.Row{Ref: row(i), Record: []byte("x")}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if !errors.Is(err, errRefused) {
 		t.Errorf("got %v, want errRefused", err)
 	}
-	trail, err := s.AuditTrail(t.Context(), "", 1)
-	must(t, err)
-	if len(trail) != 0 {
+	part, err := transactions{s}.ReadRow(t.Context(), row(0))
+	if must(t, err); part != nil {
 		t.Error("a part of a refused write is stored")
 	}
 	must(t, s.Ping(t.Context()))
