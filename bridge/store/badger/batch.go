@@ -129,6 +129,8 @@ func (w *writer) store(b *batch) error {
 	if err := txn.Commit(); err != nil {
 		return err
 	}
+	w.batches.Add(1)
+	w.written.Add(uint64(b.bytes)) //nolint:gosec // a sum of lengths
 	return w.sync()
 }
 

@@ -19,6 +19,7 @@ const (
 	childOpens  = "opens"  // opens the store and prints the error
 	childWorks  = "works"  // works until it is killed, see crash_test.go
 	childRolls  = "rolls"  // the same, and fills the engine's logs, see power_test.go
+	childMerges = "merges" // the same, and merges all tables again and again, see compact_test.go
 	childFills  = "fills"  // fills the folder's file system, see fulldisk_test.go
 	childFloods = "floods" // fills it by writing to the store
 
@@ -36,6 +37,8 @@ func childMain(role string) int {
 		return work(dir, nil)
 	case childRolls:
 		return work(dir, fillLogs)
+	case childMerges:
+		return work(dir, mergeAll)
 	case childFills:
 		return fill(dir)
 	case childFloods:

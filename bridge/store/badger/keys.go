@@ -18,9 +18,10 @@ const (
 	indexMark   = "" // the value of a place
 )
 
-// The first bytes of keys: of rows, of ticks, and to the end of places. One key is apart from them, schemaKey.
+// The first bytes of keys: of rows, of what fills a memory table up, of ticks, and to the end of places. One key is apart from them, schemaKey.
 const (
 	firstKind  = 0x01
+	firstPad   = 0x7e
 	firstTick  = 0x7f
 	firstIndex = 0x80
 )

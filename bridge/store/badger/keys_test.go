@@ -75,7 +75,7 @@ func TestKeys_reversible(t *testing.T) {
 // TestKeys_ranges: what is walked through by a prefix is that alone, and in the order of the index.
 func TestKeys_ranges(t *testing.T) {
 	t.Parallel()
-	prefixes := []string{firstByte(firstTick), schemaKey}
+	prefixes := []string{firstByte(firstTick), firstByte(firstPad), schemaKey}
 	for _, kind := range rows.Kinds() {
 		prefixes = append(prefixes, kindPrefix(kind))
 	}

@@ -24,19 +24,28 @@ func newLogSync(dir string) (*logSync, error) {
 	if !syncsItself {
 		return l, nil
 	}
+	var err error
+	if l.number, _, err = newestLog(dir); err != nil {
+		return nil, err
+	}
+	l.next = l.path(l.number + 1)
+	return l, l.sync()
+}
+
+// newestLog is the number of the engine's newest log, and how many there are.
+func newestLog(dir string) (newest, all int, err error) {
 	logs, err := filepath.Glob(filepath.Join(dir, "*.mem"))
 	if err != nil {
-		return nil, err
+		return 0, 0, err
 	}
 	for _, log := range logs {
 		var number int
 		if _, err := fmt.Sscanf(filepath.Base(log), "%d.mem", &number); err != nil {
-			return nil, fmt.Errorf("looking at the store's logs: %w", err)
+			return 0, 0, fmt.Errorf("looking at the store's logs: %w", err)
 		}
-		l.number = max(l.number, number)
+		newest = max(newest, number)
 	}
-	l.next = l.path(l.number + 1)
-	return l, l.sync()
+	return newest, len(logs), nil
 }
 
 // sync returns when all that is committed is on the disk. It must not run twice at a time, nor beside a

@@ -21,7 +21,7 @@ var powerCuts = flag.Int("cuts", 6, "how often the tests that cut the power do s
 const cutsOfOne = 8
 
 // TestStore_OP01_powerCut cuts the power while the store works and the engine takes one log after the other,
-// writes them out and merges them. Each time the store must open by itself and hold all that was acknowledged since
+// writes them out and merges them, by itself or told to. Each time the store must open by itself and hold all that was acknowledged since
 // the disk was new. It is looked at in a copy; the next round goes on with the disk.
 func TestStore_OP01_powerCut(t *testing.T) {
 	t.Parallel()
@@ -30,7 +30,7 @@ func TestStore_OP01_powerCut(t *testing.T) {
 		disk := powercut.New(t)
 		book := map[string]*acknowledged{}
 		for range min(left, cutsOfOne) {
-			for _, line := range killedChild(t, childRolls, filepath.Join(disk.Dir, "store"), 1+rand.IntN(800), rand.IntN(5) > 0) {
+			for _, line := range killedChild(t, [...]string{childRolls, childMerges}[rand.IntN(2)], filepath.Join(disk.Dir, "store"), 1+rand.IntN(800), rand.IntN(5) > 0) {
 				record(t, book, line)
 			}
 			disk.Cut(t)

@@ -38,7 +38,7 @@ type Store struct {
 	watermark *watermark // nil while a loss is being accepted
 	seen      position   // what the watermark said when the store was opened
 
-	swept      atomic.Uint64 // the engine's version at the last sweep
+	swept      atomic.Uint64 // how many batches were written before the last sweep
 	compacting chan struct{} // holds a token while all tables are merged, and for good once the store is closed
 	done       chan struct{} // closed with the store
 

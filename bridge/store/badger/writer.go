@@ -34,6 +34,9 @@ type writer struct {
 	tell  func(...string)      // of grants whose copies are no longer good
 	mark  func(position) error // tells the watermark; nil while a loss is being accepted
 
+	batches atomic.Uint64 // that were written
+	written atomic.Uint64 // bytes, since all was merged
+
 	wake    chan struct{}
 	stopped chan struct{}
 
