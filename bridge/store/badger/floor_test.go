@@ -3,7 +3,6 @@ package badger
 import (
 	"crypto/rand"
 	"encoding/binary"
-	"flag"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -14,14 +13,9 @@ import (
 	engineoptions "github.com/dgraph-io/badger/v4/options"
 )
 
-var floorRows = flag.Int("floor", 0, "how many rows TestFloor makes to see what the engine takes for each")
-
-// TestFloor says what the engine takes for rows nobody can compress and for places that lead to them, all merged: with the
-// keys there are, and with the shortest there could be.
-func TestFloor(t *testing.T) {
-	if *floorRows == 0 {
-		t.Skip("docs/decisions/0025 says when to run it")
-	}
+// BenchmarkFloor says what the engine takes for rows nobody can compress and for places that lead to them, all merged: with
+// the keys there are, and with the shortest there could be.
+func BenchmarkFloor(b *testing.B) {
 	tests := []struct {
 		name       string
 		compressed bool
@@ -35,16 +29,16 @@ func TestFloor(t *testing.T) {
 		{"short rows in no list, compressed", true, 5, 240, nil},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			dir := t.TempDir()
+		b.Run(tt.name, func(b *testing.B) {
+			dir := b.TempDir()
 			options := engineOptions(Options{Dir: dir, Logger: slog.New(slog.DiscardHandler)}).WithSyncWrites(false)
 			if tt.compressed {
 				options = options.WithCompression(engineoptions.ZSTD).WithBlockCacheSize(memTableBytes)
 			}
 			db, err := engine.Open(options)
-			must(t, err)
+			must(b, err)
 			batch := db.NewWriteBatch()
-			for n := range uint64(*floorRows) {
+			for n := range uint64(b.N) {
 				id := make([]byte, 16)
 				_, _ = rand.Read(id)
 				if tt.id < len(id) {
@@ -52,23 +46,23 @@ func TestFloor(t *testing.T) {
 				}
 				row := make([]byte, tt.row)
 				_, _ = rand.Read(row)
-				must(t, batch.Set(append([]byte{firstKind}, id...), row))
+				must(b, batch.Set(append([]byte{firstKind}, id...), row))
 				for list, before := range tt.lists {
-					must(t, batch.Set(slices.Concat([]byte{byte(firstIndex + list)}, before(n), id), nil))
+					must(b, batch.Set(slices.Concat([]byte{byte(firstIndex + list)}, before(n), id), nil))
 				}
 			}
-			must(t, batch.Flush())
-			must(t, db.Flatten(2))
-			must(t, db.Close())
+			must(b, batch.Flush())
+			must(b, db.Flatten(2))
+			must(b, db.Close())
 			tables, err := filepath.Glob(filepath.Join(dir, "*.sst"))
-			must(t, err)
+			must(b, err)
 			var size int64
 			for _, table := range tables {
 				info, err := os.Stat(table)
-				must(t, err)
+				must(b, err)
 				size += info.Size()
 			}
-			t.Logf("%d bytes of tables for each", size/int64(*floorRows))
+			b.ReportMetric(float64(size)/float64(b.N), "bytes/row")
 		})
 	}
 }

@@ -118,6 +118,21 @@ func wantWhole(t *testing.T, url string, made connection, layouts map[int]string
 	return version
 }
 
+// before makes a store with a connection in it and takes its tables back to the first version. It returns the layouts by
+// version, and which one is the newest.
+func before(t *testing.T, url string) (made connection, layouts map[int]string, now int) {
+	t.Helper()
+	s := open(t, url)
+	made = connect(t, s)
+	must(t, s.Close())
+	layouts = map[int]string{}
+	now, columns := tables(t, url)
+	layouts[now] = columns
+	script(t, url, older...)
+	_, layouts[1] = tables(t, url)
+	return made, layouts, now
+}
+
 // TestMigrate_OP19_cut: a migration whose connection is lost at any message has been made or has not, and the next one
 // makes it.
 func TestMigrate_OP19_cut(t *testing.T) {
@@ -126,14 +141,7 @@ func TestMigrate_OP19_cut(t *testing.T) {
 		t.Run(fmt.Sprintf("heard %t", heard), func(t *testing.T) {
 			t.Parallel()
 			url := server.Database(t)
-			s := open(t, url)
-			made := connect(t, s)
-			must(t, s.Close())
-			layouts := map[int]string{}
-			now, columns := tables(t, url)
-			layouts[now] = columns
-			script(t, url, older...)
-			_, layouts[1] = tables(t, url)
+			made, layouts, now := before(t, url)
 			w := startWire(t, url)
 			cut := map[int]int{} // by the version afterwards
 			for n := 1; ; n++ {
@@ -180,14 +188,7 @@ func TestMigrate_OP19_killed(t *testing.T) {
 			t.Parallel()
 			own := postgrestest.Own(t)
 			url := own.Database(t)
-			s := open(t, url)
-			made := connect(t, s)
-			must(t, s.Close())
-			layouts := map[int]string{}
-			now, columns := tables(t, url)
-			layouts[now] = columns
-			script(t, url, older...)
-			_, layouts[1] = tables(t, url)
+			made, layouts, _ := before(t, url)
 
 			holding, err := pgx.Connect(t.Context(), url) // the table that the last migration changes
 			must(t, err)
