@@ -70,7 +70,7 @@ type Grant struct {
 	Ceiling    Scopes      `json:"ceiling,omitzero"`  // the most the person may have; empty means all
 	Profile    string      `json:"profile,omitzero"`  // the tool set at its resource; "" is the default one
 	Profiles   []string    `json:"profiles,omitzero"` // the profiles the person may use; empty means all
-	CreatedAt  time.Time   `json:"created_at"`
+	CreatedAt  time.Time   `json:"created_at"`        // of one that came of a consent: when its person signed in for it
 	LastUsedAt time.Time   `json:"last_used_at,omitzero"`
 	EndedAt    time.Time   `json:"ended_at,omitzero"`
 	EndReason  EndReason   `json:"end_reason,omitzero"`

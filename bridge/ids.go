@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -45,29 +46,45 @@ func (h *Hash) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// IDBytes is how many random bytes an identifier is made of.
-const IDBytes = 16
+// How many bytes an identifier is made of: one that NewID makes, and one of a grant that came of a consent.
+const (
+	IDBytes      = 16
+	GrantIDBytes = 10
+)
 
 var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
 // NewID returns a random identifier of 128 bits: 26 lower-case base32 characters. Identifiers
 // name things and open nothing.
 func NewID(rand io.Reader) (string, error) {
-	var raw [IDBytes]byte
-	if _, err := io.ReadFull(rand, raw[:]); err != nil {
+	raw := make([]byte, IDBytes)
+	if _, err := io.ReadFull(rand, raw); err != nil {
 		return "", fmt.Errorf("reading randomness for an identifier: %w", err)
 	}
 	return IDOf(raw), nil
 }
 
-// IDOf is the identifier of these bits.
-func IDOf(raw [IDBytes]byte) string { return idEncoding.EncodeToString(raw[:]) }
+// GrantID is the identifier of the grant that comes of a flow: the milliseconds of when it was created, and as many random
+// bits as keep those of one millisecond apart, which are the flow's. Such identifiers sort by time, so that stores need
+// not keep the time beside them.
+func GrantID(created time.Time, flowID string) string {
+	const timeBytes = 6
+	raw := binary.BigEndian.AppendUint64(nil, uint64(max(0, created.UnixMilli())))[8-timeBytes:]
+	random := HashOf(flowID)
+	return IDOf(append(raw, random[:GrantIDBytes-timeBytes]...))
+}
 
-// BitsOf are those of an identifier that NewID made; false for any other text.
-func BitsOf(id string) (raw [IDBytes]byte, ok bool) {
-	if len(id) != idEncoding.EncodedLen(IDBytes) {
-		return raw, false
+// IDOf is the identifier of these bytes.
+func IDOf(raw []byte) string { return idEncoding.EncodeToString(raw) }
+
+// BytesOf are those of an identifier as NewID or GrantID makes them; nil for any other text.
+func BytesOf(id string) []byte {
+	if len(id) != idEncoding.EncodedLen(IDBytes) && len(id) != idEncoding.EncodedLen(GrantIDBytes) {
+		return nil
 	}
-	n, err := idEncoding.Decode(raw[:], []byte(id))
-	return raw, err == nil && n == IDBytes && IDOf(raw) == id // else there are bits left over
+	raw, err := idEncoding.DecodeString(id)
+	if err != nil || IDOf(raw) != id { // else there are bits left over
+		return nil
+	}
+	return raw
 }

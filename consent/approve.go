@@ -123,7 +123,7 @@ func (s *Step) issue(current bridge.Flow, client bridge.Client, resource bridge.
 			ActingAs: yes.acting, ClientID: client.ID, ClientName: client.Name,
 			Redirect: request.RedirectURI, Resource: request.Resource, Profile: resource.Profile,
 			Scopes: yes.scopes, Asked: request.Scopes, Refresh: request.Refresh, Credential: yes.credential,
-			Link: current.SignIn.Link, CreatedAt: now, Lapses: expires,
+			Link: current.SignIn.Link, CreatedAt: current.SignIn.At, Lapses: expires,
 		},
 		Code: bridge.Code{
 			Hash: code.Hash(), GrantID: grantID, ClientID: client.ID, RedirectURI: request.RedirectURI,

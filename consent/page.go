@@ -12,8 +12,10 @@ import (
 )
 
 // grantID is the id the flow's grant will have: the same each time the page is shown, so that the
-// key named on the page is the key that is made.
-func (s *Step) grantID(current bridge.Flow) string { return current.ID }
+// key named on the page is the key that is made. So it is as old as the sign-in, and not as the answer.
+func (s *Step) grantID(current bridge.Flow) string {
+	return bridge.GrantID(current.SignIn.At, current.ID)
+}
 
 func (s *Step) page(w http.ResponseWriter, r *http.Request, status int, current bridge.Flow, notice string) {
 	request := current.Request

@@ -5,20 +5,21 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
 )
 
-// A refresh token is a prefix and, in base64url, three parts: the bits of its grant's id, random ones that all tokens of
+// A refresh token is a prefix and, in base64url, three parts: the bytes of its grant's id, random ones that all tokens of
 // its family share, and random ones of its own. The first says where to look for it. Who knows the second has held a token
 // of the family, so that an old one betrays itself though nothing of it is stored. The third is what makes it good.
+// Grants of before have longer ids.
 const (
 	refreshPrefix = "tbr_"
 	sharedBytes   = 16
 	ownBytes      = 32
-	refreshBytes  = bridge.IDBytes + sharedBytes + ownBytes
 )
 
 // Refresh is a refresh token in clear, or the zero value for what is none.
@@ -45,7 +46,7 @@ func (r Refresh) Next(rand io.Reader) (Refresh, error) {
 	return r, nil
 }
 
-// Of is the token as one of a grant, whose id bridge.NewID made.
+// Of is the token as one of a grant, whose id bridge.GrantID or, before, bridge.NewID made.
 func (r Refresh) Of(grantID string) Refresh {
 	r.grantID = grantID
 	return r
@@ -55,23 +56,24 @@ func (r Refresh) Of(grantID string) Refresh {
 func ParseRefresh(presented secret.Token) Refresh {
 	text, ours := strings.CutPrefix(presented.Reveal(), refreshPrefix)
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if !ours || err != nil || len(raw) != refreshBytes || len(text) != base64.RawURLEncoding.EncodedLen(refreshBytes) {
+	idBytes := len(raw) - sharedBytes - ownBytes
+	if !ours || err != nil || idBytes != bridge.GrantIDBytes && idBytes != bridge.IDBytes || len(text) != base64.RawURLEncoding.EncodedLen(len(raw)) {
 		return Refresh{}
 	}
 	return Refresh{
-		grantID: bridge.IDOf([bridge.IDBytes]byte(raw)),
-		shared:  [sharedBytes]byte(raw[bridge.IDBytes:]),
-		own:     [ownBytes]byte(raw[bridge.IDBytes+sharedBytes:]),
+		grantID: bridge.IDOf(raw[:idBytes]),
+		shared:  [sharedBytes]byte(raw[idBytes:]),
+		own:     [ownBytes]byte(raw[idBytes+sharedBytes:]),
 	}
 }
 
 // Token is what the client gets; none when the token is of no grant.
 func (r Refresh) Token() secret.Token {
-	id, ok := bridge.BitsOf(r.grantID)
-	if !ok {
+	id := bridge.BytesOf(r.grantID)
+	if id == nil {
 		return secret.Token{}
 	}
-	raw := append(append(id[:], r.shared[:]...), r.own[:]...)
+	raw := slices.Concat(id, r.shared[:], r.own[:])
 	return secret.New(refreshPrefix + base64.RawURLEncoding.EncodeToString(raw))
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
@@ -16,31 +17,35 @@ import (
 
 func newRefresh(t *testing.T) token.Refresh {
 	t.Helper()
-	return must(token.NewRefresh(rand.Reader)).Of(must(bridge.NewID(rand.Reader)))
+	return must(token.NewRefresh(rand.Reader)).Of(bridge.GrantID(time.Now(), must(bridge.NewID(rand.Reader))))
 }
 
 func TestParseRefresh(t *testing.T) {
 	t.Parallel()
 	first := newRefresh(t)
 	text := first.Token().Reveal()
-	if len(text) != 90 || !strings.HasPrefix(text, "tbr_") || strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" {
+	if len(text) != 82 || !strings.HasPrefix(text, "tbr_") || strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" {
 		t.Errorf("a refresh token of %d characters: %q", len(text), text)
 	}
 	if got := token.ParseRefresh(first.Token()); got != first || got.Told() != first.Told() {
 		t.Error("a token is not read back as it was made")
 	}
+	older := must(token.NewRefresh(rand.Reader)).Of(must(bridge.NewID(rand.Reader))) // of a grant of before
+	if text := older.Token(); len(text.Reveal()) != 90 || token.ParseRefresh(text) != older {
+		t.Errorf("a token of a longer id is not read back: %q", text.Reveal())
+	}
 	for name, other := range map[string]string{
 		"nothing":           "",
-		"of before":         "tbr_" + text[4:47],
+		"of before that":    "tbr_" + text[4:47],
 		"without a prefix":  text[4:],
 		"another prefix":    "tba_" + text[4:],
-		"cut":               text[:89],
+		"cut":               text[:81],
 		"long":              text + "A",
 		"a line end":        text[:40] + "\n" + text[40:],
 		"a line end for it": text[:40] + "\n" + text[41:],
 		"padded":            text + "=",
 		"not base64url":     text[:40] + "+" + text[41:],
-		"bits left over":    text[:89] + "B",
+		"bits left over":    text[:81] + "B",
 	} {
 		if got := token.ParseRefresh(secret.New(other)); got != (token.Refresh{}) || got.Told() != (bridge.RefreshToken{}) {
 			t.Errorf("%s: %q is taken for a refresh token", name, other)

@@ -1,12 +1,15 @@
 package protocol_test
 
 import (
+	"encoding/binary"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/abilityai/trinity-bridge/bridge"
+	"github.com/abilityai/trinity-bridge/bridge/app"
 	"github.com/abilityai/trinity-bridge/e2e/bridgetest"
 )
 
@@ -261,6 +264,34 @@ func TestConsent_CO22_says(t *testing.T) {
 		if !strings.Contains(csp, directive) {
 			t.Errorf("AS-050, AS-051: CSP %q lacks %q", csp, directive)
 		}
+	}
+}
+
+// The key that the consent page names is the one that is made, however long the answer takes and however often the page
+// is shown; it is named after the grant, whose id says when the person signed in.
+func TestConsent_namesTheKey(t *testing.T) {
+	t.Parallel()
+	b := bridgetest.Start(t)
+	w := b.NewBrowser(t)
+	signedIn := b.Clock.Now()
+	b.SignIn(t, w, b.Query(b.Register(t)), alice)
+	first := w.Page.Body
+	b.Clock.Advance(3 * time.Minute)
+	w.Submit(t, "/consent", func(form url.Values) { form.Set("decision", "neither") })
+	again := w.Page.Body
+	b.Decide(t, w, "approve")
+	grants, err := bridgetest.All(app.ListGrants(t.Context(), b.Data, "", ""))
+	if err != nil || len(grants) != 1 {
+		t.Fatal(grants, err)
+	}
+	grant, keys := grants[0], b.Trinity.Keys()
+	if !strings.Contains(first, grant.KeyName) || !strings.Contains(again, grant.KeyName) || len(keys) != 1 || keys[0].Name != grant.KeyName {
+		t.Errorf("the key is %q, Trinity has %v, and the page was\n%s\n%s", grant.KeyName, keys, first, again)
+	}
+	raw := bridge.BytesOf(grant.ID)
+	if len(raw) != bridge.GrantIDBytes || !strings.Contains(grant.KeyName, ":"+grant.ID+"@") || !grant.CreatedAt.Equal(signedIn) ||
+		binary.BigEndian.Uint64(append(make([]byte, 2), raw...)) != uint64(signedIn.UnixMilli()) {
+		t.Errorf("the grant is %s of %s, its key %s", grant.ID, grant.CreatedAt, grant.KeyName)
 	}
 }
 

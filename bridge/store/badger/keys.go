@@ -111,11 +111,11 @@ func timePart(index rows.Index, at time.Time) string {
 	return ""
 }
 
-// idPart is an id at the end of a key: the bits of one that bridge.NewID made; any other filled up to be longer than
-// those, with bytes that say how many they are.
+// idPart is an id at the end of a key: the bytes of one that bridge.NewID or bridge.GrantID made; any other filled up to
+// be longer than those, with bytes that say how many they are.
 func idPart(id string) string {
-	if raw, ok := bridge.BitsOf(id); ok {
-		return string(raw[:])
+	if raw := bridge.BytesOf(id); raw != nil {
+		return string(raw)
 	}
 	fill := max(1, bridge.IDBytes+1-len(id))
 	return id + strings.Repeat(firstByte(fill), fill)
@@ -123,8 +123,8 @@ func idPart(id string) string {
 
 // idOf reads what idPart wrote; false for what it would not have written.
 func idOf(part string) (string, bool) {
-	if len(part) == bridge.IDBytes {
-		return bridge.IDOf([bridge.IDBytes]byte([]byte(part))), true
+	if len(part) == bridge.IDBytes || len(part) == bridge.GrantIDBytes {
+		return bridge.IDOf([]byte(part)), true
 	}
 	if len(part) < bridge.IDBytes {
 		return "", false

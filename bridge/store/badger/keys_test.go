@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/store/rows"
 	"github.com/abilityai/trinity-bridge/bridge/store/storetest"
 )
@@ -15,7 +16,7 @@ import (
 // keyIDs are ids of every form and length, those that look like parts of keys among them.
 func keyIDs() []string {
 	ids := []string{
-		storetest.RandomID(), strings.Repeat("a", 26), strings.Repeat("a", 25) + "b", // the last has bits left over
+		storetest.RandomID(), bridge.GrantID(time.Now(), storetest.RandomID()), strings.Repeat("a", 16), strings.Repeat("a", 26), strings.Repeat("a", 25) + "b", // the last has bits left over
 		strings.ToUpper(strings.Repeat("a", 26)), "deployment", "\x01", "\x00", strings.Repeat("\x01", 16), strings.Repeat("\xff", 768),
 	}
 	for n := 1; n < 40; n++ {

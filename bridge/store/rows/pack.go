@@ -161,7 +161,11 @@ const (
 	randomID = iota // as bridge.NewID makes them: 16 bytes
 	keyID           // as Trinity makes those of keys: 16 bytes in base64url
 	aroundID        // what stands before the id of the row, and behind it: the name of a grant's key says whose it is
+	grantID         // as bridge.GrantID makes them: 10 bytes
 )
+
+// idForms are those of identifiers, by how many bytes they are made of.
+var idForms = map[int]int{bridge.IDBytes: randomID, bridge.GrantIDBytes: grantID}
 
 var keyIDForm = base64.RawURLEncoding.Strict()
 
@@ -204,9 +208,9 @@ func (p *packer) text(v string) string {
 		p.head(i, again)
 		return v
 	}
-	if raw, ok := bridge.BitsOf(v); ok {
-		p.head(randomID, coded)
-		p.buf = append(p.buf, raw[:]...)
+	if raw := bridge.BytesOf(v); raw != nil {
+		p.head(idForms[len(raw)], coded)
+		p.buf = append(p.buf, raw...)
 	} else if raw, err := keyIDForm.DecodeString(v); err == nil && len(raw) == bridge.IDBytes && keyIDForm.EncodeToString(raw) == v {
 		p.head(keyID, coded)
 		p.buf = append(p.buf, raw...)
@@ -239,7 +243,9 @@ func (p *packer) readText() string {
 	case form == literal && head <= len(p.buf):
 		v, p.buf = string(p.buf[:head]), p.buf[head:]
 	case form == coded && head == randomID && len(p.buf) >= bridge.IDBytes:
-		v, p.buf = bridge.IDOf([bridge.IDBytes]byte(p.buf)), p.buf[bridge.IDBytes:]
+		v, p.buf = bridge.IDOf(p.buf[:bridge.IDBytes]), p.buf[bridge.IDBytes:]
+	case form == coded && head == grantID && len(p.buf) >= bridge.GrantIDBytes:
+		v, p.buf = bridge.IDOf(p.buf[:bridge.GrantIDBytes]), p.buf[bridge.GrantIDBytes:]
 	case form == coded && head == keyID && len(p.buf) >= bridge.IDBytes:
 		v, p.buf = keyIDForm.EncodeToString(p.buf[:bridge.IDBytes]), p.buf[bridge.IDBytes:]
 	case form == coded && head == aroundID:

@@ -26,11 +26,14 @@ type Connection struct {
 	Subject string
 	Code    string // in clear
 	Token   string // the newest refresh token, in clear
+
+	signedIn time.Time
 }
 
 // NewConnection returns one of alice's.
 func NewConnection(s bridge.Store) *Connection {
-	return &Connection{Store: s, GrantID: RandomID(), Code: RandomID(), Subject: "alice"}
+	now := time.Now()
+	return &Connection{Store: s, GrantID: bridge.GrantID(now, RandomID()), Code: RandomID(), Subject: "alice", signedIn: now}
 }
 
 // RandomID is bridge.NewID.
@@ -79,7 +82,7 @@ func (c *Connection) Issue(ctx context.Context) error {
 			Asked:      bridge.BaselineScopes(),
 			Credential: bridge.Credential{KeyID: keyID(), KeyName: "trinity-bridge:claude:" + c.GrantID + "@abcdefgh", Sealed: sealed},
 			Refresh:    true,
-			CreatedAt:  now, Lapses: now.Add(time.Hour),
+			CreatedAt:  c.signedIn, Lapses: now.Add(time.Hour),
 		},
 		Code: bridge.Code{
 			Hash: bridge.HashOf(c.Code), GrantID: c.GrantID, ClientID: "client", CodeChallenge: "challenge",
