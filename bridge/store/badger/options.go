@@ -18,6 +18,8 @@ const (
 	tableBytes    = 2 << 20   // of the upper levels; further down they are larger
 	valueLogBytes = 16 << 20  // the engine's default reserves 2 GB, which alarms operators and breaks quotas
 	inlineBytes   = 256 << 10 // longer values would go to the value log, which nothing here ever collects
+	blockBytes    = 16 << 10  // of a table, compressed and read as one
+	blocksBytes   = 4 << 20   // of blocks that are kept as they were before they were compressed
 )
 
 // Options say where the store is and whom it talks to.
@@ -81,8 +83,10 @@ func engineOptions(opts Options) engine.Options {
 		WithBypassLockGuard(false).
 		WithChecksumVerificationMode(engineoptions.OnBlockRead).
 		WithNumVersionsToKeep(1).
-		WithCompression(engineoptions.None). // sealed rows cannot be compressed
-
+		// Sealed rows cannot be compressed. What lies between them can: of a row and its places all but a few bytes.
+		WithCompression(engineoptions.ZSTD).
+		WithBlockSize(blockBytes).
+		WithBlockCacheSize(blocksBytes).
 		WithMemTableSize(sizes.memTable).
 		WithBaseTableSize(sizes.table).
 		WithNumMemtables(2).
@@ -91,9 +95,6 @@ func engineOptions(opts Options) engine.Options {
 		WithNumCompactors(2).
 		WithValueThreshold(inlineBytes).
 		WithValueLogFileSize(valueLogBytes).
-		// What is neither compressed nor encrypted is read where it is mapped: looking a block up in a cache takes longer
-		// than its checksum.
-		WithBlockCacheSize(0).
 		WithIndexCacheSize(0).
 		WithMetricsEnabled(false).
 		WithLogger(engineLog{opts.Logger})
@@ -116,7 +117,7 @@ func checkInForce(in engine.Options, sizes sizes) error {
 		{"ValueLogFileSize", in.ValueLogFileSize == valueLogBytes},
 		{"NumCompactors", in.NumCompactors == 2},
 		{"level zero limits", in.NumLevelZeroTables == 2 && in.NumLevelZeroTablesStall == 6},
-		{"no caches", in.BlockCacheSize == 0 && in.IndexCacheSize == 0},
+		{"caches", in.BlockCacheSize == blocksBytes && in.IndexCacheSize == 0},
 		{"one folder", in.Dir == in.ValueDir},
 	}
 	var wrong []error

@@ -12,23 +12,37 @@ import (
 
 	engine "github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/fb"
+	"github.com/dgraph-io/badger/v4/options"
 	enginetable "github.com/dgraph-io/badger/v4/table"
+	"github.com/klauspost/compress/zstd"
 )
+
+// maxBlockBytes is the most a block of a table holds: rows that are longer than it should be have one of their own.
+const maxBlockBytes = 1 << 20
 
 // checkTables reads every block of every table that the engine knows of. Later a damaged block would look
 // like missing rows; and the engine itself cannot be let near a damaged table, since it dies of one as it
 // opens the folder. Tables it does not know of are what a crash left, and it removes them.
 //
 // A table is blocks, an index of them, and at the end of each its checksum; a checksum is followed by
-// its length.
+// its length. Blocks are compressed with their checksum.
 func checkTables(dir string) error {
 	manifest, err := openManifest(dir)
 	if err != nil {
 		return nil //nolint:nilerr // the engine will say so
 	}
-	for id := range manifest.Tables {
+	zstdBlocks, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxBlockBytes))
+	if err != nil {
+		return fmt.Errorf("reading compressed tables: %w", err)
+	}
+	defer zstdBlocks.Close()
+	for id, table := range manifest.Tables {
 		name := enginetable.IDToFilename(id)
-		if err := checkTable(filepath.Join(dir, name)); err != nil {
+		plain := func(_, block []byte) ([]byte, error) { return block, nil }
+		if table.Compression == options.ZSTD {
+			plain = func(into, block []byte) ([]byte, error) { return zstdBlocks.DecodeAll(block, into) }
+		}
+		if err := checkTable(filepath.Join(dir, name), plain); err != nil {
 			return fmt.Errorf("the store in %s is damaged in its table file %s: %w; put a copy back, docs/storage.md says how", dir, name, err)
 		}
 	}
@@ -44,7 +58,8 @@ func openManifest(dir string) (engine.Manifest, error) {
 	return manifest, errors.Join(err, file.Close())
 }
 
-func checkTable(path string) (err error) {
+// checkTable checks a table whose blocks are as decompress appends them to what it is given.
+func checkTable(path string, decompress func(to, block []byte) ([]byte, error)) (err error) {
 	file, err := os.Open(path) //nolint:gosec // in the store's folder
 	if err != nil {
 		return err
@@ -65,7 +80,7 @@ func checkTable(path string) (err error) {
 	}
 	index := fb.GetRootAsTableIndex(content, 0)
 	blocks := bufio.NewReaderSize(io.NewSectionReader(file, 0, end), 256<<10)
-	var block []byte
+	var block, plain []byte
 	next := int64(0)
 	for i := range index.OffsetsLength() {
 		var at fb.BlockOffset
@@ -77,7 +92,10 @@ func checkTable(path string) (err error) {
 		if _, err := io.ReadFull(blocks, block); err != nil {
 			return err
 		}
-		if err := checkBlock(block); err != nil {
+		if plain, err = decompress(plain[:0], block); err == nil {
+			err = checkBlock(plain)
+		}
+		if err != nil {
 			return fmt.Errorf("block %d: %w", i, err)
 		}
 	}
