@@ -29,6 +29,8 @@ type RowKey interface {
 	Seal(place string, row []byte) []byte
 	// Open decrypts what Seal made for the same place.
 	Open(place string, sealed []byte) ([]byte, error)
+	// OpenOld decrypts what programs of before sealed for the same place in another way.
+	OpenOld(place string, sealed []byte) ([]byte, error)
 	// MAC is the keyed hash of a value for one purpose: an index finds by it what it must not show
 	// (HashOf of an e-mail address is found by trying addresses).
 	MAC(purpose, value string) Hash

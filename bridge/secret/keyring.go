@@ -161,8 +161,10 @@ func OpenUnder(token Token, sealed []byte) (Token, error) {
 	return Token{value: string(plain)}, nil
 }
 
-func derive(master []byte, purpose string) []byte {
-	key, err := hkdf.Key(sha256.New, master, nil, "trinity-bridge "+purpose, 32)
+func derive(master []byte, purpose string) []byte { return deriveBytes(master, purpose, 32) }
+
+func deriveBytes(master []byte, purpose string, length int) []byte {
+	key, err := hkdf.Key(sha256.New, master, nil, "trinity-bridge "+purpose, length)
 	if err != nil { // only for lengths HKDF cannot give
 		panic(err)
 	}

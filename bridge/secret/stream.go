@@ -73,12 +73,12 @@ type frames struct {
 }
 
 func newFrames(raw, head []byte) (frames, error) {
-	key, err := newRowKey(raw)
+	key, err := newXAES(raw)
 	if err != nil {
 		return frames{}, err
 	}
 	// The key is this stream's alone, so that its frames can be counted instead of drawing nonces.
-	return frames{aead: key.aead(make([]byte, rowNonce)), head: head}, nil
+	return frames{aead: key.aead(make([]byte, xaesNonce)), head: head}, nil
 }
 
 // nonce is a frame's place and whether it is the last.

@@ -157,9 +157,9 @@ func TestOpen_OP19_schema(t *testing.T) {
 		edit func(*tx) error
 		says string
 	}{
-		{"newer", func(t *tx) error { return schema{Version: schemaVersion + 1}.save(t) }, "written by a newer version of this program (schema 5, this one knows 4)"},
+		{"newer", func(t *tx) error { return schema{Version: schemaVersion + 1}.save(t) }, "written by a newer version of this program (schema 6, this one knows 5)"},
 		{"unknown", func(t *tx) error { return schema{}.save(t) }, "schema 0 is not known"},
-		{"older", func(t *tx) error { return schema{Version: schemaVersion - 1}.save(t) }, "schema 3 is not known"},
+		{"older", func(t *tx) error { return schema{Version: schemaVersion - 1}.save(t) }, "schema 4 is not known"},
 		{"OP-13/another master secret", func(t *tx) error {
 			ring, err := secret.NewKeyring(make([]byte, secret.MinMasterBytes))
 			if err != nil {

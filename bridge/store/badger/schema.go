@@ -13,7 +13,7 @@ import (
 )
 
 // schemaVersion is the layout of keys and records this program reads and writes.
-const schemaVersion = 4
+const schemaVersion = 5
 
 // schemaKey is the key of that row in every layout there ever was, so that each knows the others.
 const schemaKey = "meta/schema"

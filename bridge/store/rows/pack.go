@@ -33,8 +33,11 @@ func pack(id string, fields func(*packer)) []byte {
 	return p.buf
 }
 
-// unpack reads a record, all of it.
+// unpack reads a record, all of it; fields are nil for a kind that is never packed.
 func unpack(id string, packed []byte, fields func(*packer)) error {
+	if fields == nil {
+		return errPacked
+	}
 	p := &packer{reading: true, texts: []string{id}, last: packedFrom, buf: packed}
 	fields(p)
 	if p.err == nil && len(p.buf) > 0 {

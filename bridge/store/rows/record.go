@@ -10,15 +10,17 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 )
 
-// maxRecordBytes is the most a record may hold before sealing, which adds 41: with that it stays in
+// maxRecordBytes is the most a record may hold before sealing, which adds 17: with that it stays in
 // the tree of every engine.
 const maxRecordBytes = 255 << 10
 
 // The first byte of every record.
 const (
-	plainRecord  = 1 // JSON: the one row that is read before there is a key
-	sealedRecord = 2 // JSON, sealed for the row
-	packedRecord = 3 // packed fields, sealed for the row
+	plainRecord     = 1 // JSON: the one row that is read before there is a key
+	oldSealedRecord = 2 // as sealedRecord, in the older seal that is only opened
+	oldPackedRecord = 3 // as packedRecord, in that
+	sealedRecord    = 4 // JSON, sealed for the row
+	packedRecord    = 5 // packed fields, sealed for the row
 )
 
 // place is what a record is sealed for.
@@ -54,27 +56,38 @@ func seal(key bridge.RowKey, row Ref, version byte, content []byte) ([]byte, err
 // Decode reads what Encode made for the same row, and nothing else. Records that are packed today may have been
 // written as JSON.
 func Decode(key bridge.RowKey, row Ref, value []byte, record any) error {
-	if len(value) == 0 {
-		return errors.New("reading a record: it is empty")
-	}
-	fields := packing(record)
-	version, content := value[0], value[1:]
-	if known := key == nil && version == plainRecord || key != nil && (version == sealedRecord || version == packedRecord && fields != nil); !known {
-		return fmt.Errorf("reading a record: version %d is not known", version)
-	}
-	var err error
-	if key != nil {
-		if content, err = key.Open(row.place(), content); err != nil {
-			return fmt.Errorf("reading a record: it was written with another key, or for another row: %w", err)
-		}
-	}
-	if version == packedRecord {
-		err = unpack(row.ID, content, fields)
-	} else {
+	content, packed, err := open(key, row, value)
+	switch {
+	case err != nil:
+	case packed:
+		err = unpack(row.ID, content, packing(record))
+	default:
 		err = strictjson.Unmarshal(content, record)
 	}
 	if err != nil {
 		return fmt.Errorf("reading a record: %w", err)
 	}
 	return nil
+}
+
+// open returns what a record says, and whether that is packed.
+func open(key bridge.RowKey, row Ref, value []byte) (content []byte, packed bool, err error) {
+	if len(value) == 0 {
+		return nil, false, errors.New("it is empty")
+	}
+	version, sealed := value[0], value[1:]
+	switch {
+	case key == nil && version == plainRecord:
+		return sealed, false, nil
+	case key != nil && (version == sealedRecord || version == packedRecord):
+		content, err = key.Open(row.place(), sealed)
+	case key != nil && (version == oldSealedRecord || version == oldPackedRecord):
+		content, err = key.OpenOld(row.place(), sealed)
+	default:
+		return nil, false, fmt.Errorf("version %d is not known", version)
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("it was written with another key, or for another row: %w", err)
+	}
+	return content, version == packedRecord || version == oldPackedRecord, nil
 }

@@ -1,0 +1,1 @@
+-- Records are sealed in a form that programs of before do not read. Those that are there stay as they are, and readable.
