@@ -1,16 +1,22 @@
 package bridge
 
-import "time"
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+)
 
 // Family is all refresh tokens of one grant. Only the head is good; its predecessor is good for
 // getting the head again, for a short while (TK-14, TK-15).
 type Family struct {
 	GrantID         string    `json:"grant_id"`
 	ClientID        string    `json:"client_id"`
-	Shared          Hash      `json:"shared"`             // of what all its tokens have in common
+	Shared          TokenHash `json:"shared"`             // of what all its tokens have in common
 	ProofKey        Hash      `json:"proof_key,omitzero"` // thumbprint of the key its tokens are bound to (RFC 9449 §5); zero: to none
-	Head            Hash      `json:"head"`
-	Previous        Hash      `json:"previous,omitzero"`
+	Head            TokenHash `json:"head"`
+	Previous        TokenHash `json:"previous,omitzero"`
 	SealedSuccessor []byte    `json:"sealed_successor,omitzero"` // the head, readable with the predecessor only
 	RotatedAt       time.Time `json:"rotated_at,omitzero"`
 	Repeats         int       `json:"repeats,omitzero"` // how often the head was given out again
@@ -34,8 +40,42 @@ func (f *Family) Knows(token RefreshToken) bool {
 // RefreshToken is what a store is told of a refresh token, which says itself where to look for it.
 type RefreshToken struct {
 	GrantID string
-	Shared  Hash // of what it shares with all tokens of its family
-	Hash    Hash // of all but the id of the grant
+	Shared  TokenHash // of what it shares with all tokens of its family
+	Hash    TokenHash // of all but the id of the grant
+}
+
+// TokenHash is the first half of the SHA-256 of what a refresh token says. To be taken for a token, another value has to
+// have this one's hash: finding one takes 2^128 guesses, as many as what tokens share has values. That two values with
+// the same hash can be found in 2^64 is of no use to anybody, since the bridge makes all tokens. So half a hash is as
+// good as a whole one, and there are two or three in each grant.
+type TokenHash [sha256.Size / 2]byte
+
+// TokenHashOf returns the hash of a value.
+func TokenHashOf(value string) TokenHash { return HashOf(value).OfToken() }
+
+// OfToken is what a store keeps of the hash of a refresh token.
+func (h Hash) OfToken() TokenHash { return TokenHash(h[:]) }
+
+// String is the unpadded base64url form.
+func (h TokenHash) String() string { return base64.RawURLEncoding.EncodeToString(h[:]) }
+
+// IsZero reports whether h was never set. A zero hash matches nothing.
+func (h TokenHash) IsZero() bool { return h == TokenHash{} }
+
+// MarshalText writes the base64url form.
+func (h TokenHash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
+// UnmarshalText reads the base64url form, or that of a whole Hash, which stores kept before.
+func (h *TokenHash) UnmarshalText(text []byte) error {
+	raw, err := base64.RawURLEncoding.DecodeString(string(text))
+	if err != nil {
+		return fmt.Errorf("reading the hash of a token: %w", err)
+	}
+	if len(raw) != len(h) && len(raw) != len(Hash{}) {
+		return errors.New("reading the hash of a token: wrong length")
+	}
+	copy(h[:], raw)
+	return nil
 }
 
 // RefreshOutcome is what presenting a refresh token comes to.
@@ -57,16 +97,16 @@ func (o RefreshOutcome) Advances() bool { return o == RefreshRotated || o == Ref
 
 // RefreshRule decides what presenting a known token of the family means. It is a pure function;
 // token.RefreshPolicy makes one. It is never asked about a foreign client or an ended grant.
-type RefreshRule func(family Family, presented Hash, now time.Time) RefreshOutcome
+type RefreshRule func(family Family, presented TokenHash, now time.Time) RefreshOutcome
 
 // RefreshUse is a request to rotate. The caller has authenticated the client, validated scope and
 // resource against the grant, and sealed the successor under the presented token.
 type RefreshUse struct {
 	Token           RefreshToken
 	ClientID        string
-	ProofKey        Hash // as in CodeUse
-	BindRefresh     bool // as in CodeUse; a family that is bound stays so
-	Successor       Hash // RefreshToken.Hash of it; it is of the same grant and shares the same
+	ProofKey        Hash      // as in CodeUse
+	BindRefresh     bool      // as in CodeUse; a family that is bound stays so
+	Successor       TokenHash // RefreshToken.Hash of it; it is of the same grant and shares the same
 	SealedSuccessor []byte
 	Idle            time.Duration // how long the successor may lie unused
 	AccessTokenLife time.Duration

@@ -27,7 +27,7 @@ func DefaultRefreshPolicy() RefreshPolicy {
 //   - any older token of the family, or the predecessor too late or too often, is reuse.
 //
 // It is a bridge.RefreshRule.
-func (p RefreshPolicy) Decide(family bridge.Family, presented bridge.Hash, now time.Time) bridge.RefreshOutcome {
+func (p RefreshPolicy) Decide(family bridge.Family, presented bridge.TokenHash, now time.Time) bridge.RefreshOutcome {
 	switch {
 	case presented.IsZero():
 		return bridge.RefreshUnknown

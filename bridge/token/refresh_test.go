@@ -10,18 +10,18 @@ import (
 
 func TestRefreshPolicy_Decide(t *testing.T) {
 	t.Parallel()
-	head, previous, older := bridge.HashOf("head"), bridge.HashOf("previous"), bridge.HashOf("older")
+	head, previous, older := bridge.TokenHashOf("head"), bridge.TokenHashOf("previous"), bridge.TokenHashOf("older")
 	family := bridge.Family{
 		Head: head, Previous: previous, RotatedAt: start,
 		IdleUntil: start.Add(24 * time.Hour), EndsAt: start.Add(48 * time.Hour),
 	}
 	fresh := family
-	fresh.Previous, fresh.RotatedAt = bridge.Hash{}, time.Time{}
+	fresh.Previous, fresh.RotatedAt = bridge.TokenHash{}, time.Time{}
 	tests := []struct {
 		id        string
 		family    bridge.Family
 		repeats   int
-		presented bridge.Hash
+		presented bridge.TokenHash
 		after     time.Duration
 		want      bridge.RefreshOutcome
 	}{
@@ -36,7 +36,7 @@ func TestRefreshPolicy_Decide(t *testing.T) {
 		{"TK-23/idle", family, 0, head, 24 * time.Hour, bridge.RefreshExpired},
 		{"TK-23/a second before idle", family, 0, head, 24*time.Hour - time.Second, bridge.RefreshRotated},
 		{"TK-23/absolute", family, 0, head, 48 * time.Hour, bridge.RefreshExpired},
-		{"I12/no token", fresh, 0, bridge.Hash{}, time.Second, bridge.RefreshUnknown},
+		{"I12/no token", fresh, 0, bridge.TokenHash{}, time.Second, bridge.RefreshUnknown},
 	}
 	for _, tt := range tests {
 		t.Run(tt.id, func(t *testing.T) {

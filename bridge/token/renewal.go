@@ -84,8 +84,8 @@ func (r Refresh) Told() bridge.RefreshToken {
 	}
 	return bridge.RefreshToken{
 		GrantID: r.grantID,
-		Shared:  bridge.HashOf(string(r.shared[:])),
-		Hash:    bridge.HashOf(string(r.shared[:]) + string(r.own[:])),
+		Shared:  bridge.TokenHashOf(string(r.shared[:])),
+		Hash:    bridge.TokenHashOf(string(r.shared[:]) + string(r.own[:])),
 	}
 }
 

@@ -85,7 +85,7 @@ func checkCopied(t *testing.T, s bridge.Store, spent, unspent connection, now ti
 	must(t, err)
 	trail, err := s.AuditTrail(t.Context(), spent.grantID, 1000)
 	must(t, err)
-	if !grant.Live() || family.Head != bridge.HashOf(spent.token) || count.N != 1 || first || len(trail) != 450 || trail[0].Detail != "449" {
+	if !grant.Live() || family.Head != bridge.TokenHashOf(spent.token) || count.N != 1 || first || len(trail) != 450 || trail[0].Detail != "449" {
 		t.Errorf("a copy holds %s, %s, %d hits, first use %t, %d events", grant.Status, family.Head, count.N, first, len(trail))
 	}
 	outcome, err := redeem(t.Context(), s, unspent, unspent.token)

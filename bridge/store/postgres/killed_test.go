@@ -36,7 +36,7 @@ func (c connection) rotate(ctx context.Context, s bridge.Store, presented, next 
 
 func (c connection) use(presented, next string) bridge.RefreshUse {
 	return bridge.RefreshUse{
-		Token: c.refresh(presented), ClientID: "client", Successor: bridge.HashOf(next), SealedSuccessor: []byte(next),
+		Token: c.refresh(presented), ClientID: "client", Successor: bridge.TokenHashOf(next), SealedSuccessor: []byte(next),
 		Idle: time.Hour, AccessTokenLife: time.Hour, Rule: token.DefaultRefreshPolicy().Decide,
 	}
 }

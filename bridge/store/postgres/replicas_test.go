@@ -55,7 +55,7 @@ func issue(ctx context.Context, s bridge.Store) (connection, error) {
 // redeem presents the code with a first refresh token.
 // refresh is what a store knows of a refresh token.
 func (c connection) refresh(token string) bridge.RefreshToken {
-	return bridge.RefreshToken{GrantID: c.grantID, Shared: bridge.HashOf("shared"), Hash: bridge.HashOf(token)}
+	return bridge.RefreshToken{GrantID: c.grantID, Shared: bridge.TokenHashOf("shared"), Hash: bridge.TokenHashOf(token)}
 }
 
 func redeem(ctx context.Context, s bridge.Store, c connection, token string) (bridge.CodeOutcome, error) {

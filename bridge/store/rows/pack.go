@@ -1,6 +1,7 @@
 package rows
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -12,15 +13,16 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 )
 
-// packer writes a record as numbered fields, or reads one: the list of fields of a record
-// (packed.go) serves both ways. Fields that are zero are left out, as they are where a record was
-// written before there was such a field. Numbers are written in ascending order and never given to
-// another field.
+// packer writes a record as the set of its fields and what is in each, or reads one: the list of fields of a record
+// (packed.go) serves both ways. Fields that are zero are left out, as they are where a record was written before there
+// was such a field. They come in the order of the list; their numbers, up to 63, are never given to another one.
 type packer struct {
 	reading bool
-	buf     []byte   // what was written, or what is left to read
-	texts   []string // that came before in this record; the id of its row is the first
-	last    time.Time
+	old     bool        // what is read was written as oldPackedRecord
+	set     uint64      // a bit for each field that was written, or is left to read; see usually
+	buf     []byte      // what was written, or what is left to read
+	texts   []string    // that came before in this record; the id of its row is the first
+	times   []time.Time // as well, packedFrom first
 	err     error
 }
 
@@ -28,8 +30,8 @@ var errPacked = errors.New("it is not a record as this program writes it")
 
 // pack writes a record.
 func pack(id string, fields func(*packer)) []byte {
-	p := &packer{texts: []string{id}, last: packedFrom, buf: make([]byte, 0, 512)}
-	fields(p)
+	p := newPacker(id, make([]byte, 0, 512))
+	p.record(func() { fields(p) })
 	return p.buf
 }
 
@@ -38,29 +40,64 @@ func unpack(id string, packed []byte, fields func(*packer)) error {
 	if fields == nil {
 		return errPacked
 	}
-	p := &packer{reading: true, texts: []string{id}, last: packedFrom, buf: packed}
-	fields(p)
-	if p.err == nil && len(p.buf) > 0 {
-		return errPacked // a field that a newer program knows
+	p := newPacker(id, packed)
+	p.reading = true
+	p.record(func() { fields(p) })
+	return p.end()
+}
+
+func newPacker(id string, buf []byte) *packer {
+	const usual = 12 // texts and times at most
+	return &packer{texts: append(make([]string, 0, usual), id), times: append(make([]time.Time, 0, usual), packedFrom), buf: buf}
+}
+
+// end is what reading came to.
+func (p *packer) end() error {
+	if len(p.buf) > 0 {
+		p.fail()
 	}
 	return p.err
+}
+
+// fail is for what this program does not know. Nothing of it is read.
+func (p *packer) fail() { p.err, p.buf, p.set = cmp.Or(p.err, errPacked), nil, 0 }
+
+// record writes the set of the fields and then the fields, or reads them.
+func (p *packer) record(fields func()) {
+	around := p.set
+	if p.set = 0; p.reading {
+		p.unsigned(&p.set)
+		if fields(); p.set != 0 {
+			p.fail() // a field that a newer program knows
+		}
+	} else {
+		begin, set := len(p.buf), [binary.MaxVarintLen64]byte{}
+		fields()
+		p.buf = slices.Insert(p.buf, begin, set[:binary.PutUvarint(set[:], p.set)]...)
+	}
+	p.set = around
+}
+
+// usually begins a record with the fields that most of its kind have: the bit of one of these is set where the field is
+// left out. They stay what they are.
+func (p *packer) usually(fields ...byte) {
+	for _, n := range fields {
+		p.set ^= 1 << n
+	}
 }
 
 // field reports whether field n is to be written or read now; set says whether there is anything to write.
 func (p *packer) field(n byte, set bool) bool {
 	switch {
-	case p.err != nil:
-		return false
-	case !p.reading:
-		if set {
-			p.buf = append(p.buf, n)
-		}
-		return set
-	case len(p.buf) == 0 || p.buf[0] != n:
-		return false
+	case p.old:
+		return p.fieldOld(n)
+	case p.reading:
+		set = p.set>>n&1 == 1
 	}
-	p.buf = p.buf[1:]
-	return true
+	if set {
+		p.set ^= 1 << n
+	}
+	return set
 }
 
 func (p *packer) unsigned(v *uint64) {
@@ -70,16 +107,28 @@ func (p *packer) unsigned(v *uint64) {
 	}
 	read, n := binary.Uvarint(p.buf)
 	if n <= 0 {
-		p.err, p.buf = errPacked, nil
+		p.fail()
 		return
 	}
 	*v, p.buf = read, p.buf[n:]
 }
 
 func (p *packer) signed(v *int64) {
-	u := uint64(*v<<1) ^ uint64(*v>>63) //nolint:gosec // zigzag: the sign is the last bit
+	u := zigzag(*v)
 	p.unsigned(&u)
-	*v = int64(u>>1) ^ -int64(u&1)
+	*v = zagzig(u)
+}
+
+// zigzag makes the sign the last bit, zagzig undoes it.
+func zigzag(v int64) uint64 { return uint64(v<<1) ^ uint64(v>>63) } //nolint:gosec // bits
+func zagzig(u uint64) int64 { return int64(u>>1) ^ -int64(u&1) }
+
+// head is a number and the form of what it begins, in its last two bits.
+func (p *packer) head(n uint64, form int) { p.buf = binary.AppendUvarint(p.buf, n<<2|uint64(form)) } //nolint:gosec // one of four
+
+func (p *packer) readHead() (n uint64, form int) {
+	p.unsigned(&n)
+	return n >> 2, int(n & 3)
 }
 
 // bytes reads or writes exactly len(v) bytes.
@@ -89,7 +138,7 @@ func (p *packer) bytes(v []byte) {
 		return
 	}
 	if len(p.buf) < len(v) {
-		p.err, p.buf = errPacked, nil
+		p.fail()
 		return
 	}
 	p.buf = p.buf[copy(v, p.buf):]
@@ -100,7 +149,7 @@ func (p *packer) length(n int) int {
 	v := uint64(n) //nolint:gosec // not negative
 	p.unsigned(&v)
 	if p.reading && (v == 0 || v > uint64(len(p.buf))) { // each takes a byte at least, and none is a field left out
-		p.err, p.buf = errPacked, nil
+		p.fail()
 		return 0
 	}
 	return int(v) //nolint:gosec // at most the length of a record
@@ -122,7 +171,17 @@ func (p *packer) hash(n byte, v *bridge.Hash) {
 	}
 }
 
-// flag has no more than its number.
+func (p *packer) tokenHash(n byte, v *bridge.TokenHash) {
+	switch {
+	case !p.field(n, !v.IsZero()):
+	case p.old:
+		p.oldTokenHash(v)
+	default:
+		p.bytes(v[:])
+	}
+}
+
+// flag has no more than its bit.
 func (p *packer) flag(n byte, v *bool) { *v = p.field(n, *v) }
 
 func (p *packer) count(n byte, v *int) {
@@ -133,30 +192,81 @@ func (p *packer) count(n byte, v *int) {
 	}
 }
 
-// time is the distance to the time before in the record, whose fraction of a second it often shares.
 func (p *packer) time(n byte, v *time.Time) {
 	if p.field(n, !v.IsZero()) {
 		p.instant(v)
 	}
 }
 
+// The forms of a time. A distance is to the last one in the record that was another.
+const (
+	seconds = iota // the distance
+	millis         // the distance
+	nanos          // the distance of its fractions of a second, and behind it the seconds
+	equal          // one that came before in the record
+)
+
+// farSeconds is from where on a distance is written in nanos, which has room for any.
+const farSeconds = 1 << 40
+
 func (p *packer) instant(v *time.Time) {
-	seconds, nanos := v.Unix()-p.last.Unix(), int64(v.Nanosecond()-p.last.Nanosecond())
-	p.signed(&seconds)
-	p.signed(&nanos)
-	p.last = time.Unix(p.last.Unix()+seconds, int64(p.last.Nanosecond())+nanos).UTC()
-	if p.reading {
-		*v = p.last
+	switch {
+	case p.old:
+		p.readOldInstant(v)
+	case p.reading:
+		*v = p.readInstant()
+	default:
+		p.writeInstant(*v)
 	}
 }
 
-// The forms of a text, in the last bits of its first number.
+func (p *packer) writeInstant(at time.Time) {
+	if i := slices.IndexFunc(p.times[:min(len(p.times), repeated)], at.Equal); i >= 0 {
+		p.head(uint64(i), equal)
+		return
+	}
+	last := p.times[len(p.times)-1]
+	whole, part := at.Unix()-last.Unix(), int64(at.Nanosecond()-last.Nanosecond())
+	switch near := -farSeconds < whole && whole < farSeconds; {
+	case near && part == 0:
+		p.head(zigzag(whole), seconds)
+	case near && part%1e6 == 0:
+		p.head(zigzag(whole*1e3+part/1e6), millis)
+	default:
+		p.head(zigzag(part), nanos)
+		p.signed(&whole)
+	}
+	p.times = append(p.times, at)
+}
+
+func (p *packer) readInstant() time.Time {
+	head, form := p.readHead()
+	whole, part := zagzig(head), int64(0)
+	switch form {
+	case equal:
+		if head >= uint64(len(p.times)) {
+			p.fail()
+			return time.Time{}
+		}
+		return p.times[head]
+	case millis:
+		whole, part = whole/1e3, whole%1e3*1e6
+	case nanos:
+		part = whole
+		p.signed(&whole)
+	}
+	last := p.times[len(p.times)-1]
+	at := time.Unix(last.Unix()+whole, int64(last.Nanosecond())+part).UTC()
+	p.times = append(p.times, at)
+	return at
+}
+
+// The forms of a text.
 const (
 	literal = iota // its length, then itself
 	word           // one of words
 	again          // one that came before in the record
 	coded          // one of a form below
-	forms
 )
 
 // The forms of coded texts.
@@ -168,7 +278,7 @@ const (
 )
 
 // idForms are those of identifiers, by how many bytes they are made of.
-var idForms = map[int]int{bridge.IDBytes: randomID, bridge.GrantIDBytes: grantID}
+var idForms = map[int]uint64{bridge.IDBytes: randomID, bridge.GrantIDBytes: grantID}
 
 var keyIDForm = base64.RawURLEncoding.Strict()
 
@@ -195,8 +305,8 @@ func texts[T ~[]E, E ~string](p *packer, n byte, v *T) {
 	}
 }
 
-// repeated is how many texts of a record are looked through for one that comes again, more than any has but for lists whose
-// length strangers choose. Records are packed by the writer, whom all others wait for.
+// repeated is how many texts or times of a record are looked through for one that comes again, more than any has but for
+// lists whose length strangers choose. Records are packed by the writer, whom all others wait for.
 const repeated = 64
 
 func (p *packer) text(v string) string {
@@ -204,11 +314,11 @@ func (p *packer) text(v string) string {
 		return p.readText()
 	}
 	if i := slices.Index(words, v); i >= 0 {
-		p.head(i, word)
+		p.head(uint64(i), word)
 		return v
 	}
 	if i := slices.Index(p.texts[:min(len(p.texts), repeated)], v); i >= 0 {
-		p.head(i, again)
+		p.head(uint64(i), again)
 		return v
 	}
 	if raw := bridge.BytesOf(v); raw != nil {
@@ -222,20 +332,16 @@ func (p *packer) text(v string) string {
 		p.text(before)
 		p.text(behind)
 	} else {
-		p.head(len(v), literal)
+		p.head(uint64(len(v)), literal)
 		p.buf = append(p.buf, v...)
 	}
 	p.texts = append(p.texts, v)
 	return v
 }
 
-func (p *packer) head(n, form int) { p.buf = binary.AppendUvarint(p.buf, uint64(n*forms+form)) } //nolint:gosec // not negative
-
-func (p *packer) readText() string {
-	var first uint64
-	p.unsigned(&first)
-	form, v := first%forms, ""
-	head := int(min(first/forms, uint64(maxRecordBytes)))
+func (p *packer) readText() (v string) {
+	long, form := p.readHead()
+	head := int(min(long, maxRecordBytes))
 	switch {
 	case p.err != nil:
 		return ""
@@ -255,7 +361,7 @@ func (p *packer) readText() string {
 		before := p.readText()
 		v = before + p.texts[0] + p.readText()
 	default:
-		p.err, p.buf = errPacked, nil
+		p.fail()
 		return ""
 	}
 	p.texts = append(p.texts, v)

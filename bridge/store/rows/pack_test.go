@@ -32,6 +32,8 @@ func (f *filler) fill(t *testing.T, v reflect.Value) {
 		v.Set(reflect.ValueOf(time.Date(2026, 11, 2, 9, 30, f.n, f.n*1001, time.UTC)))
 	case v.Type() == reflect.TypeFor[bridge.Hash]():
 		v.Set(reflect.ValueOf(bridge.HashOf(fmt.Sprint(f.n))))
+	case v.Type() == reflect.TypeFor[bridge.TokenHash]():
+		v.Set(reflect.ValueOf(bridge.TokenHashOf(fmt.Sprint(f.n))))
 	case v.Kind() == reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 		f.fill(t, v.Elem())
@@ -139,12 +141,18 @@ func TestDecode_packedOnce(t *testing.T) {
 	if err := Decode(key, row, value, &read); err != nil || !cmp.Equal(consent, read) {
 		t.Errorf("%v, %v", read, err)
 	}
-	newer, err := seal(key, row, packedRecord, append(pack("row", packing(&consent)), 200, 1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := Decode(key, row, newer, &read); err == nil {
-		t.Error("a field that is not known is passed over")
+	unknown := pack("row", func(p *packer) {
+		packConsent(p, &consent)
+		p.flag(63, new(true))
+	})
+	var newer []byte
+	for name, content := range map[string][]byte{"a field that is not known": unknown, "what is behind a record": append(pack("row", packing(&consent)), 1)} {
+		if newer, err = seal(key, row, packedRecord, content); err != nil {
+			t.Fatal(err)
+		}
+		if err := Decode(key, row, newer, &read); err == nil {
+			t.Error(name, "is passed over")
+		}
 	}
 	var count counter
 	if err := Decode(key, row, newer, &count); err == nil {
@@ -158,9 +166,16 @@ func FuzzUnpack(f *testing.F) {
 		f.Add(pack("row", packing(record)))
 	}
 	f.Add(pack("row", packing(&grantRow{Grant: bridge.Grant{ID: "row", Status: "live", CreatedAt: packedFrom, RevokedTokens: map[string]time.Time{"a": packedFrom}}})))
+	for name := range oldKinds() {
+		f.Add(oldContent(f, name+".packed"))
+	}
 	f.Fuzz(func(t *testing.T, packed []byte) {
-		for _, record := range packedRecords() {
-			if unpack("row", packed, packing(record)) != nil {
+		for i, record := range append(packedRecords(), packedRecords()...) {
+			read := unpack
+			if i%2 == 1 { // there is an odd number of them
+				read = unpackOld
+			}
+			if read("row", packed, packing(record)) != nil {
 				continue
 			}
 			again := reflect.New(reflect.TypeOf(record).Elem()).Interface()

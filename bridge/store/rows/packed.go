@@ -44,6 +44,7 @@ var words = []string{
 }
 
 func packGrant(p *packer, g *grantRow) {
+	p.usually(1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16, 17, 18, 19, 25, 31, 32, 33, 34, 35, 36, 38, 43, 44, 45)
 	text(p, 1, &g.ID)
 	text(p, 2, &g.Status)
 	text(p, 3, &g.Person.Source)
@@ -79,10 +80,10 @@ func packGrant(p *packer, g *grantRow) {
 	p.time(33, &g.Looked)
 	text(p, 34, &g.Family.GrantID)
 	text(p, 35, &g.Family.ClientID)
-	p.hash(36, &g.Family.Shared)
+	p.tokenHash(36, &g.Family.Shared)
 	p.hash(37, &g.Family.ProofKey)
-	p.hash(38, &g.Family.Head)
-	p.hash(39, &g.Family.Previous)
+	p.tokenHash(38, &g.Family.Head)
+	p.tokenHash(39, &g.Family.Previous)
 	p.blob(40, &g.Family.SealedSuccessor)
 	p.time(41, &g.Family.RotatedAt)
 	p.count(42, &g.Family.Repeats)
@@ -107,6 +108,7 @@ func packCode(p *packer, c *bridge.Code) {
 }
 
 func packConsent(p *packer, c *bridge.Consent) {
+	p.usually(1, 2, 3, 4, 5, 6, 10)
 	text(p, 1, &c.PersonID)
 	text(p, 2, &c.ClientID)
 	text(p, 3, &c.RedirectURI)

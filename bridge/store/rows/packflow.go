@@ -76,7 +76,7 @@ func packActingAs(p *packer, a *bridge.ActingAs) {
 	text(p, 3, &a.Owner)
 }
 
-// part is a record within a record: its fields, and 0 behind them.
+// part is a record within a record.
 func part[T any](p *packer, n byte, v **T, fields func(*packer, *T)) {
 	if !p.field(n, *v != nil) {
 		return
@@ -110,9 +110,10 @@ func parts[T any](p *packer, n byte, v *[]T, fields func(*packer, *T)) {
 }
 
 func (p *packer) within(fields func()) {
-	fields()
-	end := []byte{0}
-	if p.bytes(end); end[0] != 0 && p.err == nil {
-		p.err, p.buf = errPacked, nil // a field that a newer program knows
+	if !p.old {
+		p.record(fields)
+		return
 	}
+	fields()
+	p.endOld()
 }

@@ -18,9 +18,9 @@ const maxRecordBytes = 255 << 10
 const (
 	plainRecord     = 1 // JSON: the one row that is read before there is a key
 	oldSealedRecord = 2 // as sealedRecord, in the older seal that is only opened
-	oldPackedRecord = 3 // as packedRecord, in that
+	oldPackedRecord = 3 // packed as records are no longer, in that seal
 	sealedRecord    = 4 // JSON, sealed for the row
-	packedRecord    = 5 // packed fields, sealed for the row
+	packedRecord    = 5 // packed, sealed for the row
 )
 
 // place is what a record is sealed for.
@@ -54,13 +54,15 @@ func seal(key bridge.RowKey, row Ref, version byte, content []byte) ([]byte, err
 }
 
 // Decode reads what Encode made for the same row, and nothing else. Records that are packed today may have been
-// written as JSON.
+// packed otherwise, or written as JSON.
 func Decode(key bridge.RowKey, row Ref, value []byte, record any) error {
-	content, packed, err := open(key, row, value)
+	content, version, err := open(key, row, value)
 	switch {
 	case err != nil:
-	case packed:
+	case version == packedRecord:
 		err = unpack(row.ID, content, packing(record))
+	case version == oldPackedRecord:
+		err = unpackOld(row.ID, content, packing(record))
 	default:
 		err = strictjson.Unmarshal(content, record)
 	}
@@ -70,24 +72,24 @@ func Decode(key bridge.RowKey, row Ref, value []byte, record any) error {
 	return nil
 }
 
-// open returns what a record says, and whether that is packed.
-func open(key bridge.RowKey, row Ref, value []byte) (content []byte, packed bool, err error) {
+// open returns what a record says, and in which form.
+func open(key bridge.RowKey, row Ref, value []byte) (content []byte, version byte, err error) {
 	if len(value) == 0 {
-		return nil, false, errors.New("it is empty")
+		return nil, 0, errors.New("it is empty")
 	}
 	version, sealed := value[0], value[1:]
 	switch {
 	case key == nil && version == plainRecord:
-		return sealed, false, nil
+		return sealed, version, nil
 	case key != nil && (version == sealedRecord || version == packedRecord):
 		content, err = key.Open(row.place(), sealed)
 	case key != nil && (version == oldSealedRecord || version == oldPackedRecord):
 		content, err = key.OpenOld(row.place(), sealed)
 	default:
-		return nil, false, fmt.Errorf("version %d is not known", version)
+		return nil, 0, fmt.Errorf("version %d is not known", version)
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("it was written with another key, or for another row: %w", err)
+		return nil, 0, fmt.Errorf("it was written with another key, or for another row: %w", err)
 	}
-	return content, version == packedRecord || version == oldPackedRecord, nil
+	return content, version, nil
 }

@@ -53,8 +53,8 @@ func oldGrant() grantRow {
 			CreatedAt:  at, LastUsedAt: at.Add(time.Hour), Lapses: at.AddDate(0, 1, 0), RevokedTokens: map[string]time.Time{"token": at.Add(time.Minute)},
 		},
 		Family: bridge.Family{
-			GrantID: id, ClientID: "bbcdefghijklmnopqrstuvwxya", Shared: bridge.HashOf("shared"), ProofKey: bridge.HashOf("proof"),
-			Head: bridge.HashOf("head"), Previous: bridge.HashOf("previous"), SealedSuccessor: []byte("sealed successor"),
+			GrantID: id, ClientID: "bbcdefghijklmnopqrstuvwxya", Shared: bridge.TokenHashOf("shared"), ProofKey: bridge.HashOf("proof"),
+			Head: bridge.TokenHashOf("head"), Previous: bridge.TokenHashOf("previous"), SealedSuccessor: []byte("sealed successor"),
 			RotatedAt: at.Add(time.Hour), Repeats: 1, CreatedAt: at, IdleUntil: at.AddDate(0, 1, 0), EndsAt: at.AddDate(0, 6, 0),
 		},
 		Looked: at.AddDate(0, 1, 0),

@@ -115,7 +115,7 @@ func (c *Connection) Redeem(ctx context.Context) (bridge.CodeOutcome, error) {
 func (c *Connection) Head() bridge.RefreshToken { return c.refresh(c.Token) }
 
 func (c *Connection) refresh(token string) bridge.RefreshToken {
-	return bridge.RefreshToken{GrantID: c.GrantID, Shared: bridge.HashOf("shared " + c.GrantID), Hash: bridge.HashOf(token)}
+	return bridge.RefreshToken{GrantID: c.GrantID, Shared: bridge.TokenHashOf("shared " + c.GrantID), Hash: bridge.TokenHashOf(token)}
 }
 
 // Connect consents and presents the code; anything but a live grant is an error.
@@ -142,9 +142,9 @@ func (c *Connection) Rotate(ctx context.Context) error {
 	next := RandomID()
 	rotation, err := c.Store.RotateRefresh(ctx, bridge.RefreshUse{
 		Token: c.refresh(c.Token), ClientID: "client",
-		Successor: bridge.HashOf(next), SealedSuccessor: make([]byte, sealedSuccessorBytes),
+		Successor: bridge.TokenHashOf(next), SealedSuccessor: make([]byte, sealedSuccessorBytes),
 		Idle: 30 * 24 * time.Hour, AccessTokenLife: time.Hour,
-		Rule: func(family bridge.Family, presented bridge.Hash, _ time.Time) bridge.RefreshOutcome {
+		Rule: func(family bridge.Family, presented bridge.TokenHash, _ time.Time) bridge.RefreshOutcome {
 			if presented == family.Head {
 				return bridge.RefreshRotated
 			}

@@ -105,7 +105,7 @@ func (f *fixture) use(code bridge.Code) bridge.CodeUse {
 
 // token is the first refresh token of a family.
 func (f *fixture) token(grantID string) bridge.RefreshToken {
-	return bridge.RefreshToken{GrantID: grantID, Shared: f.hash("shared"), Hash: f.hash("refresh")}
+	return bridge.RefreshToken{GrantID: grantID, Shared: f.tokenHash("shared"), Hash: f.tokenHash("refresh")}
 }
 
 func (f *fixture) wantRedeem(t testing.TB, use bridge.CodeUse, want bridge.CodeOutcome) bridge.Grant {

@@ -279,8 +279,8 @@ func redeemEnded(t *testing.T, f *fixture) {
 func redeemWithoutToken(t *testing.T, f *fixture) {
 	issue := f.issued(t)
 	for _, edit := range []func(*bridge.RefreshToken){
-		func(r *bridge.RefreshToken) { r.Hash = bridge.Hash{} },
-		func(r *bridge.RefreshToken) { r.Shared = bridge.Hash{} },
+		func(r *bridge.RefreshToken) { r.Hash = bridge.TokenHash{} },
+		func(r *bridge.RefreshToken) { r.Shared = bridge.TokenHash{} },
 	} {
 		use := f.use(issue.Code)
 		edit(&use.Refresh)

@@ -39,7 +39,7 @@ var refreshTests = []test{
 }
 
 // referenceRule is the idempotent rotation of the design in its plainest form.
-func referenceRule(family bridge.Family, presented bridge.Hash, now time.Time) bridge.RefreshOutcome {
+func referenceRule(family bridge.Family, presented bridge.TokenHash, now time.Time) bridge.RefreshOutcome {
 	switch {
 	case !now.Before(family.EndsAt) || !now.Before(family.IdleUntil):
 		return bridge.RefreshExpired
@@ -55,7 +55,7 @@ func referenceRule(family bridge.Family, presented bridge.Hash, now time.Time) b
 func (f *fixture) useRefresh(token bridge.RefreshToken) bridge.RefreshUse {
 	successor := f.name("refresh")
 	return bridge.RefreshUse{
-		Token: token, ClientID: "client-a", Successor: bridge.HashOf(successor), SealedSuccessor: []byte("sealed " + successor),
+		Token: token, ClientID: "client-a", Successor: bridge.TokenHashOf(successor), SealedSuccessor: []byte("sealed " + successor),
 		Idle: idleLife, AccessTokenLife: accessLife, Rule: referenceRule,
 	}
 }
@@ -116,7 +116,7 @@ func refreshForeign(t *testing.T, f *fixture) {
 	for _, client := range []string{"client-b", ""} {
 		use := f.useRefresh(first)
 		use.ClientID = client
-		use.Rule = func(bridge.Family, bridge.Hash, time.Time) bridge.RefreshOutcome {
+		use.Rule = func(bridge.Family, bridge.TokenHash, time.Time) bridge.RefreshOutcome {
 			t.Error("the rule was asked about a foreign client")
 			return bridge.RefreshRotated
 		}
@@ -179,7 +179,7 @@ func refreshRace(t *testing.T, f *fixture, n int) {
 	rotations := make([]bridge.Rotation, n)
 	for i := range uses {
 		uses[i] = f.useRefresh(first)
-		uses[i].Rule = func(family bridge.Family, presented bridge.Hash, now time.Time) bridge.RefreshOutcome {
+		uses[i].Rule = func(family bridge.Family, presented bridge.TokenHash, now time.Time) bridge.RefreshOutcome {
 			family.Repeats = 0
 			return referenceRule(family, presented, now)
 		}
@@ -313,7 +313,7 @@ func refreshEnded(t *testing.T, f *fixture) {
 	_, _, err := f.EndGrant(t.Context(), grant.ID, bridge.EndAccountChanged, f.now)
 	must(t, err)
 	use := f.useRefresh(first)
-	use.Rule = func(bridge.Family, bridge.Hash, time.Time) bridge.RefreshOutcome {
+	use.Rule = func(bridge.Family, bridge.TokenHash, time.Time) bridge.RefreshOutcome {
 		t.Error("the rule was asked about an ended grant")
 		return bridge.RefreshRotated
 	}

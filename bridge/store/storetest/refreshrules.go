@@ -117,7 +117,7 @@ func refreshInvented(t *testing.T, f *fixture) {
 func refreshRuleForks(t *testing.T, f *fixture) {
 	grant, first := f.live(t)
 	always := func(outcome bridge.RefreshOutcome) bridge.RefreshRule {
-		return func(bridge.Family, bridge.Hash, time.Time) bridge.RefreshOutcome { return outcome }
+		return func(bridge.Family, bridge.TokenHash, time.Time) bridge.RefreshOutcome { return outcome }
 	}
 	repeatHead := f.useRefresh(first)
 	repeatHead.Rule = always(bridge.RefreshRepeated)
@@ -140,7 +140,7 @@ func refreshRuleSilent(t *testing.T, f *fixture) {
 	before := f.wantFamily(t, first)
 	rules := []bridge.RefreshRule{nil}
 	for _, outcome := range []bridge.RefreshOutcome{"", "perhaps", bridge.RefreshUnknown, bridge.RefreshMismatch, bridge.RefreshEnded} {
-		rules = append(rules, func(bridge.Family, bridge.Hash, time.Time) bridge.RefreshOutcome { return outcome })
+		rules = append(rules, func(bridge.Family, bridge.TokenHash, time.Time) bridge.RefreshOutcome { return outcome })
 	}
 	for _, rule := range rules {
 		use := f.useRefresh(first)
@@ -158,7 +158,7 @@ func refreshSuccessorTaken(t *testing.T, f *fixture) {
 	f.wantRotate(t, use, bridge.RefreshRotated)
 	head := successor(use)
 	before := f.wantFamily(t, first)
-	for _, taken := range []bridge.Hash{{}, head.Hash, first.Hash} {
+	for _, taken := range []bridge.TokenHash{{}, head.Hash, first.Hash} {
 		use := f.useRefresh(head)
 		use.Successor = taken
 		if _, err := f.RotateRefresh(t.Context(), use, f.now); err == nil {

@@ -151,6 +151,8 @@ func (f *fixture) name(prefix string) string {
 
 func (f *fixture) hash(prefix string) bridge.Hash { return bridge.HashOf(f.name(prefix)) }
 
+func (f *fixture) tokenHash(prefix string) bridge.TokenHash { return f.hash(prefix).OfToken() }
+
 // barrier runs what n times at once and returns when all are done.
 func barrier(n int, what func(i int)) {
 	var ready, done sync.WaitGroup

@@ -1,0 +1,78 @@
+package rows
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	strictjson "github.com/go-json-experiment/json"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/abilityai/trinity-bridge/bridge"
+)
+
+// oldKinds are the records that testdata/old has as JSON and as they were packed before, both written by the program of
+// then: one of each kind that was packed, with all the fields it had, in the row "row".
+func oldKinds() map[string]any {
+	return map[string]any{
+		"grant": &grantRow{}, "code": &bridge.Code{}, "consent": &bridge.Consent{}, "audit": &bridge.AuditEvent{},
+		"client": &client{}, "flow": &bridge.Flow{}, "identity": &bridge.IdentitySession{},
+	}
+}
+
+func oldContent(t testing.TB, file string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("testdata", "old", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+// TestUnpackOld: what was packed before, or written as JSON, says today what it said, and does when it is written anew.
+func TestUnpackOld(t *testing.T) {
+	t.Parallel()
+	for name, packed := range oldKinds() {
+		fresh := func() any { return reflect.New(reflect.TypeOf(packed).Elem()).Interface() }
+		if err := unpackOld("row", oldContent(t, name+".packed"), packing(packed)); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if cmp.Equal(packed, fresh()) {
+			t.Errorf("%s says nothing", name)
+		}
+		document := fresh()
+		if err := strictjson.Unmarshal(oldContent(t, name+".json"), document); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(document, packed); diff != "" {
+			t.Errorf("%s (-JSON +packed):\n%s", name, diff)
+		}
+		again := fresh()
+		if err := unpack("row", pack("row", packing(packed)), packing(again)); err != nil || !cmp.Equal(packed, again) {
+			t.Errorf("%s, written anew: %v\n%s", name, err, cmp.Diff(packed, again))
+		}
+	}
+}
+
+// TestUnpackOld_unknown: a field that was not known, or less than a whole record, is an error.
+func TestUnpackOld_unknown(t *testing.T) {
+	t.Parallel()
+	whole := oldContent(t, "grant.packed")
+	for name, content := range map[string][]byte{
+		"a field more":  append(whole[:len(whole):len(whole)], 63),
+		"cut":           whole[:len(whole)-1],
+		"a field again": append(whole[:len(whole):len(whole)], whole...),
+	} {
+		if err := unpackOld("row", content, packing(&grantRow{})); err == nil {
+			t.Errorf("%s: it was read", name)
+		}
+	}
+	if err := unpack("row", whole, packing(&grantRow{})); err == nil {
+		t.Error("it was read as what is written today")
+	}
+	if err := unpackOld("row", whole, packing(&counter{})); err == nil {
+		t.Error("a kind that is never packed was read packed")
+	}
+}
