@@ -7,8 +7,9 @@ import "io"
 // at every start. So a new master secret means few values written anew (SealedValue), and a copy of
 // the store without the master secret shows random bytes.
 type Sealer interface {
-	// NewRowKey makes the key of a new store.
-	NewRowKey() (key RowKey, wrapped []byte, err error)
+	// NewRowKey makes the key of a new store. base is what many texts in its rows begin with, and for as long as there is the
+	// key; it is wrapped with it, so that whoever can open a row has both.
+	NewRowKey(base string) (key RowKey, wrapped []byte, err error)
 	// OpenRowKey unwraps the key of a store. It fails when the master secret is another one.
 	OpenRowKey(wrapped []byte) (RowKey, error)
 	// Current reports whether a value is sealed under the current master secret, by what it says itself.
@@ -34,4 +35,6 @@ type RowKey interface {
 	// MAC is the keyed hash of a value for one purpose: an index finds by it what it must not show
 	// (HashOf of an e-mail address is found by trying addresses).
 	MAC(purpose, value string) Hash
+	// Base is what NewRowKey was given; "" for keys that were made before it was given anything.
+	Base() string
 }

@@ -34,7 +34,7 @@ func CopyStore(ctx context.Context, cfg *config.Config, back bool, log *slog.Log
 	if err := b.unlock(ctx, nil); err != nil {
 		return rows.Inventory{}, err
 	}
-	database := postgres.Options{URL: cfg.Store, Sealer: b.ring, Logger: log}
+	database := b.databaseOptions()
 	if back {
 		return b.copyBack(ctx, database)
 	}

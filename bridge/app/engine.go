@@ -11,7 +11,7 @@ import (
 // openEngine opens the database that replicas share where one is named, else the folder.
 func (b *Bridge) openEngine(ctx context.Context) (bridge.Store, error) {
 	if b.config.Store != "" {
-		return postgres.Open(ctx, postgres.Options{URL: b.config.Store, Sealer: b.ring, Logger: b.log})
+		return postgres.Open(ctx, b.databaseOptions())
 	}
 	return badger.Open(b.storeOptions())
 }

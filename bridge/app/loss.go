@@ -25,7 +25,7 @@ func AcceptLoss(ctx context.Context, cfg *config.Config, log *slog.Logger) (gran
 	if cfg.Store == "" {
 		return badger.AcceptLoss(ctx, b.storeOptions(), time.Now())
 	}
-	store, err := postgres.Alone(ctx, postgres.Options{URL: cfg.Store, Sealer: b.ring, Logger: log})
+	store, err := postgres.Alone(ctx, b.databaseOptions())
 	if err != nil {
 		return 0, err
 	}
@@ -34,7 +34,11 @@ func AcceptLoss(ctx context.Context, cfg *config.Config, log *slog.Logger) (gran
 }
 
 func (b *Bridge) storeOptions() badger.Options {
-	return badger.Options{Dir: b.storeFolder(), Sealer: b.ring, Watermark: b.watermark(), Logger: b.log}
+	return badger.Options{Dir: b.storeFolder(), Sealer: b.ring, Base: b.config.PublicURL.String(), Watermark: b.watermark(), Logger: b.log}
+}
+
+func (b *Bridge) databaseOptions() postgres.Options {
+	return postgres.Options{URL: b.config.Store, Sealer: b.ring, Base: b.config.PublicURL.String(), Logger: b.log}
 }
 
 func (b *Bridge) watermark() string { return cmp.Or(b.config.Watermark, b.storeFolder()+".watermark") }

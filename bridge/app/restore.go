@@ -93,7 +93,7 @@ func (r *Backup) toFolder(ctx context.Context) (grants int, err error) {
 
 // toDatabase fills a database that no bridge opens until it is whole.
 func (r *Backup) toDatabase(ctx context.Context) (grants int, err error) {
-	to, err := postgres.Fill(ctx, postgres.Options{URL: r.b.config.Store, Sealer: r.b.ring, Logger: r.b.log}, r.RowKey)
+	to, err := postgres.Fill(ctx, r.b.databaseOptions(), r.RowKey)
 	if err != nil {
 		return 0, err
 	}

@@ -14,15 +14,17 @@ const rowKeyBytes = 32
 
 // RowKey seals the rows of one store with AES-SIV.
 type RowKey struct {
-	siv siv
-	old *xaes
-	mac []byte
+	siv  siv
+	old  *xaes
+	mac  []byte
+	base string
 }
 
-// NewRowKey makes a random row key and wraps it under the current master secret.
-func (k *Keyring) NewRowKey() (bridge.RowKey, []byte, error) {
-	raw := make([]byte, rowKeyBytes)
+// NewRowKey makes a random row key and wraps it, and base behind it, under the current master secret.
+func (k *Keyring) NewRowKey(base string) (bridge.RowKey, []byte, error) {
+	raw := make([]byte, rowKeyBytes, rowKeyBytes+len(base))
 	_, _ = rand.Read(raw) // never fails
+	raw = append(raw, base...)
 	key, err := newRowKey(raw)
 	if err != nil {
 		return nil, nil, err
@@ -36,18 +38,19 @@ func (k *Keyring) OpenRowKey(wrapped []byte) (bridge.RowKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(raw) != rowKeyBytes {
+	if len(raw) < rowKeyBytes {
 		return nil, ErrOpen
 	}
 	return newRowKey(raw)
 }
 
+// newRowKey makes all keys but that of before of both what is random and the base, so that nothing opens with another one.
 func newRowKey(raw []byte) (*RowKey, error) {
-	old, err := newXAES(raw)
+	old, err := newXAES(raw[:rowKeyBytes])
 	if err != nil {
 		return nil, err
 	}
-	return &RowKey{siv: newSIV(raw, "row siv"), old: old, mac: derive(raw, "row mac")}, nil
+	return &RowKey{siv: newSIV(raw, "row siv"), old: old, mac: derive(raw, "row mac"), base: string(raw[rowKeyBytes:])}, nil
 }
 
 // Seal encrypts a row for its place.
@@ -71,3 +74,6 @@ func (k *RowKey) MAC(purpose, value string) bridge.Hash {
 	mac.Write([]byte(value))
 	return bridge.Hash(mac.Sum(nil))
 }
+
+// Base is the text that was wrapped with the key.
+func (k *RowKey) Base() string { return k.base }

@@ -94,7 +94,7 @@ func wantRefused(t *testing.T, open func(string, []byte) ([]byte, error), place 
 func TestRowKey_OP10_opensInItsPlaceOnly(t *testing.T) {
 	t.Parallel()
 	ring, other := testRing(t, 'a'), testRing(t, 'b')
-	key, wrapped, err := ring.NewRowKey()
+	key, wrapped, err := ring.NewRowKey("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestRowKey_OP10_opensInItsPlaceOnly(t *testing.T) {
 	if key.MAC("person", "alice") != again.MAC("person", "alice") || key.MAC("person", "alice") == key.MAC("client", "alice") {
 		t.Error("a MAC depends on more or less than key, purpose and value")
 	}
-	stranger, _, err := ring.NewRowKey()
+	stranger, _, err := ring.NewRowKey("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,6 +133,39 @@ func TestRowKey_OP10_opensInItsPlaceOnly(t *testing.T) {
 	}
 }
 
+// TestRowKey_base: the base comes back with the key, and a key is good with its own base only. A key of before has none.
+func TestRowKey_base(t *testing.T) {
+	t.Parallel()
+	ring := testRing(t, 'a')
+	const base = "https://bridge.example.com"
+	key, wrapped, err := ring.NewRowKey(base)
+	if err != nil || key.Base() != base {
+		t.Fatalf("a new key has the base %q, %v", key.Base(), err)
+	}
+	sealed := key.Seal("grant/1", []byte("row"))
+	raw, err := ring.Open(bridge.SealedRowKey, "", wrapped)
+	if err != nil || len(raw) != rowKeyBytes+len(base) {
+		t.Fatalf("%d bytes are wrapped, %v", len(raw), err)
+	}
+	for name, tt := range map[string]struct {
+		base  string
+		opens bool
+	}{
+		"the same": {base, true}, "another": {"https://bridge.example.org", false}, "a part of it": {base[:9], false}, "none, as before": {"", false},
+	} {
+		again, err := ring.OpenRowKey(ring.Seal(bridge.SealedRowKey, "", append(raw[:rowKeyBytes:rowKeyBytes], tt.base...)))
+		if err != nil || again.Base() != tt.base {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if _, err := again.Open("grant/1", sealed); (err == nil) != tt.opens {
+			t.Errorf("%s: opening a row: %v", name, err)
+		}
+		if same := again.MAC("person", "alice") == key.MAC("person", "alice"); same != tt.opens {
+			t.Errorf("%s: its MACs are the same: %t", name, same)
+		}
+	}
+}
+
 func testRing(t *testing.T, fill byte) *Keyring {
 	t.Helper()
 	ring, err := NewKeyring(bytes.Repeat([]byte{fill}, MinMasterBytes))
@@ -147,7 +180,7 @@ func BenchmarkRowKey(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	key, _, err := ring.NewRowKey()
+	key, _, err := ring.NewRowKey("")
 	if err != nil {
 		b.Fatal(err)
 	}

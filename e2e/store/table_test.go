@@ -236,14 +236,14 @@ func person(i int) bridge.Person {
 
 func openBadger(t *testing.T, dir string) *badger.Store {
 	t.Helper()
-	s, err := badger.Open(badger.Options{Dir: dir, Sealer: secrettest.Ring()})
+	s, err := badger.Open(badger.Options{Dir: dir, Sealer: secrettest.Ring(), Base: storetest.Base})
 	must(t, err)
 	return s
 }
 
 func openPostgres(t *testing.T, url string) *postgres.Store {
 	t.Helper()
-	s, err := postgres.Open(t.Context(), postgres.Options{URL: url, Sealer: secrettest.Ring()})
+	s, err := postgres.Open(t.Context(), postgres.Options{URL: url, Sealer: secrettest.Ring(), Base: storetest.Base})
 	must(t, err)
 	return s
 }

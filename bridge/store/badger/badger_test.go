@@ -28,7 +28,9 @@ func TestStore(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(t *testing.T) func(bridge.Sealer) (bridge.Store, error) {
 		dir := t.TempDir()
-		return func(sealer bridge.Sealer) (bridge.Store, error) { return tryStore(Options{Dir: dir, Sealer: sealer}) }
+		return func(sealer bridge.Sealer) (bridge.Store, error) {
+			return tryStore(Options{Dir: dir, Sealer: sealer, Base: storetest.Base})
+		}
 	})
 }
 
@@ -44,7 +46,7 @@ func TestStore_Close_leavesNoGoroutine(t *testing.T) {
 func openStore(t testing.TB, opts Options) *Store {
 	t.Helper()
 	if opts.Sealer == nil {
-		opts.Sealer = secrettest.Ring()
+		opts.Sealer, opts.Base = secrettest.Ring(), storetest.Base
 	}
 	s, err := tryStore(opts)
 	must(t, err)

@@ -165,7 +165,7 @@ func TestOpen_OP19_schema(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			_, wrapped, err := ring.NewRowKey()
+			_, wrapped, err := ring.NewRowKey("")
 			return errors.Join(err, schema{Version: schemaVersion, RowKey: wrapped}.save(t))
 		}, ErrSealed.Error()},
 		{"absent", func(t *tx) error { t.change(schemaKey, change{}); return nil }, "no schema version"},

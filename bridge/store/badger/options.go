@@ -28,6 +28,7 @@ type Options struct {
 	Sealer bridge.Sealer // wraps the key that every row is sealed under
 	// RowKey is the wrapped key that a new store takes over, with its rows, from another; nil makes one.
 	RowKey []byte
+	Base   string       // what many texts in rows begin with: the public URL. A new store takes it for good, unless it takes over RowKey
 	Logger *slog.Logger // nil logs nothing
 	// Watermark is the file that says how far the store has come; Dir with ".watermark" behind it when
 	// empty. Where it does not share Dir's fate it also tells of a Dir that was put back.

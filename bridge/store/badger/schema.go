@@ -29,7 +29,7 @@ type schema struct {
 
 // unlock accepts this program's layout, gives it to an empty store, and refuses anything else
 // (OP-19). It returns the key of the rows, which another master secret does not open (OP-13).
-func unlock(db *engine.DB, sealer bridge.Sealer, given []byte, mayBeNew bool) (key bridge.RowKey, err error) {
+func unlock(db *engine.DB, opts Options, mayBeNew bool) (key bridge.RowKey, err error) {
 	err = db.Update(func(txn *engine.Txn) error {
 		t := &tx{txn: txn}
 		stored, found, err := readSchema(t)
@@ -40,7 +40,7 @@ func unlock(db *engine.DB, sealer bridge.Sealer, given []byte, mayBeNew bool) (k
 			if err := stored.check(); err != nil {
 				return err
 			}
-			if key, err = sealer.OpenRowKey(stored.RowKey); err != nil {
+			if key, err = opts.Sealer.OpenRowKey(stored.RowKey); err != nil {
 				return fmt.Errorf("%w: %w", ErrSealed, err)
 			}
 			return nil
@@ -51,11 +51,11 @@ func unlock(db *engine.DB, sealer bridge.Sealer, given []byte, mayBeNew bool) (k
 		if !mayBeNew {
 			return errEmpty
 		}
-		made := schema{Version: schemaVersion, RowKey: given}
-		if given != nil {
-			key, err = sealer.OpenRowKey(given)
+		made := schema{Version: schemaVersion, RowKey: opts.RowKey}
+		if opts.RowKey != nil {
+			key, err = opts.Sealer.OpenRowKey(opts.RowKey)
 		} else {
-			key, made.RowKey, err = sealer.NewRowKey()
+			key, made.RowKey, err = opts.Sealer.NewRowKey(opts.Base)
 		}
 		if err != nil {
 			return err

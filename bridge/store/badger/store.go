@@ -177,7 +177,7 @@ func (s *Store) accept(before *witness, accepting bool) error {
 		return err
 	}
 	var err error
-	if s.key, err = unlock(s.db, s.opts.Sealer, s.opts.RowKey, before.marks == nil || accepting); err != nil {
+	if s.key, err = unlock(s.db, s.opts, before.marks == nil || accepting); err != nil {
 		return err
 	}
 	if s.synced, err = newLogSync(s.opts.Dir); err != nil {

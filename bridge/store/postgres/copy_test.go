@@ -14,6 +14,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/store/badger"
 	"github.com/abilityai/trinity-bridge/bridge/store/postgres"
 	"github.com/abilityai/trinity-bridge/bridge/store/rows"
+	"github.com/abilityai/trinity-bridge/bridge/store/storetest"
 )
 
 // TestCopy_thereAndBack: what was in the folder is in the database, and in another folder after that;
@@ -21,7 +22,7 @@ import (
 func TestCopy_thereAndBack(t *testing.T) {
 	t.Parallel()
 	url := server.Database(t)
-	folder, err := badger.Open(badger.Options{Dir: filepath.Join(t.TempDir(), "store"), Sealer: secrettest.Ring()})
+	folder, err := badger.Open(badger.Options{Dir: filepath.Join(t.TempDir(), "store"), Sealer: secrettest.Ring(), Base: storetest.Base})
 	must(t, err)
 	spent := connect(t, folder)
 	unspent, err := issue(t.Context(), folder)
@@ -38,7 +39,8 @@ func TestCopy_thereAndBack(t *testing.T) {
 
 	key, err := folder.WrappedKey(t.Context())
 	must(t, err)
-	opts := postgres.Options{URL: url, Sealer: secrettest.Ring()}
+	// What is copied to has its base from the key, as has what the public URL has changed for since.
+	opts := postgres.Options{URL: url, Sealer: secrettest.Ring(), Base: "https://moved.example.com"}
 	database, err := postgres.Fill(t.Context(), opts, key)
 	must(t, err)
 	_, err = postgres.Open(t.Context(), opts)
@@ -54,7 +56,7 @@ func TestCopy_thereAndBack(t *testing.T) {
 
 	alone, err := postgres.Alone(t.Context(), opts)
 	must(t, err)
-	again, err := badger.Open(badger.Options{Dir: filepath.Join(t.TempDir(), "store"), Sealer: secrettest.Ring(), RowKey: key})
+	again, err := badger.Open(badger.Options{Dir: filepath.Join(t.TempDir(), "store"), Sealer: secrettest.Ring(), RowKey: key, Base: opts.Base})
 	must(t, err)
 	defer func() { must(t, again.Close()) }()
 	back, err := rows.Copy(t.Context(), &alone.Store, &again.Store, now)
@@ -85,7 +87,7 @@ func checkCopied(t *testing.T, s bridge.Store, spent, unspent connection, now ti
 	must(t, err)
 	trail, err := s.AuditTrail(t.Context(), spent.grantID, 1000)
 	must(t, err)
-	if !grant.Live() || family.Head != bridge.TokenHashOf(spent.token) || count.N != 1 || first || len(trail) != 450 || trail[0].Detail != "449" {
+	if !grant.Live() || grant.Resource != storetest.Base+"/mcp" || family.Head != bridge.TokenHashOf(spent.token) || count.N != 1 || first || len(trail) != 450 || trail[0].Detail != "449" {
 		t.Errorf("a copy holds %s, %s, %d hits, first use %t, %d events", grant.Status, family.Head, count.N, first, len(trail))
 	}
 	outcome, err := redeem(t.Context(), s, unspent, unspent.token)

@@ -25,7 +25,7 @@ func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) func(bridge.Sealer) (bridge.Store, error) {
 		url := server.Database(t)
 		return func(sealer bridge.Sealer) (bridge.Store, error) {
-			return postgres.Open(t.Context(), postgres.Options{URL: url, Sealer: sealer})
+			return postgres.Open(t.Context(), postgres.Options{URL: url, Sealer: sealer, Base: storetest.Base})
 		}
 	})
 }
@@ -33,7 +33,7 @@ func TestStore(t *testing.T) {
 // open opens a store, which the test closes.
 func open(t testing.TB, url string) *postgres.Store {
 	t.Helper()
-	s, err := postgres.Open(t.Context(), postgres.Options{URL: url, Sealer: secrettest.Ring()})
+	s, err := postgres.Open(t.Context(), postgres.Options{URL: url, Sealer: secrettest.Ring(), Base: storetest.Base})
 	must(t, err)
 	return s
 }

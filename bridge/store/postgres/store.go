@@ -34,6 +34,7 @@ var ErrSealed = errors.New("the configured secret is not the one this store was 
 type Options struct {
 	URL    string        // postgres://user:password@host/database, as libpq reads it; never logged
 	Sealer bridge.Sealer // wraps the key that every row is sealed under
+	Base   string        // what many texts in rows begin with: the public URL. A new store takes it for good
 	Logger *slog.Logger  // nil logs nothing
 }
 
@@ -80,7 +81,7 @@ func openStore(ctx context.Context, opts Options, how access) (*Store, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
-	key, err := unlock(ctx, config.ConnConfig, opts.Sealer, how)
+	key, err := unlock(ctx, config.ConnConfig, opts, how)
 	if err != nil {
 		return nil, fmt.Errorf("opening the store in the database: %w", err)
 	}
@@ -202,7 +203,7 @@ func durable(ctx context.Context, conn *pgx.Conn) error {
 
 // unlock accepts the database, gives tables to an empty one, and returns the key of the rows, which
 // another master secret does not open (OP-13).
-func unlock(ctx context.Context, config *pgx.ConnConfig, sealer bridge.Sealer, how access) (key bridge.RowKey, err error) {
+func unlock(ctx context.Context, config *pgx.ConnConfig, opts Options, how access) (key bridge.RowKey, err error) {
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoConnection, err)
@@ -227,19 +228,19 @@ func unlock(ctx context.Context, config *pgx.ConnConfig, sealer bridge.Sealer, h
 		return nil, err
 	}
 	if stored.rowKey == nil {
-		if stored.rowKey, err = makeKey(ctx, conn, sealer); err != nil {
+		if stored.rowKey, err = makeKey(ctx, conn, opts); err != nil {
 			return nil, err
 		}
 	}
-	if key, err = sealer.OpenRowKey(stored.rowKey); err != nil {
+	if key, err = opts.Sealer.OpenRowKey(stored.rowKey); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSealed, err)
 	}
 	return key, nil
 }
 
 // makeKey stores a new row key unless another replica was faster, and returns the stored one.
-func makeKey(ctx context.Context, conn *pgx.Conn, sealer bridge.Sealer) (wrapped []byte, err error) {
-	_, made, err := sealer.NewRowKey()
+func makeKey(ctx context.Context, conn *pgx.Conn, opts Options) (wrapped []byte, err error) {
+	_, made, err := opts.Sealer.NewRowKey(opts.Base)
 	if err != nil {
 		return nil, err
 	}

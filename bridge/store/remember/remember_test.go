@@ -21,7 +21,7 @@ func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) func(bridge.Sealer) (bridge.Store, error) {
 		dir := t.TempDir()
 		return func(sealer bridge.Sealer) (bridge.Store, error) {
-			store, err := badger.Open(badger.Options{Dir: dir, Sealer: sealer})
+			store, err := badger.Open(badger.Options{Dir: dir, Sealer: sealer, Base: storetest.Base})
 			if err != nil {
 				return nil, err
 			}

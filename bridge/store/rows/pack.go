@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +17,7 @@ import (
 // was such a field. They come in the order of the list; their numbers, up to 63, are never given to another one.
 type packer struct {
 	reading bool
+	base    string      // of the store's key
 	old     bool        // what is read was written as oldPackedRecord
 	set     uint64      // a bit for each field that was written, or is left to read; see usually
 	buf     []byte      // what was written, or what is left to read
@@ -29,26 +29,26 @@ type packer struct {
 var errPacked = errors.New("it is not a record as this program writes it")
 
 // pack writes a record.
-func pack(id string, fields func(*packer)) []byte {
-	p := newPacker(id, make([]byte, 0, 512))
+func pack(base, id string, fields func(*packer)) []byte {
+	p := newPacker(base, id, make([]byte, 0, 512))
 	p.record(func() { fields(p) })
 	return p.buf
 }
 
 // unpack reads a record, all of it; fields are nil for a kind that is never packed.
-func unpack(id string, packed []byte, fields func(*packer)) error {
+func unpack(base, id string, packed []byte, fields func(*packer)) error {
 	if fields == nil {
 		return errPacked
 	}
-	p := newPacker(id, packed)
+	p := newPacker(base, id, packed)
 	p.reading = true
 	p.record(func() { fields(p) })
 	return p.end()
 }
 
-func newPacker(id string, buf []byte) *packer {
+func newPacker(base, id string, buf []byte) *packer {
 	const usual = 12 // texts and times at most
-	return &packer{texts: append(make([]string, 0, usual), id), times: append(make([]time.Time, 0, usual), packedFrom), buf: buf}
+	return &packer{base: base, texts: append(make([]string, 0, usual), id), times: append(make([]time.Time, 0, usual), packedFrom), buf: buf}
 }
 
 // end is what reading came to.
@@ -192,75 +192,6 @@ func (p *packer) count(n byte, v *int) {
 	}
 }
 
-func (p *packer) time(n byte, v *time.Time) {
-	if p.field(n, !v.IsZero()) {
-		p.instant(v)
-	}
-}
-
-// The forms of a time. A distance is to the last one in the record that was another.
-const (
-	seconds = iota // the distance
-	millis         // the distance
-	nanos          // the distance of its fractions of a second, and behind it the seconds
-	equal          // one that came before in the record
-)
-
-// farSeconds is from where on a distance is written in nanos, which has room for any.
-const farSeconds = 1 << 40
-
-func (p *packer) instant(v *time.Time) {
-	switch {
-	case p.old:
-		p.readOldInstant(v)
-	case p.reading:
-		*v = p.readInstant()
-	default:
-		p.writeInstant(*v)
-	}
-}
-
-func (p *packer) writeInstant(at time.Time) {
-	if i := slices.IndexFunc(p.times[:min(len(p.times), repeated)], at.Equal); i >= 0 {
-		p.head(uint64(i), equal)
-		return
-	}
-	last := p.times[len(p.times)-1]
-	whole, part := at.Unix()-last.Unix(), int64(at.Nanosecond()-last.Nanosecond())
-	switch near := -farSeconds < whole && whole < farSeconds; {
-	case near && part == 0:
-		p.head(zigzag(whole), seconds)
-	case near && part%1e6 == 0:
-		p.head(zigzag(whole*1e3+part/1e6), millis)
-	default:
-		p.head(zigzag(part), nanos)
-		p.signed(&whole)
-	}
-	p.times = append(p.times, at)
-}
-
-func (p *packer) readInstant() time.Time {
-	head, form := p.readHead()
-	whole, part := zagzig(head), int64(0)
-	switch form {
-	case equal:
-		if head >= uint64(len(p.times)) {
-			p.fail()
-			return time.Time{}
-		}
-		return p.times[head]
-	case millis:
-		whole, part = whole/1e3, whole%1e3*1e6
-	case nanos:
-		part = whole
-		p.signed(&whole)
-	}
-	last := p.times[len(p.times)-1]
-	at := time.Unix(last.Unix()+whole, int64(last.Nanosecond())+part).UTC()
-	p.times = append(p.times, at)
-	return at
-}
-
 // The forms of a text.
 const (
 	literal = iota // its length, then itself
@@ -275,6 +206,7 @@ const (
 	keyID           // as Trinity makes those of keys: 16 bytes in base64url
 	aroundID        // what stands before the id of the row, and behind it: the name of a grant's key says whose it is
 	grantID         // as bridge.GrantID makes them: 10 bytes
+	fromBase        // what stands behind the base of the store's key
 )
 
 // idForms are those of identifiers, by how many bytes they are made of.
@@ -331,6 +263,9 @@ func (p *packer) text(v string) string {
 		p.head(aroundID, coded)
 		p.text(before)
 		p.text(behind)
+	} else if rest, ok := strings.CutPrefix(v, p.base); ok && p.base != "" {
+		p.head(fromBase, coded)
+		p.text(rest)
 	} else {
 		p.head(uint64(len(v)), literal)
 		p.buf = append(p.buf, v...)
@@ -360,35 +295,14 @@ func (p *packer) readText() (v string) {
 	case form == coded && head == aroundID:
 		before := p.readText()
 		v = before + p.texts[0] + p.readText()
+	case form == coded && head == fromBase && p.base != "":
+		v = p.base + p.readText()
 	default:
 		p.fail()
 		return ""
 	}
 	p.texts = append(p.texts, v)
 	return v
-}
-
-// timesByText is a map in the order of its keys.
-func (p *packer) timesByText(n byte, v *map[string]time.Time) {
-	if !p.field(n, len(*v) > 0) {
-		return
-	}
-	length := p.length(len(*v))
-	if !p.reading {
-		for _, key := range slices.Sorted(maps.Keys(*v)) {
-			at := (*v)[key]
-			p.text(key)
-			p.instant(&at)
-		}
-		return
-	}
-	*v = make(map[string]time.Time, length)
-	for range length {
-		var at time.Time
-		key := p.text("")
-		p.instant(&at)
-		(*v)[key] = at
-	}
 }
 
 func hashes(p *packer, n byte, v *[]bridge.Hash) {

@@ -75,9 +75,9 @@ func TestPack_everyField(t *testing.T) {
 			if full {
 				(&filler{}).fill(t, reflect.ValueOf(record).Elem())
 			}
-			packed := pack("row", packing(record))
+			packed := pack("", "row", packing(record))
 			read := reflect.New(reflect.TypeOf(record).Elem()).Interface()
-			if err := unpack("row", packed, packing(read)); err != nil {
+			if err := unpack("", "row", packed, packing(read)); err != nil {
 				t.Fatalf("%T: %v", record, err)
 			}
 			if diff := cmp.Diff(record, read); diff != "" {
@@ -108,11 +108,33 @@ func TestPack_values(t *testing.T) {
 		"tokens":                       {RevokedTokens: map[string]time.Time{"b": at, "a": at.Add(time.Hour), id: at}},
 	} {
 		var read grantRow
-		if err := unpack(id, pack(id, packing(&grantRow{Grant: grant})), packing(&read)); err != nil {
+		if err := unpack("", id, pack("", id, packing(&grantRow{Grant: grant})), packing(&read)); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if diff := cmp.Diff(grant, read.Grant); diff != "" {
 			t.Errorf("%s (-written +read):\n%s", name, diff)
+		}
+	}
+}
+
+// TestPack_base: what begins with the base is written without it, and not read without it.
+func TestPack_base(t *testing.T) {
+	t.Parallel()
+	const base = "https://bridge.example.com"
+	for text, short := range map[string]bool{
+		base: true, base + "/mcp": true, base + base: true, base + ".example.org/": true, "a" + base: false, base[:9]: false,
+	} {
+		grant := grantRow{Grant: bridge.Grant{Resource: text}}
+		packed := pack(base, "row", packing(&grant))
+		var read grantRow
+		if err := unpack(base, "row", packed, packing(&read)); err != nil || !cmp.Equal(grant, read) {
+			t.Errorf("%q was read as %q, %v", text, read.Resource, err)
+		}
+		if got := len(packed) < len(pack("", "row", packing(&grant))); got != short {
+			t.Errorf("%q is written shorter: %t", text, got)
+		}
+		if err := unpack("", "row", packed, packing(&read)); (err == nil) == short {
+			t.Errorf("%q without the base: %v", text, err)
 		}
 	}
 }
@@ -128,7 +150,7 @@ func manyTokens(n int) map[string]time.Time {
 // TestDecode_packedOnce: what was written as JSON is read, and what a newer program writes is not.
 func TestDecode_packedOnce(t *testing.T) {
 	t.Parallel()
-	key, _, err := secrettest.Ring().NewRowKey()
+	key, _, err := secrettest.Ring().NewRowKey("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,12 +163,12 @@ func TestDecode_packedOnce(t *testing.T) {
 	if err := Decode(key, row, value, &read); err != nil || !cmp.Equal(consent, read) {
 		t.Errorf("%v, %v", read, err)
 	}
-	unknown := pack("row", func(p *packer) {
+	unknown := pack("", "row", func(p *packer) {
 		packConsent(p, &consent)
 		p.flag(63, new(true))
 	})
 	var newer []byte
-	for name, content := range map[string][]byte{"a field that is not known": unknown, "what is behind a record": append(pack("row", packing(&consent)), 1)} {
+	for name, content := range map[string][]byte{"a field that is not known": unknown, "what is behind a record": append(pack("", "row", packing(&consent)), 1)} {
 		if newer, err = seal(key, row, packedRecord, content); err != nil {
 			t.Fatal(err)
 		}
@@ -163,9 +185,9 @@ func TestDecode_packedOnce(t *testing.T) {
 // FuzzUnpack: whatever comes, it is an error or a record that is written as it was read.
 func FuzzUnpack(f *testing.F) {
 	for _, record := range packedRecords() {
-		f.Add(pack("row", packing(record)))
+		f.Add(pack("", "row", packing(record)))
 	}
-	f.Add(pack("row", packing(&grantRow{Grant: bridge.Grant{ID: "row", Status: "live", CreatedAt: packedFrom, RevokedTokens: map[string]time.Time{"a": packedFrom}}})))
+	f.Add(pack("", "row", packing(&grantRow{Grant: bridge.Grant{ID: "row", Status: "live", CreatedAt: packedFrom, RevokedTokens: map[string]time.Time{"a": packedFrom}}})))
 	for name := range oldKinds() {
 		f.Add(oldContent(f, name+".packed"))
 	}
@@ -175,11 +197,11 @@ func FuzzUnpack(f *testing.F) {
 			if i%2 == 1 { // there is an odd number of them
 				read = unpackOld
 			}
-			if read("row", packed, packing(record)) != nil {
+			if read("", "row", packed, packing(record)) != nil {
 				continue
 			}
 			again := reflect.New(reflect.TypeOf(record).Elem()).Interface()
-			if err := unpack("row", pack("row", packing(record)), packing(again)); err != nil {
+			if err := unpack("", "row", pack("", "row", packing(record)), packing(again)); err != nil {
 				t.Fatal(err)
 			}
 			if a, b := asJSON(t, record), asJSON(t, again); !bytes.Equal(a, b) {
@@ -200,7 +222,7 @@ func asJSON(t *testing.T, record any) []byte {
 
 // BenchmarkRecord writes and reads a grant as it is stored, packed and as JSON.
 func BenchmarkRecord(b *testing.B) {
-	key, _, err := secrettest.Ring().NewRowKey()
+	key, _, err := secrettest.Ring().NewRowKey("")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -241,7 +263,7 @@ func TestEncode_sharedRecord(t *testing.T) {
 			all.Go(func() {
 				own := reflect.New(reflect.TypeOf(record).Elem())
 				own.Elem().Set(reflect.ValueOf(record).Elem())
-				pack("id", packing(own.Interface()))
+				pack("", "id", packing(own.Interface()))
 			})
 		}
 		all.Wait()

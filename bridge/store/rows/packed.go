@@ -40,7 +40,7 @@ var words = []string{
 	"token_issued", "token_refreshed", "token_refused", "token_revoked", "grant_ended", "consent_shown", "consent_given", "signed_in", "sign_in_code_requested",
 	"rotated", "repeated", "redeemed", "approve", "invalid_grant", "invalid_client", "invalid_request",
 	"registered", "document", "none", "authorization_code", "refresh_token", "client_secret_basic", "client_secret_post", "private_key_jwt", "native", "web",
-	"trinity-bridge:claude:", "trinity-bridge:claude-code:",
+	"trinity-bridge:claude:", "trinity-bridge:claude-code:", "/mcp",
 }
 
 func packGrant(p *packer, g *grantRow) {

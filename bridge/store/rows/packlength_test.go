@@ -9,6 +9,9 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 )
 
+// usualBase is what texts of these begin with.
+const usualBase = "https://bridge.example.com"
+
 // usualGrant is a live grant of Claude's with its first refresh token, as there are most, and usualConsent what it came of.
 func usualGrant() *grantRow {
 	const id = "abcdefghijklmnopqrstuvwxya"
@@ -50,14 +53,14 @@ func TestPack_length(t *testing.T) {
 		record, read any
 		most         int
 	}{
-		{"grant", usualGrant(), &grantRow{}, 163},
-		{"consent", usualConsent(), &bridge.Consent{}, 79},
+		{"grant", usualGrant(), &grantRow{}, 135},
+		{"consent", usualConsent(), &bridge.Consent{}, 51},
 	} {
-		packed := pack(usualGrant().ID, packing(tt.record))
+		packed := pack(usualBase, usualGrant().ID, packing(tt.record))
 		if len(packed) > tt.most {
 			t.Errorf("a %s takes %d bytes, %d before: %q", tt.name, len(packed), tt.most, packed)
 		}
-		if err := unpack(usualGrant().ID, packed, packing(tt.read)); err != nil || !cmp.Equal(tt.record, tt.read) {
+		if err := unpack(usualBase, usualGrant().ID, packed, packing(tt.read)); err != nil || !cmp.Equal(tt.record, tt.read) {
 			t.Errorf("a %s: %v\n%s", tt.name, err, cmp.Diff(tt.record, tt.read))
 		}
 		t.Logf("a %s takes %d bytes", tt.name, len(packed))

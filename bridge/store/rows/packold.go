@@ -10,11 +10,11 @@ import (
 // Each field came behind its number, in ascending order, and 0 behind a record within a record.
 
 // unpackOld is unpack for oldPackedRecord.
-func unpackOld(id string, packed []byte, fields func(*packer)) error {
+func unpackOld(base, id string, packed []byte, fields func(*packer)) error {
 	if fields == nil {
 		return errPacked
 	}
-	p := newPacker(id, packed)
+	p := newPacker(base, id, packed)
 	p.reading, p.old = true, true
 	fields(p)
 	return p.end()

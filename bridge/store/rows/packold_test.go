@@ -36,7 +36,7 @@ func TestUnpackOld(t *testing.T) {
 	t.Parallel()
 	for name, packed := range oldKinds() {
 		fresh := func() any { return reflect.New(reflect.TypeOf(packed).Elem()).Interface() }
-		if err := unpackOld("row", oldContent(t, name+".packed"), packing(packed)); err != nil {
+		if err := unpackOld("", "row", oldContent(t, name+".packed"), packing(packed)); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if cmp.Equal(packed, fresh()) {
@@ -50,7 +50,7 @@ func TestUnpackOld(t *testing.T) {
 			t.Errorf("%s (-JSON +packed):\n%s", name, diff)
 		}
 		again := fresh()
-		if err := unpack("row", pack("row", packing(packed)), packing(again)); err != nil || !cmp.Equal(packed, again) {
+		if err := unpack("", "row", pack("", "row", packing(packed)), packing(again)); err != nil || !cmp.Equal(packed, again) {
 			t.Errorf("%s, written anew: %v\n%s", name, err, cmp.Diff(packed, again))
 		}
 	}
@@ -65,14 +65,14 @@ func TestUnpackOld_unknown(t *testing.T) {
 		"cut":           whole[:len(whole)-1],
 		"a field again": append(whole[:len(whole):len(whole)], whole...),
 	} {
-		if err := unpackOld("row", content, packing(&grantRow{})); err == nil {
+		if err := unpackOld("", "row", content, packing(&grantRow{})); err == nil {
 			t.Errorf("%s: it was read", name)
 		}
 	}
-	if err := unpack("row", whole, packing(&grantRow{})); err == nil {
+	if err := unpack("", "row", whole, packing(&grantRow{})); err == nil {
 		t.Error("it was read as what is written today")
 	}
-	if err := unpackOld("row", whole, packing(&counter{})); err == nil {
+	if err := unpackOld("", "row", whole, packing(&counter{})); err == nil {
 		t.Error("a kind that is never packed was read packed")
 	}
 }

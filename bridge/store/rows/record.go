@@ -32,7 +32,7 @@ func Encode(key bridge.RowKey, row Ref, record any) ([]byte, error) {
 	if key == nil || fields == nil {
 		return encodeJSON(key, row, record)
 	}
-	return seal(key, row, packedRecord, pack(row.ID, fields))
+	return seal(key, row, packedRecord, pack(key.Base(), row.ID, fields))
 }
 
 func encodeJSON(key bridge.RowKey, row Ref, record any) ([]byte, error) {
@@ -60,9 +60,9 @@ func Decode(key bridge.RowKey, row Ref, value []byte, record any) error {
 	switch {
 	case err != nil:
 	case version == packedRecord:
-		err = unpack(row.ID, content, packing(record))
+		err = unpack(key.Base(), row.ID, content, packing(record))
 	case version == oldPackedRecord:
-		err = unpackOld(row.ID, content, packing(record))
+		err = unpackOld(key.Base(), row.ID, content, packing(record))
 	default:
 		err = strictjson.Unmarshal(content, record)
 	}

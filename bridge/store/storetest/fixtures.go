@@ -8,6 +8,9 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 )
 
+// Base is what stores of the suite are opened with, as that of the deployment which the fixtures are of.
+const Base = issuerURL
+
 // The lives the fixtures use.
 const (
 	codeLife    = time.Minute
