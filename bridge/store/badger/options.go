@@ -19,7 +19,7 @@ const (
 	valueLogBytes = 16 << 20  // the engine's default reserves 2 GB, which alarms operators and breaks quotas
 	inlineBytes   = 256 << 10 // longer values would go to the value log, which nothing here ever collects
 	blockBytes    = 16 << 10  // of a table, compressed and read as one
-	blocksBytes   = 4 << 20   // of blocks that are kept as they were before they were compressed
+	blocksBytes   = 1 << 20   // of blocks that are kept as they were before they were compressed
 )
 
 // Options say where the store is and whom it talks to.
