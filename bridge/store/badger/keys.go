@@ -11,8 +11,9 @@ import (
 
 // Keys are short, since a row has several and nothing compresses them. A row is stored under a byte for its kind, and its
 // id; a place under a byte for its index, whose it is, when, and the id of the row it leads to, with its kind before it where
-// that may be any. Every part but the last has a fixed length, so that no value can reach into another's range; ids show
-// nothing of what they name.
+// that may be any. An id that begins with when in the index's own form says it itself. Every part but the last has a fixed
+// length, so that no value can reach into another's range, and the last says by its length what it is; ids show nothing of
+// what they name.
 const (
 	maxKeyBytes = 1 << 10
 	indexMark   = "" // the value of a place
@@ -73,48 +74,62 @@ func firstByte(b int) string { return string([]byte{byte(b)}) } //nolint:gosec /
 
 // placeKey is the key of one place of a row.
 func placeKey(place rows.Place, row rows.Ref) string {
-	id := idPart(row.ID)
-	if place.Index.Kind == "" {
+	return indexPrefix(place.Index, place.Whose) + placePart(place.Index, place.At, row)
+}
+
+// placePart is what stands behind whose a place is.
+func placePart(index rows.Index, at time.Time, row rows.Ref) string {
+	when, id := timePart(index, at), idPart(row.ID)
+	switch {
+	case index.Kind == "":
 		id = rowKey(row)
+	case says(index, id) && strings.HasPrefix(id, when):
+		return id
 	}
-	return indexPrefix(place.Index, place.Whose) + timePart(place.Index, place.At) + id
+	return when + id
+}
+
+// says reports whether a part of a key is the id in a place of an index newest first, and begins with its time.
+func says(index rows.Index, part string) bool {
+	return index.Order == rows.NewestFirst && len(part) == bridge.GrantIDBytes
+}
+
+// idIn is the id, or the key of a row, in what placePart wrote; false for what it would not have written.
+func idIn(index rows.Index, part string) (id string, ok bool) {
+	switch {
+	case index.Order == rows.ByID || says(index, part):
+		return part, true
+	case len(part) < timeBytes:
+		return "", false
+	}
+	return part[timeBytes:], true
 }
 
 // placeOf is the index of a place's key, and the row it leads to.
 func placeOf(key string) (index rows.Index, row rows.Ref, ok bool) {
 	index, ok = begins(key, firstIndex, keyIndexes)
 	before := 1 + index.Whose*rows.WhoseBytes
-	if index.Order != rows.ByID {
-		before += rows.TimeBytes
-	}
 	if !ok || len(key) < before {
 		return index, row, false
 	}
-	if index.Kind == "" {
-		row, ok = refOf(key[before:])
-		return index, row, ok
+	part, ok := idIn(index, key[before:])
+	if ok && index.Kind == "" {
+		row, ok = refOf(part)
+	} else if ok {
+		row.Kind = index.Kind
+		row.ID, ok = idOf(part)
 	}
-	row.Kind = index.Kind
-	row.ID, ok = idOf(key[before:])
 	return index, row, ok
 }
 
-// timePart is what stands before the id in an index by time.
-func timePart(index rows.Index, at time.Time) string {
-	switch index.Order {
-	case rows.OldestFirst:
-		return rows.OldestFirstKey(at)
-	case rows.NewestFirst:
-		return rows.NewestFirstKey(at)
-	case rows.ByID:
-	}
-	return ""
-}
-
-// idPart is an id at the end of a key: the bytes of one that bridge.NewID or bridge.GrantID made; any other filled up to
-// be longer than those, with bytes that say how many they are.
+// idPart is an id at the end of a key: the bytes of one that bridge.NewID or bridge.GrantID made, of the latter those of
+// its time as an index newest first has them; any other filled up to be longer than those, with bytes that say how many
+// they are.
 func idPart(id string) string {
-	if raw := bridge.BytesOf(id); raw != nil {
+	switch raw := bridge.BytesOf(id); len(raw) {
+	case bridge.GrantIDBytes:
+		return turned(string(raw))
+	case bridge.IDBytes:
 		return string(raw)
 	}
 	fill := max(1, bridge.IDBytes+1-len(id))
@@ -123,10 +138,12 @@ func idPart(id string) string {
 
 // idOf reads what idPart wrote; false for what it would not have written.
 func idOf(part string) (string, bool) {
-	if len(part) == bridge.IDBytes || len(part) == bridge.GrantIDBytes {
+	switch {
+	case len(part) == bridge.GrantIDBytes:
+		return bridge.IDOf([]byte(turned(part))), true
+	case len(part) == bridge.IDBytes:
 		return bridge.IDOf([]byte(part)), true
-	}
-	if len(part) < bridge.IDBytes {
+	case len(part) < bridge.IDBytes:
 		return "", false
 	}
 	fill := int(part[len(part)-1])

@@ -13,10 +13,13 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/store/storetest"
 )
 
+// keyTime is when the places are that the tests make.
+var keyTime = time.Date(2026, 11, 2, 9, 30, 0, 1, time.UTC)
+
 // keyIDs are ids of every form and length, those that look like parts of keys among them.
 func keyIDs() []string {
 	ids := []string{
-		storetest.RandomID(), bridge.GrantID(time.Now(), storetest.RandomID()), strings.Repeat("a", 16), strings.Repeat("a", 26), strings.Repeat("a", 25) + "b", // the last has bits left over
+		storetest.RandomID(), bridge.GrantID(keyTime, "a flow"), bridge.GrantID(keyTime.Add(time.Millisecond), "a flow"), strings.Repeat("a", 16), strings.Repeat("7", 16), strings.Repeat("a", 26), strings.Repeat("a", 25) + "b", // the last has bits left over
 		strings.ToUpper(strings.Repeat("a", 26)), "deployment", "\x01", "\x00", strings.Repeat("\x01", 16), strings.Repeat("\xff", 768),
 	}
 	for n := 1; n < 40; n++ {
@@ -31,7 +34,6 @@ func keyIDs() []string {
 // TestKeys_reversible: every key says which row it is of, or leads to, and no two are the same.
 func TestKeys_reversible(t *testing.T) {
 	t.Parallel()
-	at := time.Date(2026, 11, 2, 9, 30, 0, 1, time.UTC)
 	seen := map[string]bool{}
 	once := func(key string) {
 		t.Helper()
@@ -58,7 +60,7 @@ func TestKeys_reversible(t *testing.T) {
 				row.Kind = rows.KindCode
 			}
 			for _, whose := range []string{"\x00", "x", "\xff"} {
-				key := placeKey(rows.Place{Index: index, Whose: strings.Repeat(whose, index.Whose*rows.WhoseBytes), At: at}, row)
+				key := placeKey(rows.Place{Index: index, Whose: strings.Repeat(whose, index.Whose*rows.WhoseBytes), At: keyTime}, row)
 				if index.Whose > 0 || whose == "x" {
 					once(key)
 				}
@@ -69,6 +71,30 @@ func TestKeys_reversible(t *testing.T) {
 					t.Errorf("a place of %q is a row, too", row)
 				}
 			}
+		}
+	}
+}
+
+// TestKeys_short: the places of a grant in lists newest first say its time once, where its id does, and are told from those
+// of which the id says another.
+func TestKeys_short(t *testing.T) {
+	t.Parallel()
+	whose := strings.Repeat("w", rows.WhoseBytes)
+	for _, tt := range []struct {
+		what string
+		id   string
+		want int
+	}{
+		{"its time", bridge.GrantID(keyTime, "a flow"), 1 + rows.WhoseBytes + bridge.GrantIDBytes},
+		{"another", bridge.GrantID(keyTime.Add(time.Millisecond), "a flow"), 1 + rows.WhoseBytes + timeBytes + bridge.GrantIDBytes},
+		{"none", storetest.RandomID(), 1 + rows.WhoseBytes + timeBytes + bridge.IDBytes},
+	} {
+		row := rows.Ref{Kind: rows.KindGrant, ID: tt.id}
+		if key := placeKey(rows.Place{Index: rows.IndexPersonGrants, Whose: whose, At: keyTime}, row); len(key) != tt.want {
+			t.Errorf("an id that says %s has a key of %d bytes, want %d", tt.what, len(key), tt.want)
+		}
+		if key := placeKey(rows.Place{Index: rows.IndexLapses, At: keyTime}, row); len(key) != 1+timeBytes+len(idPart(tt.id)) {
+			t.Errorf("a place in another index has a key of %d bytes", len(key))
 		}
 	}
 }
@@ -94,12 +120,16 @@ func TestKeys_ranges(t *testing.T) {
 			}
 		}
 	}
-	early, late := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC), time.Date(2026, 11, 2, 9, 30, 0, 1, time.UTC)
+	early := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
+	late := early.Add(time.Millisecond)
+	others := append(keyIDs(), bridge.GrantID(early, "early"), bridge.GrantID(late, "late"))
 	for _, index := range rows.Indexes() {
 		for _, id := range keyIDs() {
-			a, b := timePart(index, early)+idPart(id), timePart(index, late)+idPart("an id")
-			if index.Order == rows.NewestFirst && a <= b || index.Order == rows.OldestFirst && a >= b {
-				t.Errorf("%s does not sort by time", index.Name)
+			for _, other := range others {
+				a, b := placePart(index, early, rows.Ref{Kind: rows.KindGrant, ID: id}), placePart(index, late, rows.Ref{Kind: rows.KindGrant, ID: other})
+				if index.Order == rows.NewestFirst && a <= b || index.Order == rows.OldestFirst && a >= b {
+					t.Errorf("%s does not sort by time", index.Name)
+				}
 			}
 		}
 	}

@@ -78,24 +78,22 @@ func (t *tx) Remove(row rows.Ref, places []rows.Place) error {
 func (t *tx) Scan(scan rows.Scan) ([]rows.Found, error) {
 	from, last := "", ""
 	if scan.After != nil {
-		from = timePart(scan.Index, scan.After.At) + idPart(scan.After.ID) + "\x00"
+		from = placePart(scan.Index, scan.After.At, rows.Ref{Kind: scan.Index.Kind, ID: scan.After.ID}) + "\x00"
 	}
 	if !scan.Until.IsZero() {
-		last = rows.OldestFirstKey(scan.Until)
+		last = timeKey(scan.Until)
 	}
 	var found []rows.Found
 	for suffix := range t.suffixes(indexPrefix(scan.Index, scan.Whose), from) {
-		if len(found) >= scan.Limit || last != "" && suffix[:rows.TimeBytes] > last {
+		if len(found) >= scan.Limit || last != "" && suffix[:timeBytes] > last {
 			break
 		}
-		if scan.Index.Order != rows.ByID {
-			suffix = suffix[rows.TimeBytes:]
-		}
-		record, err := t.get(kindPrefix(scan.Index.Kind) + suffix)
+		part, _ := idIn(scan.Index, suffix)
+		record, err := t.get(kindPrefix(scan.Index.Kind) + part)
 		if err != nil {
 			return nil, err
 		}
-		if id, ok := idOf(suffix); ok && record != nil {
+		if id, ok := idOf(part); ok && record != nil {
 			found = append(found, rows.Found{ID: id, Record: record})
 		}
 	}
@@ -105,13 +103,13 @@ func (t *tx) Scan(scan rows.Scan) ([]rows.Found, error) {
 // Due returns rows that are due.
 func (t *tx) Due(now time.Time, limit int) ([]rows.Due, error) {
 	var due []rows.Due
-	last := rows.OldestFirstKey(now)
+	last := timeKey(now)
 	for suffix := range t.suffixes(indexPrefix(rows.IndexDue, ""), "") {
-		if len(due) >= limit || suffix[:rows.TimeBytes] > last {
+		if len(due) >= limit || suffix[:timeBytes] > last {
 			break
 		}
-		if row, ok := refOf(suffix[rows.TimeBytes:]); ok {
-			due = append(due, rows.Due{Ref: row, At: rows.TimeOfKey(suffix)})
+		if row, ok := refOf(suffix[timeBytes:]); ok {
+			due = append(due, rows.Due{Ref: row, At: timeOf(suffix)})
 		}
 	}
 	return due, nil

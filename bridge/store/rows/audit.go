@@ -26,7 +26,9 @@ var auditEvents = table[bridge.AuditEvent]{
 
 // auditID sorts events newest first, and those of one instant and one process by who came last.
 func auditID(at time.Time, sequence uint64) string {
-	return NewestFirstKey(at) + invert(string(binary.BigEndian.AppendUint64(nil, sequence)))
+	const sign = 1 << 63                                                        // turned, so that times before 1970 sort behind those after it
+	id := binary.BigEndian.AppendUint64(nil, ^(uint64(Nanoseconds(at)) ^ sign)) //nolint:gosec // the bits are meant
+	return string(binary.BigEndian.AppendUint64(id, ^sequence))
 }
 
 // AppendAudit stores events in their order, as many in one write as it takes: after an error the first of them may be

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
@@ -137,7 +138,7 @@ func apply(change func(*bridge.Flow) error, flow *bridge.Flow, id string) error 
 // ExpiredFlows returns expired flows that hold a Trinity session, the longest expired first.
 func (s *Store) ExpiredFlows(ctx context.Context, now time.Time, limit int) ([]bridge.Flow, error) {
 	return read(ctx, s, func(t *tx) ([]bridge.Flow, error) {
-		return list(t, flows, Scan{Index: IndexSessions, Until: now, Limit: limit})
+		return listDue(t, flows, Scan{Index: IndexSessions, Until: now, Limit: limit}, func(f bridge.Flow) time.Time { return f.ExpiresAt })
 	})
 }
 
@@ -162,6 +163,12 @@ func list[T any](t *tx, records table[T], scan Scan) ([]T, error) {
 		return nil, err
 	}
 	return decodeAll(t.key, records, found)
+}
+
+// listDue is list of a walk until now, without what is not due yet: an engine may take it for that by less than a millisecond.
+func listDue[T any](t *tx, records table[T], scan Scan, due func(T) time.Time) ([]T, error) {
+	found, err := list(t, records, scan)
+	return slices.DeleteFunc(found, func(record T) bool { return scan.Until.Before(due(record)) }), err
 }
 
 func decodeAll[T any](key bridge.RowKey, records table[T], found []Found) ([]T, error) {

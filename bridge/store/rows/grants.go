@@ -276,11 +276,12 @@ func (s *Store) LapsedGrants(ctx context.Context, now time.Time, limit int) ([]b
 		var lapsed []bridge.Grant
 		var early []grantRow
 		for _, grant := range found {
-			if now.Before(grant.Lapses) {
+			switch {
+			case !now.Before(grant.Lapses):
+				lapsed = append(lapsed, grant.Grant)
+			case grant.Looked.Before(grant.Lapses):
 				early = append(early, grant)
-				continue
-			}
-			lapsed = append(lapsed, grant.Grant)
+			} // else it lapses within this millisecond, for which the engine took it
 		}
 		if len(early) == 0 {
 			return lapsed, nil

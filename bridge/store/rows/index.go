@@ -1,11 +1,14 @@
 package rows
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Order is how an index sorts.
 type Order int
 
-// The orders of an index. Those by id, and of rows of one time, are an engine's own.
+// The orders of an index. Those by id, and of rows of one time, are an engine's own, as times within a millisecond may be one.
 const (
 	ByID Order = iota
 	OldestFirst
@@ -62,7 +65,7 @@ type Scan struct {
 	Index Index
 	Whose string
 	After *Position // begins behind this row
-	Until time.Time // ends with rows of this time, unless zero
+	Until time.Time // ends with rows of this time, unless zero; they may be later within a millisecond
 	Limit int
 }
 
@@ -70,4 +73,16 @@ type Scan struct {
 type Position struct {
 	At time.Time
 	ID string
+}
+
+// Nanoseconds is a time as ids of audit events, and engines that have no shorter form, sort by it. What lies beyond the years 1678 to 2262 is put at the end it lies
+// beyond; the record has it exactly.
+func Nanoseconds(t time.Time) int64 {
+	switch {
+	case t.Before(time.Unix(0, math.MinInt64)):
+		return math.MinInt64
+	case t.After(time.Unix(0, math.MaxInt64)):
+		return math.MaxInt64
+	}
+	return t.UnixNano()
 }

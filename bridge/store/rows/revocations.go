@@ -23,7 +23,7 @@ var revocations = table[bridge.KeyRevocation]{
 // DueKeyRevocations returns the entries that are due, the longest due first.
 func (s *Store) DueKeyRevocations(ctx context.Context, now time.Time, limit int) ([]bridge.KeyRevocation, error) {
 	return read(ctx, s, func(t *tx) ([]bridge.KeyRevocation, error) {
-		return list(t, revocations, Scan{Index: IndexRevocations, Until: now, Limit: limit})
+		return listDue(t, revocations, Scan{Index: IndexRevocations, Until: now, Limit: limit}, func(r bridge.KeyRevocation) time.Time { return r.DueAt })
 	})
 }
 

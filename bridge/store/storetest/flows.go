@@ -175,6 +175,9 @@ func flowSessions(t *testing.T, f *fixture) {
 
 	f.now = f.now.Add(4 * time.Minute)
 	want := []bridge.Flow{flows[3], flows[2], late, flows[0]}
+	got, err := f.ExpiredFlows(t.Context(), f.now.Add(-time.Nanosecond), 10)
+	must(t, err)
+	equal(t, "expired just before", got, want[:3])
 	for range 2 {
 		got, err := f.ExpiredFlows(t.Context(), f.now, 10)
 		must(t, err)
@@ -183,7 +186,7 @@ func flowSessions(t *testing.T, f *fixture) {
 		_, err = f.Sweep(t.Context(), f.now, 10) // takes none that has to be logged out
 		must(t, err)
 	}
-	got, err := f.ExpiredFlows(t.Context(), f.now, 2)
+	got, err = f.ExpiredFlows(t.Context(), f.now, 2)
 	must(t, err)
 	equal(t, "the first two", got, want[:2])
 	for _, flow := range want {

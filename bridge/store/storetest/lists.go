@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 var listTests = []test{
 	{"grants are listed newest first and narrowed", listNarrowed},
 	{"a page goes on where the last one ended, whatever came between", listPages},
+	{"pages of grants of one millisecond, whatever their ids say", listPagesOfOneMoment},
 	{"a page after no grant", listAfterUnknown},
 	{"lapsed grants, the longest lapsed first", listLapsed},
 	{"Lapses moves with every token", listLapsesMove},
@@ -93,6 +95,38 @@ func listPages(t *testing.T, f *fixture) {
 		f.reopen(t)
 	}
 	equal(t, "grants over pages", got, grantIDs(want))
+}
+
+// listPagesOfOneMoment: three milliseconds with grants of every form of id in each.
+func listPagesOfOneMoment(t *testing.T, f *fixture) {
+	var moments [3][]string
+	for i := range moments {
+		for range 4 {
+			f.now = f.now.Add(10 * time.Microsecond)
+			for _, id := range []string{f.name("grant"), RandomID(), bridge.GrantID(f.now, RandomID())} {
+				f.issued(t, func(issue *bridge.Issue) { issue.Grant.ID, issue.Code.GrantID = id, id })
+				moments[i] = append(moments[i], id)
+			}
+		}
+		f.now = f.now.Add(time.Millisecond)
+	}
+	for _, list := range []struct{ person, client string }{{}, {alice.ID(), ""}, {"", "client-a"}, {alice.ID(), "client-a"}} {
+		for _, limit := range []int{1, 2, 5, 100} {
+			var got []string
+			for after := ""; ; after = got[len(got)-1] {
+				page, err := f.Grants(t.Context(), list.person, list.client, after, limit)
+				must(t, err)
+				if len(page) == 0 {
+					break
+				}
+				got = append(got, grantIDs(page)...)
+			}
+			equal(t, "grants", len(got), len(slices.Concat(moments[:]...)))
+			for i, n := 0, len(moments[0]); i < len(moments); i++ { // the newest moment first
+				equal(t, "grants of a moment", slices.Sorted(slices.Values(got[i*n:(i+1)*n])), slices.Sorted(slices.Values(moments[len(moments)-1-i])))
+			}
+		}
+	}
 }
 
 func listAfterUnknown(t *testing.T, f *fixture) {
