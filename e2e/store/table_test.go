@@ -109,6 +109,7 @@ func (b *table) embedded(t *testing.T, from string, n int, some []storetest.Conn
 	t.Helper()
 	dir := copyStore(t, from)
 	s := openBadger(t, dir)
+	settle(t, dir)
 	in := fmt.Sprintf("Badger, %d grants", n)
 	b.transitions(t, in, s)
 	b.renew(t, in, s, some)
@@ -239,6 +240,23 @@ func openBadger(t *testing.T, dir string) *badger.Store {
 	s, err := badger.Open(badger.Options{Dir: dir, Sealer: secrettest.Ring(), Base: storetest.Base})
 	must(t, err)
 	return s
+}
+
+// settle waits until the engine has merged what it begins to merge when it is opened, as one does that has been running.
+func settle(t *testing.T, dir string) {
+	t.Helper()
+	const calm, patience = 2 * time.Second, 5 * time.Minute
+	began := time.Now()
+	for changed := began; time.Since(changed) < calm; time.Sleep(calm / 10) {
+		if time.Since(began) > patience {
+			t.Fatal("the engine goes on merging though nobody writes")
+		}
+		info, err := os.Stat(filepath.Join(dir, "MANIFEST")) // of every merge
+		must(t, err)
+		if info.ModTime().After(changed) {
+			changed = info.ModTime()
+		}
+	}
 }
 
 func openPostgres(t *testing.T, url string) *postgres.Store {
