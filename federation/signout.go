@@ -43,7 +43,7 @@ func (s *Step) SignOut(ctx context.Context, signIn bridge.SignIn, back string) (
 // depends on it but what the page says, so that no more than a seal is needed.
 func (s *Step) signOutState(source Source) string {
 	until := strconv.FormatInt(s.Now().Add(signOutLife).Unix(), 10)
-	return source.Name + "." + base64.RawURLEncoding.EncodeToString(s.Ring.Seal(sealSignOut, source.Name, []byte(until)))
+	return source.Name + "." + base64.RawURLEncoding.EncodeToString(s.Ring.SealFresh(sealSignOut, source.Name, []byte(until)))
 }
 
 // SignedOut returns the label of the source that a browser comes back from with a state of SignOut.

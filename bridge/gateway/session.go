@@ -132,5 +132,5 @@ func (x *exchange) sealSession(id string) ([]string, error) {
 		return nil, errors.New("the upstream's session id is too long or no visible ASCII")
 	}
 	plain := x.who.grant.ID + "\n" + id
-	return []string{base64.RawURLEncoding.EncodeToString(x.g.Ring.Seal(sealKind, x.principal().String(), []byte(plain)))}, nil
+	return []string{base64.RawURLEncoding.EncodeToString(x.g.Ring.SealFresh(sealKind, x.principal().String(), []byte(plain)))}, nil
 }

@@ -88,13 +88,9 @@ func (t *Token) rotate(
 	if err != nil {
 		return nil, "", err
 	}
-	sealed, err := presented.Seal(successor)
-	if err != nil {
-		return nil, "", err
-	}
 	minted := t.mintAhead(request, grant, scopes)
 	rotation, err := t.Grants.RotateRefresh(ctx, bridge.RefreshUse{
-		Token: presented.Told(), ClientID: request.client.ID, ProofKey: request.proofKey, BindRefresh: request.client.Public(), Successor: successor.Told().Hash, SealedSuccessor: sealed,
+		Token: presented.Told(), ClientID: request.client.ID, ProofKey: request.proofKey, BindRefresh: request.client.Public(), Successor: successor.Told().Hash, SealedSuccessor: presented.Seal(successor),
 		Idle: t.Life.RefreshIdle, AccessTokenLife: t.Life.AccessToken, Rule: t.Refresh,
 	}, t.Now())
 	if err != nil {

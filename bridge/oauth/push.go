@@ -125,7 +125,7 @@ func (p Pushed) seal(clientID string, params parameters) (string, error) {
 		return "", bridge.Refuse(invalidRequest, "The request is too large")
 	}
 	text := strconv.FormatInt(p.Now().Add(pushedLife).Unix(), 10) + " " + encoded
-	return pushedPrefix + base64.RawURLEncoding.EncodeToString(p.Ring.Seal(sealPushed, clientID, []byte(text))), nil
+	return pushedPrefix + base64.RawURLEncoding.EncodeToString(p.Ring.SealFresh(sealPushed, clientID, []byte(text))), nil
 }
 
 // open replaces a request that only refers to a pushed one by that one. Other parameters beside

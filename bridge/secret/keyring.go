@@ -2,14 +2,15 @@ package secret
 
 import (
 	"bytes"
-	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // MinMasterBytes is the least a master secret must hold; below it the program refuses to start.
@@ -19,9 +20,19 @@ const MinMasterBytes = 32
 // secret is not the one it was sealed under.
 var ErrOpen = errors.New("a sealed value cannot be opened with the configured secret")
 
+// The first byte of a sealed value.
 const (
-	sealVersion = 1
-	keyIDBytes  = 4
+	sealedGCM   = 1 // AES-256-GCM with a random nonce: of programs of before, only opened
+	sealedSIV   = 2 // AES-SIV
+	sealedFresh = 3 // AES-SIV, and random bytes in the head
+	sealedKey   = 4 // AES-SIV, of a Trinity key's random bytes
+)
+
+// The head of a sealed value says how it is sealed, under which secret, and what else is random.
+const (
+	keyIDBytes = 4
+	headBytes  = 1 + keyIDBytes
+	freshBytes = 12
 )
 
 // Keyring seals and opens values under a master secret. The first secret seals; all of them
@@ -33,7 +44,8 @@ type Keyring struct {
 type ringKey struct {
 	id     [keyIDBytes]byte
 	master []byte
-	aead   cipher.AEAD
+	siv    siv
+	gcm    cipher.AEAD
 }
 
 // NewKeyring makes a keyring of one or more master secrets of at least MinMasterBytes each.
@@ -46,13 +58,8 @@ func NewKeyring(masters ...[]byte) (*Keyring, error) {
 		if len(master) < MinMasterBytes {
 			return nil, fmt.Errorf("a master secret needs at least %d bytes, this one has %d", MinMasterBytes, len(master))
 		}
-		key := ringKey{master: bytes.Clone(master)}
+		key := ringKey{master: bytes.Clone(master), siv: newSIV(master, "sealing siv"), gcm: newGCM(derive(master, "sealing"), cipher.NewGCMWithRandomNonce)}
 		copy(key.id[:], derive(master, "key id"))
-		aead, err := newAEAD(derive(master, "sealing"))
-		if err != nil {
-			return nil, err
-		}
-		key.aead = aead
 		ring.keys = append(ring.keys, key)
 	}
 	return ring, nil
@@ -71,35 +78,37 @@ func (k *Keyring) DeriveAll(purpose string) [][]byte {
 	return all
 }
 
-// Seal encrypts plain for the row (kind, id) with AES-256-GCM and a random nonce. The result
-// opens only for the same row.
+// Seal encrypts plain for the row (kind, id); the result opens only for that. The same plain is sealed to the same bytes
+// there, so that this is for what is stored.
 func (k *Keyring) Seal(kind, id string, plain []byte) []byte {
-	key := k.keys[0]
-	sealed := append([]byte{sealVersion}, key.id[:]...)
-	return key.aead.Seal(sealed, nil, plain, rowData(kind, id))
+	return k.keys[0].seal(sealedSIV, kind, id, plain)
 }
 
-// Open decrypts what Seal made for the same row, or returns ErrOpen.
+// SealFresh is Seal with random bytes besides, for what leaves the program: there nobody can tell whether two values say the
+// same, and two requests that do get two references.
+func (k *Keyring) SealFresh(kind, id string, plain []byte) []byte {
+	return k.keys[0].seal(sealedFresh, kind, id, plain)
+}
+
+// Open decrypts what Seal or SealFresh made for the same row, or returns ErrOpen.
 func (k *Keyring) Open(kind, id string, sealed []byte) ([]byte, error) {
-	if len(sealed) < 1+keyIDBytes || sealed[0] != sealVersion {
-		return nil, ErrOpen
-	}
+	head, rest := cutHead(sealed)
 	for _, key := range k.keys {
-		if !bytes.Equal(key.id[:], sealed[1:1+keyIDBytes]) {
+		if !key.named(head) {
 			continue
 		}
-		plain, err := key.aead.Open(nil, nil, sealed[1+keyIDBytes:], rowData(kind, id))
-		if err != nil {
-			return nil, ErrOpen
+		if head[0] == sealedGCM {
+			return openGCM(key.gcm, nil, rest, rowData(nil, kind, id))
 		}
-		return plain, nil
+		return key.siv.open(rowData(head, kind, id), rest)
 	}
 	return nil, ErrOpen
 }
 
 // Current reports whether a value says that it was sealed under the first secret.
 func (k *Keyring) Current(sealed []byte) bool {
-	return len(sealed) >= 1+keyIDBytes && sealed[0] == sealVersion && bytes.Equal(sealed[1:1+keyIDBytes], k.keys[0].id[:])
+	head, _ := cutHead(sealed)
+	return k.keys[0].named(head)
 }
 
 // Reseal seals a value anew under the first secret, or returns ErrOpen.
@@ -108,27 +117,65 @@ func (k *Keyring) Reseal(kind, id string, sealed []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return k.Seal(kind, id, plain), nil
+	how := max(sealed[0], sealedSIV) // as it is, unless that is not made any more
+	return k.keys[0].seal(how, kind, id, plain), nil
+}
+
+// seal makes a head, and seals plain for the row and the head.
+func (k *ringKey) seal(how byte, kind, id string, plain []byte) []byte {
+	head := append([]byte{how}, k.id[:]...)
+	if how == sealedFresh {
+		head = append(head, make([]byte, freshBytes)...)
+		_, _ = rand.Read(head[headBytes:]) // never fails
+	}
+	return append(head, k.siv.seal(rowData(head, kind, id), plain)...)
+}
+
+// named reports whether a head names the key.
+func (k *ringKey) named(head []byte) bool {
+	return len(head) >= headBytes && bytes.Equal(k.id[:], head[1:headBytes])
+}
+
+// cutHead splits a sealed value; the head of what is none is nil.
+func cutHead(sealed []byte) (head, rest []byte) {
+	length := headBytes
+	switch {
+	case len(sealed) == 0 || sealed[0] < sealedGCM || sealed[0] > sealedKey:
+		return nil, nil
+	case sealed[0] == sealedFresh:
+		length += freshBytes
+	}
+	if len(sealed) < length {
+		return nil, nil
+	}
+	return sealed[:length], sealed[length:]
 }
 
 // Exchanging reports whether a secret is live besides the first one.
 func (k *Keyring) Exchanging() bool { return len(k.keys) > 1 }
 
-// SealToken is Seal for a bearer value.
+// SealToken is Seal for a bearer value. A Trinity key, which each grant holds, is sealed as its random bytes.
 func (k *Keyring) SealToken(kind, id string, token Token) []byte {
-	return k.Seal(kind, id, token.pack())
+	if raw, ok := token.trinityKey(); ok {
+		return k.keys[0].seal(sealedKey, kind, id, raw)
+	}
+	return k.Seal(kind, id, []byte(token.value))
 }
 
 // OpenToken is Open for a bearer value. An empty value is an error: it would authenticate nobody.
 func (k *Keyring) OpenToken(kind, id string, sealed []byte) (Token, error) {
 	plain, err := k.Open(kind, id, sealed)
-	if err != nil {
+	switch {
+	case err != nil:
 		return Token{}, err
-	}
-	if len(plain) == 0 {
+	case len(plain) == 0:
 		return Token{}, ErrOpen
+	case sealed[0] == sealedKey:
+		return trinityKeyOf(plain), nil
+	case isOldKey(plain):
+		return trinityKeyOf(plain[1:]), nil
 	}
-	return unpack(plain), nil
+	return New(string(plain)), nil
 }
 
 // Fingerprint names a secret in logs: 8 hex digits that only this deployment can compute.
@@ -140,21 +187,16 @@ func (k *Keyring) Fingerprint(token Token) string {
 
 // SealUnder encrypts plain so that only the holder of token can read it: what a refresh token's
 // predecessor needs to learn its successor again, and a stolen store cannot.
-func SealUnder(token, plain Token) ([]byte, error) {
-	aead, err := newAEAD(derive([]byte(token.value), "successor"))
-	if err != nil {
-		return nil, err
-	}
-	return aead.Seal(nil, nil, []byte(plain.value), nil), nil
+func SealUnder(token, plain Token) []byte {
+	return newSIV([]byte(token.value), "successor siv").seal(nil, []byte(plain.value))
 }
 
 // OpenUnder reads what SealUnder made with the same token.
 func OpenUnder(token Token, sealed []byte) (Token, error) {
-	aead, err := newAEAD(derive([]byte(token.value), "successor"))
-	if err != nil {
-		return Token{}, err
+	plain, err := newSIV([]byte(token.value), "successor siv").open(nil, sealed)
+	if err != nil { // of a program of before, a moment ago?
+		plain, err = openGCM(newGCM(derive([]byte(token.value), "successor"), cipher.NewGCMWithRandomNonce), nil, sealed, nil)
 	}
-	plain, err := aead.Open(nil, nil, sealed, nil)
 	if err != nil || len(plain) == 0 {
 		return Token{}, ErrOpen
 	}
@@ -171,16 +213,7 @@ func deriveBytes(master []byte, purpose string, length int) []byte {
 	return key
 }
 
-func newAEAD(key []byte) (cipher.AEAD, error) {
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, fmt.Errorf("preparing a cipher: %w", err)
-	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		return nil, fmt.Errorf("preparing a cipher: %w", err)
-	}
-	return aead, nil
+// rowData is what a value is sealed for: its head and its row.
+func rowData(head []byte, kind, id string) []byte {
+	return slices.Concat(head, []byte(kind), []byte{0}, []byte(id))
 }
-
-func rowData(kind, id string) []byte { return []byte(kind + "\x00" + id) }

@@ -2,6 +2,7 @@ package secret_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -109,23 +110,112 @@ func TestKeyring_Open(t *testing.T) {
 	if bytes.Contains(sealed, []byte("canary")) {
 		t.Error("OP-10: the sealed form shows the value")
 	}
+	if again := before.Seal("grant key", "g1", []byte(canary)); !bytes.Equal(sealed, again) || len(sealed) != 1+4+16+len(canary) {
+		t.Errorf("%d bytes sealed, the same when sealed again: %t", len(sealed), bytes.Equal(sealed, again))
+	}
 	if _, err := before.OpenToken("k", "r", before.Seal("k", "r", nil)); !errors.Is(err, secret.ErrOpen) {
 		t.Errorf("I12: an empty token opened: %v", err)
+	}
+}
+
+// What leaves the program is never the same twice, and each bit of it counts, as of any sealed value.
+func TestKeyring_SealFresh_OP11(t *testing.T) {
+	t.Parallel()
+	k := ring(t, oldMaster)
+	seals := map[string]func(string, string, []byte) []byte{"Seal": k.Seal, "SealFresh": k.SealFresh}
+	if bytes.Equal(k.SealFresh("session", "alice", nil), k.SealFresh("session", "alice", nil)) {
+		t.Error("the same twice")
+	}
+	for name, seal := range seals {
+		for _, plain := range []string{"", "a session"} {
+			sealed := seal("session", "alice", []byte(plain))
+			if got, err := k.Open("session", "alice", sealed); err != nil || string(got) != plain {
+				t.Errorf("%s: %q, %v", name, got, err)
+			}
+			if _, err := k.Open("session", "bob", sealed); !errors.Is(err, secret.ErrOpen) {
+				t.Errorf("%s: another row: %v", name, err)
+			}
+			for at := range sealed {
+				for first := range 256 {
+					changed := bytes.Clone(sealed)
+					changed[at] = byte(first)
+					if _, err := k.Open("session", "alice", changed); !errors.Is(err, secret.ErrOpen) && changed[at] != sealed[at] {
+						t.Errorf("%s: opens with %d as byte %d: %v", name, first, at, err)
+					}
+				}
+				if _, err := k.Open("session", "alice", sealed[:at]); !errors.Is(err, secret.ErrOpen) {
+					t.Errorf("%s: opens with %d bytes: %v", name, at, err)
+				}
+			}
+		}
+	}
+}
+
+// TestKeyring_old: what programs of before sealed, with AES-256-GCM, is read, and sealed anew as what it is.
+func TestKeyring_old(t *testing.T) {
+	t.Parallel()
+	const master = "a master secret for tests, 0123456789"
+	k, after := ring(t, master), ring(t, newMaster, master)
+	for _, tt := range []struct{ name, sealed, want string }{
+		{"a value", "AT9N9anFf+GrqnoX01BTWzXA1JJK9DG+SsZfY7Jq+RJm9u3p5LzYaw==", "a value"},
+		{"a Trinity key", "AT9N9amzdBwcu/WZb28xYjJi60u2SqAR3T0xgpFvItVLdpF4iIjGlAaIGyu3irEF5aGwb+Ct1/YUmZWKu08FRhvu", usualKey},
+		{"a text as long as a key's random bytes", "AT9N9am45fMUajreQ94VERteoNcnEQ33LZxX3OlCfFht1+AxPug5S/lNoW5mHzzUjalyhTzc8pCYb7agxpBGRQo=", strings.Repeat("x", 32)},
+	} {
+		sealed, err := base64.StdEncoding.DecodeString(tt.sealed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		anew, err := after.Reseal("grant key", "g1", sealed)
+		if err != nil || !k.Current(sealed) || after.Current(sealed) || !after.Current(anew) {
+			t.Errorf("%s is taken for sealed under another secret, or not sealed anew: %v", tt.name, err)
+		}
+		for how, value := range map[string][]byte{"as it was": sealed, "sealed anew": anew} {
+			if got, err := after.OpenToken("grant key", "g1", value); err != nil || got.Reveal() != tt.want {
+				t.Errorf("%s, %s: %q, %v", tt.name, how, got.Reveal(), err)
+			}
+			if _, err := after.OpenToken("grant key", "g2", value); !errors.Is(err, secret.ErrOpen) {
+				t.Errorf("OP-11: %s, %s, opens for another row: %v", tt.name, how, err)
+			}
+			for first := range 256 {
+				changed := append([]byte{byte(first)}, value[1:]...)
+				if _, err := after.Open("grant key", "g1", changed); err == nil && changed[0] != value[0] {
+					t.Errorf("%s, %s, is taken for version %d", tt.name, how, first)
+				}
+			}
+		}
 	}
 }
 
 func TestSealUnder(t *testing.T) {
 	t.Parallel()
 	predecessor, successor := secret.New("tbr_one"), secret.New("tbr_two")
-	sealed, err := secret.SealUnder(predecessor, successor)
-	if err != nil {
-		t.Fatal(err)
+	sealed := secret.SealUnder(predecessor, successor)
+	if len(sealed) != len("tbr_two")+16 {
+		t.Errorf("%d bytes sealed", len(sealed))
 	}
 	if got, err := secret.OpenUnder(predecessor, sealed); err != nil || got.Reveal() != "tbr_two" {
 		t.Errorf("OpenUnder = %q, %v", got.Reveal(), err)
 	}
 	if _, err := secret.OpenUnder(secret.New("tbr_other"), sealed); !errors.Is(err, secret.ErrOpen) {
 		t.Errorf("OP-10: another token opened it: %v", err)
+	}
+	old, err := base64.StdEncoding.DecodeString("fTjy/O2Q4KB/xwptnHgzSS4i/BkIZp77XamHAwWqQ0q3Vhg=")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := secret.OpenUnder(predecessor, old); err != nil || got.Reveal() != "tbr_two" {
+		t.Errorf("one of a program of before: %q, %v", got.Reveal(), err)
+	}
+	for name, sealed := range map[string][]byte{"now": sealed, "before": old} {
+		for at := range sealed {
+			flipped := bytes.Clone(sealed)
+			flipped[at] ^= 1
+			for how, bad := range map[string][]byte{"flipped": flipped, "cut": sealed[:at]} {
+				if _, err := secret.OpenUnder(predecessor, bad); !errors.Is(err, secret.ErrOpen) {
+					t.Errorf("%s, %s at byte %d: %v", name, how, at, err)
+				}
+			}
+		}
 	}
 }
 

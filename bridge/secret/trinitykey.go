@@ -15,9 +15,6 @@ const (
 	keyRawBytes = 32
 )
 
-// packedKey begins a key as it is sealed when that is its random bytes. No bearer value begins with such a byte.
-const packedKey = '\x01'
-
 var trinityKeyForm = regexp.MustCompile(`^trinity_mcp_[A-Za-z0-9_-]{20,}$`)
 
 // ParseTrinityKey reads a trinity_mcp_ key. The error does not show it.
@@ -28,20 +25,17 @@ func ParseTrinityKey(text string) (Token, error) {
 	return New(text), nil
 }
 
-// pack is a token as it is sealed: a Trinity key, which each grant holds, by its random bytes; anything else as it is.
-func (t Token) pack() []byte {
+// trinityKey returns the random bytes of a Trinity key, and whether the token is one.
+func (t Token) trinityKey() ([]byte, bool) {
 	coded, isKey := strings.CutPrefix(t.value, keyPrefix)
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(coded)
-	if !isKey || err != nil || len(raw) != keyRawBytes || strings.ContainsAny(coded, "\r\n") {
-		return []byte(t.value)
-	}
-	return append([]byte{packedKey}, raw...)
+	return raw, isKey && err == nil && len(raw) == keyRawBytes && !strings.ContainsAny(coded, "\r\n")
 }
 
-// unpack reads what pack made.
-func unpack(packed []byte) Token {
-	if len(packed) == 1+keyRawBytes && packed[0] == packedKey {
-		return New(keyPrefix + base64.RawURLEncoding.EncodeToString(packed[1:]))
-	}
-	return New(string(packed))
+func trinityKeyOf(raw []byte) Token {
+	return New(keyPrefix + base64.RawURLEncoding.EncodeToString(raw))
 }
+
+// isOldKey reports whether a sealed text is a key as programs of before sealed it: with a byte before its random ones with
+// which no bearer value begins.
+func isOldKey(plain []byte) bool { return len(plain) == 1+keyRawBytes && plain[0] == '\x01' }

@@ -90,7 +90,7 @@ func (r Refresh) Told() bridge.RefreshToken {
 }
 
 // Seal makes successor, of the same family, readable to who holds r and to nobody else.
-func (r Refresh) Seal(successor Refresh) ([]byte, error) {
+func (r Refresh) Seal(successor Refresh) []byte {
 	return secret.SealUnder(secret.New(string(r.own[:])), secret.New(string(successor.own[:])))
 }
 

@@ -37,6 +37,9 @@ func TestPush_AS43(t *testing.T) {
 	}
 
 	_, uri := push(b.Query(client))
+	if _, again := push(b.Query(client)); again == uri {
+		t.Error("the same request pushed twice within a second is one reference, which is good once")
+	}
 	wantPage(t, b.Get(t, "/oauth/authorize?"+refer(other, uri).Encode()))
 	query := refer(client, uri)
 	query.Set("scope", "trinity:admin") // what stands beside the reference is ignored

@@ -12,8 +12,8 @@ import (
 
 // What is sealed in a grant takes so many bytes: its Trinity key, and a successor.
 const (
-	sealedKeyBytes       = 66
-	sealedSuccessorBytes = 60
+	sealedKeyBytes       = 53
+	sealedSuccessorBytes = 48
 )
 
 // claudeCallback is where most grants send their answer.

@@ -45,15 +45,7 @@ func (x *xaes) aead(nonce []byte) cipher.AEAD {
 		subtle.XORBytes(half, half, x.subkey[:])
 		x.block.Encrypt(half, half)
 	}
-	block, err := aes.NewCipher(derived[:])
-	if err != nil { // only for keys of another length
-		panic(err)
-	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil { // only for ciphers with another block size
-		panic(err)
-	}
-	return aead
+	return newGCM(derived[:], cipher.NewGCM)
 }
 
 // open reads a nonce and what was sealed with it, or returns ErrOpen.
@@ -61,7 +53,24 @@ func (x *xaes) open(place, sealed []byte) ([]byte, error) {
 	if len(sealed) < xaesNonce {
 		return nil, ErrOpen
 	}
-	plain, err := x.aead(sealed).Open(nil, sealed[xaesNonce/2:xaesNonce], sealed[xaesNonce:], place)
+	return openGCM(x.aead(sealed), sealed[xaesNonce/2:xaesNonce], sealed[xaesNonce:], place)
+}
+
+// newGCM makes AES-256-GCM, which sealed values before siv, in one of its forms.
+func newGCM(key []byte, form func(cipher.Block) (cipher.AEAD, error)) cipher.AEAD {
+	block, err := aes.NewCipher(key)
+	if err != nil { // only for keys of another length
+		panic(err)
+	}
+	gcm, err := form(block)
+	if err != nil { // only for ciphers with another block size
+		panic(err)
+	}
+	return gcm
+}
+
+func openGCM(gcm cipher.AEAD, nonce, sealed, data []byte) ([]byte, error) {
+	plain, err := gcm.Open(nil, nonce, sealed, data)
 	if err != nil {
 		return nil, ErrOpen
 	}
