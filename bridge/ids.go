@@ -50,6 +50,8 @@ func (h *Hash) UnmarshalText(text []byte) error {
 const (
 	IDBytes      = 16
 	GrantIDBytes = 10
+
+	grantTimeBytes = 6
 )
 
 var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
@@ -68,10 +70,19 @@ func NewID(rand io.Reader) (string, error) {
 // bits as keep those of one millisecond apart, which are the flow's. Such identifiers sort by time, so that stores need
 // not keep the time beside them.
 func GrantID(created time.Time, flowID string) string {
-	const timeBytes = 6
-	raw := binary.BigEndian.AppendUint64(nil, uint64(max(0, created.UnixMilli())))[8-timeBytes:]
+	raw := binary.BigEndian.AppendUint64(nil, uint64(max(0, created.UnixMilli())))[8-grantTimeBytes:]
 	random := HashOf(flowID)
-	return IDOf(append(raw, random[:GrantIDBytes-timeBytes]...))
+	return IDOf(append(raw, random[:GrantIDBytes-grantTimeBytes]...))
+}
+
+// GrantTime is when the grant of an identifier was created, to the millisecond; false for one that GrantID did not make.
+func GrantTime(id string) (time.Time, bool) {
+	raw := BytesOf(id)
+	if len(raw) != GrantIDBytes {
+		return time.Time{}, false
+	}
+	millis := binary.BigEndian.Uint64(append(make([]byte, 8-grantTimeBytes, 8), raw[:grantTimeBytes]...))
+	return time.UnixMilli(int64(millis)).UTC(), true //nolint:gosec // of 48 bits
 }
 
 // IDOf is the identifier of these bytes.

@@ -2,7 +2,6 @@ package bridge_test
 
 import (
 	"crypto/rand"
-	"encoding/binary"
 	"strings"
 	"testing"
 	"time"
@@ -52,12 +51,17 @@ func TestGrantID(t *testing.T) {
 			t.Errorf("%s: %s is not the flow's alone", created, id)
 		}
 		raw := bridge.BytesOf(id)
-		if said := binary.BigEndian.Uint64(append(make([]byte, 2), raw...)); said != uint64(max(0, created.UnixMilli())) {
-			t.Errorf("%s: it says %d", created, said)
+		if said, ok := bridge.GrantTime(id); !ok || said.UnixMilli() != max(0, created.UnixMilli()) {
+			t.Errorf("%s: it says %s, %t", created, said, ok)
 		}
 		if string(raw) <= last {
 			t.Errorf("%s does not sort behind the one before", created)
 		}
 		last = string(raw)
+	}
+	for _, id := range []string{"", "abcdefghijklmnopqrstuvwxya", "client"} {
+		if said, ok := bridge.GrantTime(id); ok {
+			t.Errorf("%q says %s", id, said)
+		}
 	}
 }

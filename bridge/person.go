@@ -25,6 +25,12 @@ type Person struct {
 // IsZero reports whether nobody has signed in.
 func (p Person) IsZero() bool { return p == Person{} }
 
+// What the identifiers of persons begin with; behind it they are as IDOf has them.
+const (
+	PersonBegins  = "person-"
+	MachineBegins = "machine-"
+)
+
 // ID is the person's opaque, stable identifier: the sub of access tokens and the key of the
 // person's rows. It cannot be mistaken for a client's id (RFC 9068 §5) and shows no address. Those
 // of machine clients begin with "machine-", so that none can equal a human being's (EX-18, AS-087).
@@ -32,9 +38,9 @@ func (p Person) ID() string {
 	var usual [1 << 8]byte // asked on each call: what is hashed and what comes out seldom need the heap
 	named := append(append(usual[:0], "person\x00"...), p.Source...)
 	sum := sha256.Sum256(append(append(named, 0), p.Subject...))
-	kind := "person-"
+	kind := PersonBegins
 	if p.Source == SourceClient {
-		kind = "machine-"
+		kind = MachineBegins
 	}
 	id := base32.StdEncoding.WithPadding(base32.NoPadding).AppendEncode(append(usual[:0], kind...), sum[:16])
 	return string(bytes.ToLower(id))

@@ -87,7 +87,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (*Bridge, error) {
 		b.log = slog.New(slog.DiscardHandler)
 	}
 	if b.now == nil {
-		b.now = time.Now
+		b.now = bridge.Now
 	}
 	if b.rand == nil {
 		b.rand = rand.Reader

@@ -25,7 +25,7 @@ const bodyDeadline = 30 * time.Second
 // own middleware does not run for unknown paths and methods.
 func (b *Bridge) shell(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		began := b.now()
+		began := time.Now()
 		id, err := bridge.NewID(b.rand)
 		if err != nil {
 			http.Error(w, "no randomness", http.StatusInternalServerError)
@@ -121,7 +121,7 @@ func (b *Bridge) finish(w *statusRecorder, r *http.Request, began time.Time, fai
 	b.metrics.Request(routeWord(r.URL.Path), w.status)
 	b.log.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("request_id", audit.RequestID(r.Context())),
 		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", w.status),
-		slog.Duration("took", b.now().Sub(began)))
+		slog.Duration("took", time.Since(began)))
 }
 
 func (b *Bridge) panicked(w *statusRecorder, r *http.Request, failure any) {

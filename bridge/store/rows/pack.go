@@ -2,29 +2,32 @@ package rows
 
 import (
 	"cmp"
-	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"math/bits"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 )
 
-// packer writes a record as the set of its fields and what is in each, or reads one: the list of fields of a record
-// (packed.go) serves both ways. Fields that are zero are left out, as they are where a record was written before there
-// was such a field. They come in the order of the list; their numbers, up to 63, are never given to another one.
+// packer writes a record as which of its fields are not as usual and what is in each field, or reads one: the list of
+// fields of a record (packed.go) serves both ways. Fields that are zero are left out, as they are where a record was
+// written before there was such a field. They come in the order of the list; their numbers, 1 to 63, are never given to
+// another one.
 type packer struct {
 	reading bool
 	base    string      // of the store's key
 	old     bool        // what is read was written as oldPackedRecord
-	set     uint64      // a bit for each field that was written, or is left to read; see usually
+	set     uint64      // a bit for each field that was written, or is left to read; but see usually
 	buf     []byte      // what was written, or what is left to read
 	texts   []string    // that came before in this record; the id of its row is the first
-	times   []time.Time // as well, packedFrom first
+	times   []time.Time // as well: packedFrom, and that of the id if it says one
 	err     error
 }
+
+// mostFields bounds their numbers.
+const mostFields = 64
 
 var errPacked = errors.New("it is not a record as this program writes it")
 
@@ -48,7 +51,11 @@ func unpack(base, id string, packed []byte, fields func(*packer)) error {
 
 func newPacker(base, id string, buf []byte) *packer {
 	const usual = 12 // texts and times at most
-	return &packer{base: base, texts: append(make([]string, 0, usual), id), times: append(make([]time.Time, 0, usual), packedFrom), buf: buf}
+	p := &packer{base: base, texts: append(make([]string, 0, usual), id), times: append(make([]time.Time, 0, usual), packedFrom), buf: buf}
+	if begun, ok := bridge.GrantTime(id); ok {
+		p.times = append(p.times, begun)
+	}
+	return p
 }
 
 // end is what reading came to.
@@ -62,24 +69,41 @@ func (p *packer) end() error {
 // fail is for what this program does not know. Nothing of it is read.
 func (p *packer) fail() { p.err, p.buf, p.set = cmp.Or(p.err, errPacked), nil, 0 }
 
-// record writes the set of the fields and then the fields, or reads them.
+// record writes the numbers of the fields in the set, 0 behind them and then the fields, or reads them.
 func (p *packer) record(fields func()) {
 	around := p.set
 	if p.set = 0; p.reading {
-		p.unsigned(&p.set)
+		p.readSet()
 		if fields(); p.set != 0 {
 			p.fail() // a field that a newer program knows
 		}
 	} else {
-		begin, set := len(p.buf), [binary.MaxVarintLen64]byte{}
+		begin, set := len(p.buf), make([]byte, 0, mostFields)
 		fields()
-		p.buf = slices.Insert(p.buf, begin, set[:binary.PutUvarint(set[:], p.set)]...)
+		for left := p.set; left != 0; left &= left - 1 {
+			set = append(set, byte(bits.TrailingZeros64(left))) //nolint:gosec // below 64
+		}
+		p.buf = slices.Insert(p.buf, begin, append(set, 0)...)
 	}
 	p.set = around
 }
 
-// usually begins a record with the fields that most of its kind have: the bit of one of these is set where the field is
-// left out. They stay what they are.
+func (p *packer) readSet() {
+	for n := []byte{0}; ; {
+		p.bytes(n)
+		switch {
+		case n[0] == 0, p.err != nil:
+			return
+		case n[0] >= mostFields, p.set>>n[0] != 0: // they ascend
+			p.fail()
+			return
+		}
+		p.set |= 1 << n[0]
+	}
+}
+
+// usually begins a record with the fields that most of its kind have: one of these is in the set where the field is left
+// out. They stay what they are.
 func (p *packer) usually(fields ...byte) {
 	for _, n := range fields {
 		p.set ^= 1 << n
@@ -190,119 +214,6 @@ func (p *packer) count(n byte, v *int) {
 		p.signed(&wide)
 		*v = int(wide)
 	}
-}
-
-// The forms of a text.
-const (
-	literal = iota // its length, then itself
-	word           // one of words
-	again          // one that came before in the record
-	coded          // one of a form below
-)
-
-// The forms of coded texts.
-const (
-	randomID = iota // as bridge.NewID makes them: 16 bytes
-	keyID           // as Trinity makes those of keys: 16 bytes in base64url
-	aroundID        // what stands before the id of the row, and behind it: the name of a grant's key says whose it is
-	grantID         // as bridge.GrantID makes them: 10 bytes
-	fromBase        // what stands behind the base of the store's key
-)
-
-// idForms are those of identifiers, by how many bytes they are made of.
-var idForms = map[int]uint64{bridge.IDBytes: randomID, bridge.GrantIDBytes: grantID}
-
-var keyIDForm = base64.RawURLEncoding.Strict()
-
-func text[T ~string](p *packer, n byte, v *T) {
-	if p.field(n, *v != "") {
-		*v = T(p.text(string(*v)))
-	}
-}
-
-func texts[T ~[]E, E ~string](p *packer, n byte, v *T) {
-	if !p.field(n, len(*v) > 0) {
-		return
-	}
-	length := p.length(len(*v))
-	if p.reading {
-		*v = make(T, length)
-		for i := range *v {
-			(*v)[i] = E(p.readText())
-		}
-		return
-	}
-	for _, one := range *v { // others may be reading the list
-		p.text(string(one))
-	}
-}
-
-// repeated is how many texts or times of a record are looked through for one that comes again, more than any has but for
-// lists whose length strangers choose. Records are packed by the writer, whom all others wait for.
-const repeated = 64
-
-func (p *packer) text(v string) string {
-	if p.reading {
-		return p.readText()
-	}
-	if i := slices.Index(words, v); i >= 0 {
-		p.head(uint64(i), word)
-		return v
-	}
-	if i := slices.Index(p.texts[:min(len(p.texts), repeated)], v); i >= 0 {
-		p.head(uint64(i), again)
-		return v
-	}
-	if raw := bridge.BytesOf(v); raw != nil {
-		p.head(idForms[len(raw)], coded)
-		p.buf = append(p.buf, raw...)
-	} else if raw, err := keyIDForm.DecodeString(v); err == nil && len(raw) == bridge.IDBytes && keyIDForm.EncodeToString(raw) == v {
-		p.head(keyID, coded)
-		p.buf = append(p.buf, raw...)
-	} else if before, behind, ok := strings.Cut(v, p.texts[0]); ok && p.texts[0] != "" {
-		p.head(aroundID, coded)
-		p.text(before)
-		p.text(behind)
-	} else if rest, ok := strings.CutPrefix(v, p.base); ok && p.base != "" {
-		p.head(fromBase, coded)
-		p.text(rest)
-	} else {
-		p.head(uint64(len(v)), literal)
-		p.buf = append(p.buf, v...)
-	}
-	p.texts = append(p.texts, v)
-	return v
-}
-
-func (p *packer) readText() (v string) {
-	long, form := p.readHead()
-	head := int(min(long, maxRecordBytes))
-	switch {
-	case p.err != nil:
-		return ""
-	case form == word && head < len(words):
-		return words[head]
-	case form == again && head < len(p.texts):
-		return p.texts[head]
-	case form == literal && head <= len(p.buf):
-		v, p.buf = string(p.buf[:head]), p.buf[head:]
-	case form == coded && head == randomID && len(p.buf) >= bridge.IDBytes:
-		v, p.buf = bridge.IDOf(p.buf[:bridge.IDBytes]), p.buf[bridge.IDBytes:]
-	case form == coded && head == grantID && len(p.buf) >= bridge.GrantIDBytes:
-		v, p.buf = bridge.IDOf(p.buf[:bridge.GrantIDBytes]), p.buf[bridge.GrantIDBytes:]
-	case form == coded && head == keyID && len(p.buf) >= bridge.IDBytes:
-		v, p.buf = keyIDForm.EncodeToString(p.buf[:bridge.IDBytes]), p.buf[bridge.IDBytes:]
-	case form == coded && head == aroundID:
-		before := p.readText()
-		v = before + p.texts[0] + p.readText()
-	case form == coded && head == fromBase && p.base != "":
-		v = p.base + p.readText()
-	default:
-		p.fail()
-		return ""
-	}
-	p.texts = append(p.texts, v)
-	return v
 }
 
 func hashes(p *packer, n byte, v *[]bridge.Hash) {

@@ -103,6 +103,11 @@ func TestPack_values(t *testing.T) {
 		"the id of a key":              {Credential: bridge.Credential{KeyID: "AAECAwQFBgcICQoLDA0ODw"}},
 		"one with bits left over, too": {Credential: bridge.Credential{KeyID: "AAECAwQFBgcICQoLDA0ODx"}},
 		"the name of a key":            {ID: id, Credential: bridge.Credential{KeyName: "trinity-bridge:claude:" + id + "@abcdefgh"}},
+		"the id of a person":           {ClientName: bridge.Person{Source: "trinity", Subject: "alice"}.ID()},
+		"that of a machine":            {ClientName: bridge.Person{Source: bridge.SourceClient, Subject: "client"}.ID()},
+		"nearly that of a person":      {ClientName: "person-" + id[:16], Profile: "person-", Redirect: "Person-" + id, Link: "person-" + id + "a"},
+		"times by the millisecond":     {CreatedAt: at.Truncate(time.Millisecond), LastUsedAt: at.Add(time.Second + 7*time.Millisecond).Truncate(time.Millisecond), Lapses: at.AddDate(0, 1, 0)},
+		"one time twice":               {CreatedAt: at, LastUsedAt: at.Add(time.Nanosecond), EndedAt: at, Lapses: packedFrom},
 		"names within names":           {ClientName: id + id, ClientID: "a" + id, Redirect: id + "b" + id, Profile: "a" + id},
 		"more texts than are compared": {Scopes: bridge.AllScopes(), RevokedTokens: manyTokens(3 * repeated), Redirect: "a"},
 		"tokens":                       {RevokedTokens: map[string]time.Time{"b": at, "a": at.Add(time.Hour), id: at}},
@@ -188,6 +193,9 @@ func FuzzUnpack(f *testing.F) {
 		f.Add(pack("", "row", packing(record)))
 	}
 	f.Add(pack("", "row", packing(&grantRow{Grant: bridge.Grant{ID: "row", Status: "live", CreatedAt: packedFrom, RevokedTokens: map[string]time.Time{"a": packedFrom}}})))
+	for _, record := range []any{usualGrant(), usualConsent()} {
+		f.Add(pack(usualBase, usualGrant().ID, packing(record)))
+	}
 	for name := range oldKinds() {
 		f.Add(oldContent(f, name+".packed"))
 	}
@@ -197,11 +205,15 @@ func FuzzUnpack(f *testing.F) {
 			if i%2 == 1 { // there is an odd number of them
 				read = unpackOld
 			}
-			if read("", "row", packed, packing(record)) != nil {
+			base, id := "", "row"
+			if len(packed)%2 == 1 { // as much that is usual as what is not
+				base, id = usualBase, usualGrant().ID
+			}
+			if read(base, id, packed, packing(record)) != nil {
 				continue
 			}
 			again := reflect.New(reflect.TypeOf(record).Elem()).Interface()
-			if err := unpack("", "row", pack("", "row", packing(record)), packing(again)); err != nil {
+			if err := unpack(base, id, pack(base, id, packing(record)), packing(again)); err != nil {
 				t.Fatal(err)
 			}
 			if a, b := asJSON(t, record), asJSON(t, again); !bytes.Equal(a, b) {

@@ -43,23 +43,31 @@ var words = []string{
 	"trinity-bridge:claude:", "trinity-bridge:claude-code:", "/mcp",
 }
 
+// What most grants and consents say. These stay what they are.
+const (
+	claude         = "https://claude.ai/oauth/mcp-oauth-client-metadata"
+	claudeCallback = "https://claude.ai/api/mcp/auth_callback"
+)
+
+func readAndWrite() bridge.Scopes { return bridge.Scopes{"trinity:read", "trinity:write"} }
+
 func packGrant(p *packer, g *grantRow) {
-	p.usually(1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16, 17, 18, 19, 25, 31, 32, 33, 34, 35, 36, 38, 43, 44, 45)
-	text(p, 1, &g.ID)
-	text(p, 2, &g.Status)
-	text(p, 3, &g.Person.Source)
+	p.usually(4, 6, 13, 16, 17, 18, 19, 25, 31, 33, 36, 38, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58)
+	like(p, 1, 46, &g.ID, p.texts[0])
+	like(p, 2, 52, &g.Status, bridge.GrantLive)
+	like(p, 3, 53, &g.Person.Source, bridge.SourceTrinity)
 	text(p, 4, &g.Person.Subject)
-	text(p, 5, &g.Account.Username)
+	like(p, 5, 47, &g.Account.Username, g.Person.Subject)
 	text(p, 6, &g.Account.Email)
-	text(p, 7, &g.Account.Role)
-	text(p, 8, &g.ActingAs.Kind)
+	like(p, 7, 54, &g.Account.Role, bridge.RoleUser)
+	like(p, 8, 55, &g.ActingAs.Kind, bridge.ActAsUser)
 	text(p, 9, &g.ActingAs.Agent)
 	text(p, 10, &g.ActingAs.Owner)
-	text(p, 11, &g.ClientID)
-	text(p, 12, &g.ClientName)
+	like(p, 11, 56, &g.ClientID, claude)
+	like(p, 12, 57, &g.ClientName, "Claude")
 	text(p, 13, &g.Resource)
-	texts(p, 14, &g.Scopes)
-	texts(p, 15, &g.Asked)
+	likeAll(p, 14, 51, &g.Scopes, readAndWrite())
+	likeAll(p, 15, 48, &g.Asked, g.Scopes)
 	p.flag(16, &g.Refresh)
 	text(p, 17, &g.Credential.KeyID)
 	text(p, 18, &g.Credential.KeyName)
@@ -76,10 +84,10 @@ func packGrant(p *packer, g *grantRow) {
 	p.flag(29, &g.Started)
 	p.timesByText(30, &g.RevokedTokens)
 	p.time(31, &g.Lapses)
-	text(p, 32, &g.Redirect)
+	like(p, 32, 58, &g.Redirect, claudeCallback)
 	p.time(33, &g.Looked)
-	text(p, 34, &g.Family.GrantID)
-	text(p, 35, &g.Family.ClientID)
+	like(p, 34, 49, &g.Family.GrantID, g.ID)
+	like(p, 35, 50, &g.Family.ClientID, g.ClientID)
 	p.tokenHash(36, &g.Family.Shared)
 	p.hash(37, &g.Family.ProofKey)
 	p.tokenHash(38, &g.Family.Head)
@@ -108,13 +116,13 @@ func packCode(p *packer, c *bridge.Code) {
 }
 
 func packConsent(p *packer, c *bridge.Consent) {
-	p.usually(1, 2, 3, 4, 5, 6, 10)
+	p.usually(1, 4, 10, 11, 12, 13, 14)
 	text(p, 1, &c.PersonID)
-	text(p, 2, &c.ClientID)
-	text(p, 3, &c.RedirectURI)
+	like(p, 2, 11, &c.ClientID, claude)
+	like(p, 3, 12, &c.RedirectURI, claudeCallback)
 	text(p, 4, &c.Resource)
-	texts(p, 5, &c.Scopes)
-	text(p, 6, &c.ActingAs.Kind)
+	likeAll(p, 5, 13, &c.Scopes, readAndWrite())
+	like(p, 6, 14, &c.ActingAs.Kind, bridge.ActAsUser)
 	text(p, 7, &c.ActingAs.Agent)
 	text(p, 8, &c.ActingAs.Owner)
 	p.hash(9, &c.Fingerprint)
@@ -122,6 +130,7 @@ func packConsent(p *packer, c *bridge.Consent) {
 }
 
 func packAuditEvent(p *packer, e *bridge.AuditEvent) {
+	p.usually(1, 2, 3, 4, 5, 6, 7)
 	p.time(1, &e.At)
 	text(p, 2, &e.Kind)
 	text(p, 3, &e.RequestID)

@@ -15,7 +15,7 @@ func unpackOld(base, id string, packed []byte, fields func(*packer)) error {
 		return errPacked
 	}
 	p := newPacker(base, id, packed)
-	p.reading, p.old = true, true
+	p.reading, p.old, p.times = true, true, p.times[:1]
 	fields(p)
 	return p.end()
 }

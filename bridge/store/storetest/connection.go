@@ -32,7 +32,7 @@ type Connection struct {
 
 // NewConnection returns one of alice's.
 func NewConnection(s bridge.Store) *Connection {
-	now := time.Now()
+	now := bridge.Now()
 	return &Connection{Store: s, GrantID: bridge.GrantID(now, RandomID()), Code: RandomID(), Subject: "alice", signedIn: now}
 }
 
@@ -54,7 +54,7 @@ func keyID() string {
 
 // Issue consents, and forgets the session of the sign-in, which is logged out.
 func (c *Connection) Issue(ctx context.Context) error {
-	now := time.Now()
+	now := bridge.Now()
 	flow := bridge.Flow{
 		ID: RandomID(), Browser: bridge.HashOf("browser"), Step: bridge.StepConsent,
 		Request:   bridge.AuthorizationRequest{ClientID: "client", CodeChallenge: "challenge"},
@@ -104,7 +104,7 @@ func (c *Connection) Redeem(ctx context.Context) (bridge.CodeOutcome, error) {
 	outcome, _, err := c.Store.RedeemCode(ctx, bridge.CodeUse{
 		Code: bridge.HashOf(c.Code), ClientID: "client", Challenge: "challenge", Refresh: c.refresh(token),
 		RefreshIdle: 30 * 24 * time.Hour, RefreshAbsolute: 180 * 24 * time.Hour, AccessTokenLife: time.Hour,
-	}, time.Now())
+	}, bridge.Now())
 	if outcome == bridge.CodeRedeemed {
 		c.Token = token
 	}
@@ -136,7 +136,7 @@ func (c *Connection) mustRedeem(ctx context.Context) error {
 
 // Rotate presents the newest refresh token, and looks at it first as the token endpoint does.
 func (c *Connection) Rotate(ctx context.Context) error {
-	if _, _, err := c.Store.RefreshGrant(ctx, c.refresh(c.Token), time.Now()); err != nil {
+	if _, _, err := c.Store.RefreshGrant(ctx, c.refresh(c.Token), bridge.Now()); err != nil {
 		return err
 	}
 	next := RandomID()
@@ -150,7 +150,7 @@ func (c *Connection) Rotate(ctx context.Context) error {
 			}
 			return bridge.RefreshReused
 		},
-	}, time.Now())
+	}, bridge.Now())
 	if err == nil && rotation.Outcome != bridge.RefreshRotated {
 		err = fmt.Errorf("rotating came to %s", rotation.Outcome)
 	}
