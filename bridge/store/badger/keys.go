@@ -22,6 +22,7 @@ const (
 // The first bytes of keys: of rows, of what fills a memory table up, of ticks, and to the end of places. One key is apart from them, schemaKey.
 const (
 	firstKind  = 0x01
+	timedGrant = 0x7d // one more kind of row, see partKey
 	firstPad   = 0x7e
 	firstTick  = 0x7f
 	firstIndex = 0x80
@@ -40,12 +41,24 @@ var (
 	}
 )
 
-func rowKey(row rows.Ref) string { return kindPrefix(row.Kind) + idPart(row.ID) }
+func rowKey(row rows.Ref) string { return partKey(row.Kind, idPart(row.ID)) }
+
+// partKey is the key of a row whose idPart is known. Grants whose ids say when they were made have a range of their own,
+// which is in the order of rows.IndexGrants: that keeps no places for them.
+func partKey(kind rows.Kind, id string) string {
+	if kind == rows.KindGrant && len(id) == bridge.GrantIDBytes {
+		return firstByte(timedGrant) + id
+	}
+	return kindPrefix(kind) + id
+}
 
 // refOf is the row of a key; false for what is no row's.
 func refOf(key string) (rows.Ref, bool) {
 	kind, ok := begins(key, firstKind, keyKinds)
-	if !ok {
+	if key != "" && key[0] == timedGrant {
+		kind, ok = rows.KindGrant, true
+	}
+	if !ok || partKey(kind, key[1:]) != key {
 		return rows.Ref{}, false
 	}
 	id, ok := idOf(key[1:])
@@ -72,9 +85,13 @@ func indexPrefix(index rows.Index, whose string) string {
 
 func firstByte(b int) string { return string([]byte{byte(b)}) } //nolint:gosec // there are not so many
 
-// placeKey is the key of one place of a row.
+// placeKey is the key of one place of a row. That of a row which is in the order of the index is its own.
 func placeKey(place rows.Place, row rows.Ref) string {
-	return indexPrefix(place.Index, place.Whose) + placePart(place.Index, place.At, row)
+	part := placePart(place.Index, place.At, row)
+	if place.Index == rows.IndexGrants && says(place.Index, part) {
+		return rowKey(row)
+	}
+	return indexPrefix(place.Index, place.Whose) + part
 }
 
 // placePart is what stands behind whose a place is.
@@ -83,7 +100,7 @@ func placePart(index rows.Index, at time.Time, row rows.Ref) string {
 	switch {
 	case index.Kind == "":
 		id = rowKey(row)
-	case says(index, id) && strings.HasPrefix(id, when):
+	case says(index, id) && (index == rows.IndexGrants || strings.HasPrefix(id, when)):
 		return id
 	}
 	return when + id

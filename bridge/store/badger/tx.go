@@ -42,13 +42,14 @@ func (t *tx) Put(row rows.Row) error {
 	if err := t.put(rowKey(row.Ref), row.Record, row.Broom); err != nil {
 		return err
 	}
-	gone := map[string]bool{}
+	gone, own := map[string]bool{}, rowKey(row.Ref)
 	for _, place := range row.Before {
 		gone[placeKey(place, row.Ref)] = true
 	}
+	delete(gone, own)
 	for _, place := range row.Places {
 		key := placeKey(place, row.Ref)
-		if gone[key] {
+		if gone[key] || key == own {
 			delete(gone, key)
 			continue
 		}
@@ -84,12 +85,12 @@ func (t *tx) Scan(scan rows.Scan) ([]rows.Found, error) {
 		last = timeKey(scan.Until)
 	}
 	var found []rows.Found
-	for suffix := range t.suffixes(indexPrefix(scan.Index, scan.Whose), from) {
+	for suffix := range t.walk(scan.Index, scan.Whose, from) {
 		if len(found) >= scan.Limit || last != "" && suffix[:timeBytes] > last {
 			break
 		}
 		part, _ := idIn(scan.Index, suffix)
-		record, err := t.get(kindPrefix(scan.Index.Kind) + part)
+		record, err := t.get(partKey(scan.Index.Kind, part))
 		if err != nil {
 			return nil, err
 		}
@@ -98,6 +99,39 @@ func (t *tx) Scan(scan rows.Scan) ([]rows.Found, error) {
 		}
 	}
 	return found, nil
+}
+
+// walk yields, in order, what follows whose an index is in the keys of its places, from one on.
+func (t *tx) walk(index rows.Index, whose, from string) iter.Seq[string] {
+	places := t.suffixes(indexPrefix(index, whose), from)
+	if index != rows.IndexGrants && index != (rows.Index{Kind: rows.KindGrant}) {
+		return places
+	}
+	return merged(t.suffixes(firstByte(timedGrant), from), places)
+}
+
+// merged yields what two sequences in order do, in order.
+func merged(most, some iter.Seq[string]) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		next, stop := iter.Pull(some)
+		defer stop()
+		other, more := next()
+		for one := range most {
+			for ; more && other < one; other, more = next() {
+				if !yield(other) {
+					return
+				}
+			}
+			if !yield(one) {
+				return
+			}
+		}
+		for ; more; other, more = next() {
+			if !yield(other) {
+				return
+			}
+		}
+	}
 }
 
 // Due returns rows that are due.

@@ -83,11 +83,14 @@ func (t *tx) Misplaced(some []rows.Row) ([]rows.Ref, error) {
 	return wrong, nil
 }
 
-// Strays counts the keys of all indexes. As many as are right, each of which Misplaced has found, leave
+// Strays counts the keys of all indexes, and the rows whose keys are places themselves. As many as are right, each of which Misplaced has found, leave
 // none over; otherwise each is looked at.
 func (t *tx) Strays(right int, places func(rows.Ref, []byte) []rows.Place) ([]string, error) {
 	there := 0
 	for range t.suffixes("", firstByte(firstIndex)) {
+		there++
+	}
+	for range t.suffixes(firstByte(timedGrant), "") {
 		there++
 	}
 	if there == right {

@@ -46,6 +46,9 @@ func TestVerify_whatIsWrong(t *testing.T) {
 		{"a place of an index that there is not", func(t *testing.T, _ *Store, txn *engine.Txn) {
 			must(t, txn.Set([]byte("\xffnonsense"), []byte(indexMark)))
 		}, []string{"no place of any index"}},
+		{"a place where a row would be one", func(t *testing.T, _ *Store, txn *engine.Txn) {
+			must(t, txn.Set([]byte(indexPrefix(rows.IndexGrants, "")+idPart(bridge.GrantID(now, "flow"))), []byte(indexMark)))
+		}, []string{"leads to nothing: grants of a grant"}},
 		{"OP-11/another row in its place", func(t *testing.T, _ *Store, txn *engine.Txn) {
 			item, err := txn.Get(row("other"))
 			must(t, err)
