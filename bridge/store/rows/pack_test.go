@@ -244,7 +244,7 @@ func BenchmarkRecord(b *testing.B) {
 		Account:  bridge.Account{Username: "alice", Email: "alice@example.com", Role: bridge.RoleUser},
 		ActingAs: bridge.ActingAs{Kind: bridge.ActAsUser}, ClientID: "bbcdefghijklmnopqrstuvwxya", ClientName: "Example client",
 		Resource: "https://bridge.example.com/mcp", Scopes: bridge.BaselineScopes(), Asked: bridge.BaselineScopes(), Refresh: true,
-		Credential: bridge.Credential{KeyID: "cbcdefghijklmnopqrstuvwxya", KeyName: "bridge: Example client", Sealed: make([]byte, 88)},
+		Credential: bridge.Credential{KeyID: "cbcdefghijklmnopqrstuvwxya", KeyName: "bridge: Example client", Sealed: make([]byte, 53)},
 		CreatedAt:  at, LastUsedAt: at.Add(time.Hour), Lapses: at.AddDate(0, 1, 0),
 	}}
 	row := Ref{KindGrant, grant.ID}
