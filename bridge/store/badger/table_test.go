@@ -21,7 +21,7 @@ func TestTable_OP16_broom(t *testing.T) {
 	t.Parallel()
 	s := openClosed(t, Options{Dir: t.TempDir()})
 	ctx := t.Context()
-	must(t, s.CreateClient(ctx, bridge.Client{ID: "client", Kind: bridge.ClientRegistered, CreatedAt: testTime, UnusedUntil: testTime.Add(time.Hour)}, 1))
+	must(t, s.CreateClient(ctx, bridge.Client{ID: storetest.Client, Kind: bridge.ClientRegistered, CreatedAt: testTime, UnusedUntil: testTime.Add(time.Hour)}, 1))
 	for range 2 {
 		c := storetest.NewConnection(s)
 		must(t, c.Issue(ctx))

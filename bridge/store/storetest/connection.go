@@ -16,8 +16,11 @@ const (
 	sealedSuccessorBytes = 48
 )
 
-// claudeCallback is where most grants send their answer.
-const claudeCallback = "https://claude.ai/api/mcp/auth_callback"
+// Client is whose connections are, as most are Claude's, and claudeCallback where it has its answers sent.
+const (
+	Client         = "https://claude.ai/oauth/mcp-oauth-client-metadata"
+	claudeCallback = "https://claude.ai/api/mcp/auth_callback"
+)
 
 // Connection is one client's way from consent to revocation, for the tests that do many.
 type Connection struct {
@@ -57,7 +60,7 @@ func (c *Connection) Issue(ctx context.Context) error {
 	now := bridge.Now()
 	flow := bridge.Flow{
 		ID: RandomID(), Browser: bridge.HashOf("browser"), Step: bridge.StepConsent,
-		Request:   bridge.AuthorizationRequest{ClientID: "client", CodeChallenge: "challenge"},
+		Request:   bridge.AuthorizationRequest{ClientID: Client, CodeChallenge: "challenge"},
 		SignIn:    bridge.SignIn{Session: []byte("sealed session"), Mailbox: "alice@example.com"},
 		CreatedAt: now, ExpiresAt: now.Add(time.Hour),
 	}
@@ -70,11 +73,11 @@ func (c *Connection) Issue(ctx context.Context) error {
 	outcome, err := c.Store.IssueCode(ctx, bridge.Issue{
 		FlowID: flow.ID,
 		Consent: bridge.Consent{
-			PersonID: person.ID(), ClientID: "client", RedirectURI: claudeCallback, Resource: resourceURL,
+			PersonID: person.ID(), ClientID: Client, RedirectURI: claudeCallback, Resource: resourceURL,
 			Scopes: bridge.BaselineScopes(), ActingAs: bridge.ActingAs{Kind: bridge.ActAsUser}, GivenAt: now,
 		},
 		Grant: bridge.Grant{
-			ID: c.GrantID, Status: bridge.GrantPending, Person: person, ClientID: "client",
+			ID: c.GrantID, Status: bridge.GrantPending, Person: person, ClientID: Client,
 			Account:    bridge.Account{Username: c.Subject, Email: "alice@example.com", Role: bridge.RoleUser},
 			ActingAs:   bridge.ActingAs{Kind: bridge.ActAsUser},
 			ClientName: "Claude", Redirect: claudeCallback, Resource: resourceURL,
@@ -85,7 +88,7 @@ func (c *Connection) Issue(ctx context.Context) error {
 			CreatedAt:  c.signedIn, Lapses: now.Add(time.Hour),
 		},
 		Code: bridge.Code{
-			Hash: bridge.HashOf(c.Code), GrantID: c.GrantID, ClientID: "client", CodeChallenge: "challenge",
+			Hash: bridge.HashOf(c.Code), GrantID: c.GrantID, ClientID: Client, CodeChallenge: "challenge",
 			Refresh: true, ExpiresAt: now.Add(time.Hour),
 		},
 	}, now)
@@ -102,7 +105,7 @@ func (c *Connection) Issue(ctx context.Context) error {
 func (c *Connection) Redeem(ctx context.Context) (bridge.CodeOutcome, error) {
 	token := RandomID()
 	outcome, _, err := c.Store.RedeemCode(ctx, bridge.CodeUse{
-		Code: bridge.HashOf(c.Code), ClientID: "client", Challenge: "challenge", Refresh: c.refresh(token),
+		Code: bridge.HashOf(c.Code), ClientID: Client, Challenge: "challenge", Refresh: c.refresh(token),
 		RefreshIdle: 30 * 24 * time.Hour, RefreshAbsolute: 180 * 24 * time.Hour, AccessTokenLife: time.Hour,
 	}, bridge.Now())
 	if outcome == bridge.CodeRedeemed {
@@ -141,7 +144,7 @@ func (c *Connection) Rotate(ctx context.Context) error {
 	}
 	next := RandomID()
 	rotation, err := c.Store.RotateRefresh(ctx, bridge.RefreshUse{
-		Token: c.refresh(c.Token), ClientID: "client",
+		Token: c.refresh(c.Token), ClientID: Client,
 		Successor: bridge.TokenHashOf(next), SealedSuccessor: make([]byte, sealedSuccessorBytes),
 		Idle: 30 * 24 * time.Hour, AccessTokenLife: time.Hour,
 		Rule: func(family bridge.Family, presented bridge.TokenHash, _ time.Time) bridge.RefreshOutcome {
