@@ -27,7 +27,7 @@ func usualGrant() *grantRow {
 			ActingAs: bridge.ActingAs{Kind: bridge.ActAsUser}, ClientID: "https://claude.ai/oauth/mcp-oauth-client-metadata", ClientName: "Claude",
 			Redirect: "https://claude.ai/api/mcp/auth_callback", Resource: "https://bridge.example.com/mcp",
 			Scopes: bridge.BaselineScopes(), Asked: bridge.BaselineScopes(), Refresh: true,
-			Credential: bridge.Credential{KeyID: "AAECAwQFBgcICQoLDA0ODw", KeyName: "trinity-bridge:claude:" + id + "@abcdefgh", Sealed: []byte("sealed")},
+			Credential: bridge.Credential{KeyID: "AAECAwQFBgcICQoLDA0ODw", KeyName: "trinity-bridge:claude:" + id + "@abcdefgh", Sealed: make([]byte, 53)},
 			CreatedAt:  signedIn, Lapses: idle,
 		},
 		Looked: idle,
@@ -37,6 +37,17 @@ func usualGrant() *grantRow {
 			CreatedAt: redeemed, IdleUntil: idle, EndsAt: redeemed.Add(180 * 24 * time.Hour),
 		},
 	}
+}
+
+// refreshedGrant is usualGrant an hour later.
+func refreshedGrant() *grantRow {
+	grant := usualGrant()
+	now := grant.Family.CreatedAt.Add(time.Hour + 21*time.Millisecond)
+	grant.LastUsedAt, grant.Lapses = now.Add(-7*time.Minute-3*time.Millisecond), now.Add(30*24*time.Hour)
+	family := &grant.Family
+	family.Head, family.Previous, family.SealedSuccessor = bridge.TokenHashOf("second"), family.Head, make([]byte, 48)
+	family.RotatedAt, family.IdleUntil = now, grant.Lapses
+	return grant
 }
 
 func usualConsent() *bridge.Consent {
@@ -55,7 +66,8 @@ func TestPack_length(t *testing.T) {
 		record, read any
 		most         int
 	}{
-		{"grant", usualGrant().ID, usualGrant(), &grantRow{}, 113},
+		{"grant", usualGrant().ID, usualGrant(), &grantRow{}, 160},
+		{"refreshed grant", usualGrant().ID, refreshedGrant(), &grantRow{}, 241},
 		{"consent", "row", usualConsent(), &bridge.Consent{}, 27},
 	} {
 		packed := pack(usualBase, tt.id, packing(tt.record))
@@ -72,7 +84,7 @@ func TestPack_length(t *testing.T) {
 // TestPack_unusual: what most records say may be missing in one or otherwise, each by itself.
 func TestPack_unusual(t *testing.T) {
 	t.Parallel()
-	for _, usual := range []func() any{func() any { return usualGrant() }, func() any { return usualConsent() }} {
+	for _, usual := range []func() any{func() any { return usualGrant() }, func() any { return refreshedGrant() }, func() any { return usualConsent() }} {
 		for path := range leaves(reflect.TypeOf(usual()).Elem()) {
 			for change, edit := range map[string]func(reflect.Value){
 				"missing":   reflect.Value.SetZero,
