@@ -116,7 +116,7 @@ func packCode(p *packer, c *bridge.Code) {
 }
 
 func packConsent(p *packer, c *bridge.Consent) {
-	p.usually(1, 4, 10, 11, 12, 13, 14)
+	p.usually(1, 4, 9, 10, 11, 12, 13, 14)
 	text(p, 1, &c.PersonID)
 	like(p, 2, 11, &c.ClientID, claude)
 	like(p, 3, 12, &c.RedirectURI, claudeCallback)

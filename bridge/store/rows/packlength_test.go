@@ -54,7 +54,7 @@ func usualConsent() *bridge.Consent {
 	grant := usualGrant()
 	return &bridge.Consent{
 		PersonID: grant.Person.ID(), ClientID: grant.ClientID, RedirectURI: grant.Redirect, Resource: grant.Resource,
-		Scopes: grant.Scopes, ActingAs: grant.ActingAs, GivenAt: grant.CreatedAt.Add(10 * time.Second),
+		Scopes: grant.Scopes, ActingAs: grant.ActingAs, Fingerprint: bridge.HashOf("document"), GivenAt: grant.CreatedAt.Add(10 * time.Second),
 	}
 }
 
@@ -68,7 +68,7 @@ func TestPack_length(t *testing.T) {
 	}{
 		{"grant", usualGrant().ID, usualGrant(), &grantRow{}, 160},
 		{"refreshed grant", usualGrant().ID, refreshedGrant(), &grantRow{}, 241},
-		{"consent", "row", usualConsent(), &bridge.Consent{}, 27},
+		{"consent", "row", usualConsent(), &bridge.Consent{}, 59},
 	} {
 		packed := pack(usualBase, tt.id, packing(tt.record))
 		if len(packed) > tt.most {

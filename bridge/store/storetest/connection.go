@@ -74,7 +74,8 @@ func (c *Connection) Issue(ctx context.Context) error {
 		FlowID: flow.ID,
 		Consent: bridge.Consent{
 			PersonID: person.ID(), ClientID: Client, RedirectURI: claudeCallback, Resource: resourceURL,
-			Scopes: bridge.BaselineScopes(), ActingAs: bridge.ActingAs{Kind: bridge.ActAsUser}, GivenAt: now,
+			Scopes: bridge.BaselineScopes(), ActingAs: bridge.ActingAs{Kind: bridge.ActAsUser},
+			Fingerprint: bridge.HashOf("document"), GivenAt: now,
 		},
 		Grant: bridge.Grant{
 			ID: c.GrantID, Status: bridge.GrantPending, Person: person, ClientID: Client,
