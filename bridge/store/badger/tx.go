@@ -39,10 +39,11 @@ func (t *tx) Put(row rows.Row) error {
 			return cmp.Or(err, bridge.ErrConflict)
 		}
 	}
-	if err := t.put(rowKey(row.Ref), row.Record, row.Broom); err != nil {
+	own := rowKey(row.Ref)
+	if err := t.put(own, row.Record, row.Broom); err != nil {
 		return err
 	}
-	gone, own := map[string]bool{}, rowKey(row.Ref)
+	gone := map[string]bool{}
 	for _, place := range row.Before {
 		gone[placeKey(place, row.Ref)] = true
 	}
