@@ -85,7 +85,7 @@ func damages(used int64) map[string]func(*testing.T, string) {
 func judge(t *testing.T, dir string, want map[string]string) (got verdict, why string) {
 	t.Helper()
 	var log logBuffer
-	s, err := Open(Options{Dir: dir, Sealer: secrettest.Ring(), Logger: log.logger()})
+	s, err := tryStore(Options{Dir: dir, Sealer: secrettest.Ring(), Logger: log.logger()})
 	if err != nil {
 		if strings.TrimSpace(err.Error()) == "" {
 			return silent, "refused without a reason"

@@ -138,7 +138,7 @@ func TestOpen_OP20_unreadableIsNeverReplaced(t *testing.T) {
 				before = fileNames(t, dir)
 			}
 			for range 10 {
-				_, err := Open(Options{Sealer: secrettest.Ring(), Dir: dir})
+				_, err := tryStore(Options{Sealer: secrettest.Ring(), Dir: dir})
 				wantSaid(t, err, tt.says)
 			}
 			for _, name := range before {
@@ -179,9 +179,9 @@ func TestOpen_OP19_schema(t *testing.T) {
 			s := openStore(t, Options{Dir: dir})
 			must(t, s.writer.do(t.Context(), tt.edit))
 			must(t, s.Close())
-			_, err := Open(Options{Sealer: secrettest.Ring(), Dir: dir})
+			_, err := tryStore(Options{Sealer: secrettest.Ring(), Dir: dir})
 			wantSaid(t, err, tt.says)
-			_, err = Open(Options{Sealer: secrettest.Ring(), Dir: dir}) // and it was closed properly
+			_, err = tryStore(Options{Sealer: secrettest.Ring(), Dir: dir}) // and it was closed properly
 			wantSaid(t, err, tt.says)
 		})
 	}

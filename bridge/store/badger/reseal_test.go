@@ -31,7 +31,7 @@ func exchange() *secret.Keyring {
 // reseal walks from the beginning, a row at a time, and says how many values each step has sealed anew, until
 // it is killed.
 func reseal(dir string) int {
-	s, err := Open(Options{Dir: dir, Sealer: exchange()})
+	s, err := tryStore(Options{Dir: dir, Sealer: exchange()})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -51,7 +51,7 @@ func TestWatermark_OP14_rollback(t *testing.T) {
 	must(t, os.RemoveAll(dir))
 	must(t, os.CopyFS(dir, os.DirFS(yesterday)))
 	for range 3 {
-		_, err = Open(Options{Dir: dir, Sealer: secrettest.Ring()})
+		_, err = tryStore(Options{Dir: dir, Sealer: secrettest.Ring()})
 		if !errors.Is(err, ErrLost) {
 			t.Fatalf("got %v, want ErrLost", err)
 		}
@@ -105,7 +105,7 @@ func TestWatermark_OP14_otherHistory(t *testing.T) {
 	must(t, openStore(t, Options{Dir: dir}).Close())
 	must(t, os.RemoveAll(dir))
 	must(t, os.Rename(further, dir))
-	_, err = Open(Options{Dir: dir, Sealer: secrettest.Ring()})
+	_, err = tryStore(Options{Dir: dir, Sealer: secrettest.Ring()})
 	wantSaid(t, err, "it is of generation 0, its watermark of 1")
 }
 
@@ -134,7 +134,7 @@ func TestWatermark_file(t *testing.T) {
 			dir := filledStore(t)
 			tt.damage(t, dir+".watermark")
 			var log logBuffer
-			s, err := Open(Options{Dir: dir, Sealer: secrettest.Ring(), Logger: log.logger()})
+			s, err := tryStore(Options{Dir: dir, Sealer: secrettest.Ring(), Logger: log.logger()})
 			if tt.says != "" {
 				wantSaid(t, err, tt.says)
 				wantSaid(t, err, dir+".watermark") // it may be only that another one was named
@@ -160,7 +160,7 @@ func TestTicks_gap(t *testing.T) {
 	s := openStore(t, Options{Dir: dir})
 	must(t, s.db.Update(func(txn *engine.Txn) error { return txn.Delete(tickKey(2)) }))
 	must(t, s.Close())
-	_, err := Open(Options{Dir: dir, Sealer: secrettest.Ring()})
+	_, err := tryStore(Options{Dir: dir, Sealer: secrettest.Ring()})
 	wantSaid(t, err, "some of its latest writes are missing")
 	if !errors.Is(err, ErrLost) {
 		t.Errorf("%v is not ErrLost", err)
