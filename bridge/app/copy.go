@@ -19,7 +19,7 @@ import (
 // MigrateStore brings the tables of the configured database to this program's layout.
 func MigrateStore(ctx context.Context, cfg *config.Config) (before, after int, err error) {
 	if cfg.Store == "" {
-		return 0, 0, errors.New("there is nothing to migrate: --store names no database, and the data folder's store is brought up to date at start")
+		return 0, 0, errors.New("there is nothing to migrate: --store names no database, and the data folder's store is never given another layout")
 	}
 	return postgres.Migrate(ctx, cfg.Store)
 }

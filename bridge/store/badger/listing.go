@@ -102,7 +102,8 @@ func fits(dir string) bool {
 	if err != nil {
 		return false
 	}
-	manifest, whole, err := engine.ReplayManifestFile(file, 0, engine.DefaultOptions(dir))
+	layout, _ := layoutOf(dir) // of another version it may fit, too
+	manifest, whole, err := engine.ReplayManifestFile(file, layout, engine.DefaultOptions(dir))
 	if err != nil || whole != info.Size() {
 		return false
 	}

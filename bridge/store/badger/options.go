@@ -80,6 +80,7 @@ func engineOptions(opts Options) engine.Options {
 	sizes := opts.sizes()
 	return engine.DefaultOptions(opts.Dir).
 		WithSyncWrites(!syncsItself). // off by default
+		WithExternalMagic(schemaVersion).
 		WithDetectConflicts(true).
 		WithBypassLockGuard(false).
 		WithChecksumVerificationMode(engineoptions.OnBlockRead).
@@ -118,6 +119,7 @@ func checkInForce(in engine.Options, sizes sizes) error {
 		{"ValueLogFileSize", in.ValueLogFileSize == valueLogBytes},
 		{"NumCompactors", in.NumCompactors == 2},
 		{"level zero limits", in.NumLevelZeroTables == 2 && in.NumLevelZeroTablesStall == 6},
+		{"layout", in.ExternalMagicVersion == schemaVersion},
 		{"caches", in.BlockCacheSize == blocksBytes && in.IndexCacheSize == 0},
 		{"one folder", in.Dir == in.ValueDir},
 	}

@@ -3,8 +3,10 @@ package badger
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	engine "github.com/dgraph-io/badger/v4"
 
@@ -12,7 +14,8 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/store/rows"
 )
 
-// schemaVersion is the layout of keys and records this program reads and writes.
+// schemaVersion is the layout of keys and records this program reads and writes. It also stands in the head of the
+// engine's list of tables, where programs of before have zero.
 const schemaVersion = 5
 
 // schemaKey is the key of that row in every layout there ever was, so that each knows the others.
@@ -92,14 +95,42 @@ func (s schema) save(t *tx) error {
 	return t.put(schemaKey, value, 0)
 }
 
-func (s schema) check() error {
-	if s.Version > schemaVersion {
-		return fmt.Errorf("it was written by a newer version of this program (schema %d, this one knows %d)", s.Version, schemaVersion)
-	}
-	if s.Version != schemaVersion {
-		return fmt.Errorf("its schema %d is not known", s.Version)
+func (s schema) check() error { return checkVersion(s.Version) }
+
+func checkVersion(version int) error {
+	switch {
+	case version > schemaVersion:
+		return fmt.Errorf("it was written by a newer version of this program (schema %d, this one knows %d)", version, schemaVersion)
+	case version < schemaVersion:
+		return errOlder
 	}
 	return nil
+}
+
+var errOlder = errors.New("it was written by an older version of this program, and nothing in it was changed: with that version copy it to a database, " +
+	"which keeps every connection, or make a backup, which this one restores; docs/storage.md says how")
+
+// checkLayout refuses a folder of another version before the engine opens it (OP-19): what is in the engine's log it
+// would write out as tables, which that version may take for damaged.
+func checkLayout(dir string) error {
+	version, ok := layoutOf(dir)
+	if !ok {
+		return nil // there is no list, or none of the engine's, which the engine will say
+	}
+	if err := checkVersion(int(version)); err != nil {
+		return fmt.Errorf("opening the store in %s: %w", dir, err)
+	}
+	return nil
+}
+
+// layoutOf is the version in the head of a folder's list of tables: the engine's name, and behind it ours.
+func layoutOf(dir string) (version uint16, ok bool) {
+	const name = "Bdgr"
+	head, err := readFrom(filepath.Join(dir, engine.ManifestFilename), 0, int64(len(name)+2))
+	if err != nil || string(head[:len(name)]) != name {
+		return 0, false
+	}
+	return binary.BigEndian.Uint16(head[len(name):]), true
 }
 
 // WrappedKey reads the key of the rows from the one row that is stored in clear.

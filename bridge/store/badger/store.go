@@ -85,6 +85,9 @@ func open(opts Options, accepting bool) (*Store, error) {
 		err = before.checkListing()
 	}
 	if err == nil {
+		err = checkLayout(opts.Dir)
+	}
+	if err == nil {
 		err = checkTables(opts.Dir)
 	}
 	if err != nil {

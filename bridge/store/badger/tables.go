@@ -54,7 +54,7 @@ func openManifest(dir string) (engine.Manifest, error) {
 	if err != nil {
 		return engine.Manifest{}, err
 	}
-	manifest, _, err := engine.ReplayManifestFile(file, 0, engine.DefaultOptions(dir))
+	manifest, _, err := engine.ReplayManifestFile(file, schemaVersion, engine.DefaultOptions(dir))
 	return manifest, errors.Join(err, file.Close())
 }
 
