@@ -13,42 +13,40 @@ import (
 	engineoptions "github.com/dgraph-io/badger/v4/options"
 )
 
-// BenchmarkFloor says what the engine takes for rows nobody can compress and for places that lead to them, all merged: with
-// the keys there are, and with the shortest there could be.
+// floorRow is how long a sealed grant is, and randomID an id that says nothing.
+const (
+	floorRow = 177
+	randomID = 16
+)
+
+// BenchmarkFloor says what the engine takes for rows nobody can compress and for places that lead to them, all merged: of
+// grants, and what each step to that was worth.
 func BenchmarkFloor(b *testing.B) {
 	tests := []struct {
-		name       string
-		compressed bool
-		id, row    int // bytes
-		lists      []func(n uint64) []byte
+		name        string
+		compression engineoptions.CompressionType
+		row         int // bytes
+		keys        func(n uint64) [][]byte
 	}{
-		{"as grants are", false, 16, 343, floorLists()},
-		{"as grants are, compressed", true, 16, 343, floorLists()},
-		{"numbers for ids, compressed", true, 5, 343, floorShortLists()},
-		{"numbers for ids and short rows, compressed", true, 5, 240, floorShortLists()},
-		{"short rows in no list, compressed", true, 5, 240, nil},
+		{"as grants are", engineoptions.ZSTD, floorRow, floorKeys},
+		{"not compressed", engineoptions.None, floorRow, floorKeys},
+		{"random ids with times before them", engineoptions.ZSTD, floorRow, floorLongKeys},
+		{"not compressed, and with rows of 343 bytes, too", engineoptions.None, 343, floorLongKeys},
 	}
 	for _, tt := range tests {
 		b.Run(tt.name, func(b *testing.B) {
 			dir := b.TempDir()
-			options := engineOptions(Options{Dir: dir, Logger: slog.New(slog.DiscardHandler)}).WithSyncWrites(false)
-			if tt.compressed {
-				options = options.WithCompression(engineoptions.ZSTD).WithBlockCacheSize(memTableBytes)
-			}
+			options := engineOptions(Options{Dir: dir, Logger: slog.New(slog.DiscardHandler)}).WithSyncWrites(false).WithCompression(tt.compression)
 			db, err := engine.Open(options)
 			must(b, err)
 			batch := db.NewWriteBatch()
 			for n := range uint64(b.N) {
-				id := make([]byte, 16)
-				_, _ = rand.Read(id)
-				if tt.id < len(id) {
-					id = binary.BigEndian.AppendUint64(nil, n)[8-tt.id:]
-				}
-				row := make([]byte, tt.row)
-				_, _ = rand.Read(row)
-				must(b, batch.Set(append([]byte{firstKind}, id...), row))
-				for list, before := range tt.lists {
-					must(b, batch.Set(slices.Concat([]byte{byte(firstIndex + list)}, before(n), id), nil))
+				row := randomBytes(tt.row)
+				for i, key := range tt.keys(n) {
+					if i > 0 {
+						row = nil
+					}
+					must(b, batch.Set(key, row))
 				}
 			}
 			must(b, batch.Flush())
@@ -67,27 +65,43 @@ func BenchmarkFloor(b *testing.B) {
 	}
 }
 
-// floorLists are what stands before the id in the lists of the grants of a person, who has five, and of a client, of all and
-// of those that lapse: whose it is, and when.
-func floorLists() []func(n uint64) []byte {
-	at := func(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, 1<<62-n*1_000_003) }
-	return []func(uint64) []byte{
-		func(n uint64) []byte { return slices.Concat(floorPerson(n), floorPerson(n+1), at(n)) },
-		func(n uint64) []byte { return append(make([]byte, 16), at(n)...) },
-		at,
-		at,
+// floorKeys are the key of a grant's row, by which it is in the list of all, and those of its places in the lists of a person,
+// who has five, of a client, and of grants that lapse. A million are made in a year.
+func floorKeys(n uint64) [][]byte {
+	made := n * 31_536
+	random := randomBytes(4)
+	id := slices.Concat(floorTime(^made), random)
+	return [][]byte{
+		slices.Concat([]byte{timedGrant}, id),
+		slices.Concat([]byte{firstIndex}, floorPerson(n), id),
+		slices.Concat([]byte{firstIndex + 1}, make([]byte, 16), id),
+		slices.Concat([]byte{firstIndex + 2}, floorTime(made), id),
 	}
 }
 
-// floorShortLists are the same where numbers say in which order grants were made, so that one list is not needed.
-func floorShortLists() []func(n uint64) []byte {
-	return []func(uint64) []byte{
-		floorPerson,
-		func(uint64) []byte { return make([]byte, 4) },
-		func(n uint64) []byte { return binary.BigEndian.AppendUint32(nil, uint32(n/200)) },
+// floorLongKeys are the same where an id says no time.
+func floorLongKeys(n uint64) [][]byte {
+	id := randomBytes(randomID)
+	newest := binary.BigEndian.AppendUint64(nil, ^(n * 31_536_000_000))
+	return [][]byte{
+		slices.Concat([]byte{firstKind}, id),
+		slices.Concat([]byte{firstIndex}, floorPerson(n), newest, id),
+		slices.Concat([]byte{firstIndex + 1}, make([]byte, 16), newest, id),
+		slices.Concat([]byte{firstIndex + 2}, binary.BigEndian.AppendUint64(nil, n*31_536_000_000), id),
+		slices.Concat([]byte{firstIndex + 3}, newest, id),
 	}
 }
 
+func floorTime(ms uint64) []byte { return binary.BigEndian.AppendUint64(nil, ms)[8-timeBytes:] }
+
+// floorPerson is whose the n-th grant is.
 func floorPerson(n uint64) []byte {
-	return binary.BigEndian.AppendUint64(nil, (n/5+1)*0x9e3779b97f4a7c15)
+	person := n/5 + 1
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, person*0x9e3779b97f4a7c15), person*0xc2b2ae3d27d4eb4f)
+}
+
+func randomBytes(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	return b
 }
