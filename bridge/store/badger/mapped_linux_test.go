@@ -12,9 +12,8 @@ import (
 )
 
 // TestStore_unmapTables: tables that were read do not count as memory for good, and what is in them is read as before,
-// also while tables are merged away.
-func TestStore_unmapTables(t *testing.T) {
-	t.Parallel()
+// also while tables are merged away. It runs alone: beside tests that map much the store gives its tables back by itself.
+func TestStore_unmapTables(t *testing.T) { //nolint:paralleltest // see above
 	s := openClosed(t, Options{Dir: t.TempDir()})
 	exit := bytes.Repeat([]byte("x"), 96<<10)
 	var mu sync.Mutex
