@@ -98,6 +98,7 @@ func (b *table) fill(t *testing.T, dir string, n int) []storetest.Connection {
 	s := openBadger(t, dir)
 	began := time.Now()
 	some := fill(t, s, n)
+	settle(t, dir)
 	must(t, s.Close())
 	size := folderSize(t, dir)
 	b.remark("Badger, %d grants: made in %s, %d MB on the disk, %d bytes for each", n, time.Since(began).Round(time.Second), size/1e6, size/int64(n))
@@ -242,7 +243,7 @@ func openBadger(t *testing.T, dir string) *badger.Store {
 	return s
 }
 
-// settle waits until the engine has merged what it begins to merge when it is opened, as one does that has been running.
+// settle waits until the engine has merged what it does by itself, when it was opened or was written to.
 func settle(t *testing.T, dir string) {
 	t.Helper()
 	const calm, patience = 2 * time.Second, 5 * time.Minute
