@@ -80,7 +80,7 @@ func Syncs(dir string, n int, pause time.Duration) (*Took, error) {
 // Transitions measures redemption and refresh, alone and many at once.
 func Transitions(ctx context.Context, s bridge.Store, row func(what string, workers int, took *Took)) error {
 	for _, workers := range []int{1, manyWorkers} {
-		n := 1000 * min(workers, 10)
+		n := 1000 * min(workers, 30) // enough for the engine to write memory tables out meanwhile
 		all := make([]*Connection, n)
 		_, err := Measure(ctx, n, manyWorkers, func(ctx context.Context, i int) error {
 			all[i] = NewConnection(s)
