@@ -57,7 +57,8 @@ func TestEvents_allocateNothing(t *testing.T) { //nolint:paralleltest // what ot
 		}
 	}
 	const few, many = 100, 2100
-	if more := testing.AllocsPerRun(10, serve(many)) - testing.AllocsPerRun(10, serve(few)); more >= 10 { // of the 2,000 more
+	// The store's own goroutines allocate a little meanwhile.
+	if more := testing.AllocsPerRun(10, serve(many)) - testing.AllocsPerRun(10, serve(few)); more >= (many-few)/20 {
 		t.Errorf("%d events allocate %.0f times more than %d", many, more, few)
 	}
 }
