@@ -18,6 +18,7 @@ const (
 	tableBytes    = 2 << 20   // of the upper levels; further down they are larger
 	valueLogBytes = 16 << 20  // the engine's default reserves 2 GB, which alarms operators and breaks quotas
 	inlineBytes   = 256 << 10 // longer values would go to the value log, which nothing here ever collects
+	blockBytes    = 16 << 10  // of a table, compressed and read as one
 	blocksBytes   = 8 << 20   // of blocks that are kept as they were before they were compressed
 )
 
@@ -86,6 +87,7 @@ func engineOptions(opts Options) engine.Options {
 		WithNumVersionsToKeep(1).
 		// Sealed rows cannot be compressed. What lies between them can: of a row and its places all but a few bytes.
 		WithCompression(engineoptions.ZSTD).
+		WithBlockSize(blockBytes).
 		WithBlockCacheSize(blocksBytes).
 		WithMemTableSize(sizes.memTable).
 		WithBaseTableSize(sizes.table).
