@@ -18,6 +18,7 @@ type familyModel struct {
 	sealed []byte                // the last one, as it was sealed
 
 	dead      bool
+	diedAt    time.Time
 	rotatedAt time.Time
 	repeats   int
 	idleUntil time.Time
@@ -48,7 +49,7 @@ func (m *familyModel) apply(outcome bridge.RefreshOutcome, use bridge.RefreshUse
 	case bridge.RefreshRepeated:
 		m.repeats++
 	case bridge.RefreshReused:
-		m.dead = true
+		m.dead, m.diedAt = true, m.f.now
 	}
 }
 
@@ -68,9 +69,12 @@ func modelFamilies(t *testing.T, f *fixture) {
 			"present parent":  func(rt *rapid.T) { m.present(rt, t, max(len(m.tokens)-2, 0)) },
 			"present foreign": func(*rapid.T) { m.presentForeign(t) },
 			"time passes": func(rt *rapid.T) {
-				f.now = f.now.Add(rapid.SampledFrom([]time.Duration{
+				later := f.now.Add(rapid.SampledFrom([]time.Duration{
 					time.Millisecond, time.Second, grace - time.Second, grace, time.Hour, idleLife - grace, idleLife,
 				}).Draw(rt, "for"))
+				if !m.dead || later.Before(m.diedAt.AddDate(1, 0, 0)) { // then a sweep takes what has ended away
+					f.now = later
+				}
 			},
 			"end": func(rt *rapid.T) {
 				if rapid.IntRange(0, 5).Draw(rt, "really") == 0 {
@@ -122,7 +126,9 @@ func (m *familyModel) end(t *testing.T) {
 	_, ended, err := m.f.EndGrant(t.Context(), m.grant.ID, bridge.EndRevokedByOperator, m.f.now)
 	must(t, err)
 	equal(t, "ended by this call", ended, !m.dead)
-	m.dead = true
+	if ended {
+		m.dead, m.diedAt = true, m.f.now
+	}
 }
 
 // forgotten reports whether the family's absolute end is so long ago that its tokens are unknown.
