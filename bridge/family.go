@@ -3,8 +3,6 @@ package bridge
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
-	"fmt"
 	"time"
 )
 
@@ -67,15 +65,9 @@ func (h TokenHash) MarshalText() ([]byte, error) { return []byte(h.String()), ni
 
 // UnmarshalText reads the base64url form, or that of a whole Hash, which stores kept before.
 func (h *TokenHash) UnmarshalText(text []byte) error {
-	raw, err := base64.RawURLEncoding.DecodeString(string(text))
-	if err != nil {
-		return fmt.Errorf("reading the hash of a token: %w", err)
-	}
-	if len(raw) != len(h) && len(raw) != len(Hash{}) {
-		return errors.New("reading the hash of a token: wrong length")
-	}
+	raw, err := readHash(text, len(h), len(Hash{}))
 	copy(h[:], raw)
-	return nil
+	return err
 }
 
 // RefreshOutcome is what presenting a refresh token comes to.

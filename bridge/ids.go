@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -35,15 +36,21 @@ func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
 
 // UnmarshalText reads the base64url form.
 func (h *Hash) UnmarshalText(text []byte) error {
+	raw, err := readHash(text, len(h))
+	copy(h[:], raw)
+	return err
+}
+
+// readHash reads the base64url form of a hash of one of these lengths.
+func readHash(text []byte, lengths ...int) ([]byte, error) {
 	raw, err := base64.RawURLEncoding.DecodeString(string(text))
 	if err != nil {
-		return fmt.Errorf("reading a hash: %w", err)
+		return nil, fmt.Errorf("reading a hash: %w", err)
 	}
-	if len(raw) != len(h) {
-		return errors.New("reading a hash: wrong length")
+	if !slices.Contains(lengths, len(raw)) {
+		return nil, errors.New("reading a hash: wrong length")
 	}
-	copy(h[:], raw)
-	return nil
+	return raw, nil
 }
 
 // How many bytes an identifier is made of: one that NewID makes, and one of a grant that came of a consent.

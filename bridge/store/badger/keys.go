@@ -9,7 +9,7 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/store/rows"
 )
 
-// Keys are short, since a row has several and nothing compresses them. A row is stored under a byte for its kind, and its
+// Keys are short, since a row has several, and what is random in them is not compressed. A row is stored under a byte for its kind, and its
 // id; a place under a byte for its index, whose it is, when, and the id of the row it leads to, with its kind before it where
 // that may be any. An id that begins with when in the index's own form says it itself. Every part but the last has a fixed
 // length, so that no value can reach into another's range, and the last says by its length what it is; ids show nothing of
