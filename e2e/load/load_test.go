@@ -194,9 +194,9 @@ func (c *connection) renew(t *testing.T, b *bridgetest.Bridge, m *measure) bool 
 func (c *connection) renewOn(t *testing.T, w *wire, m *measure) bool {
 	t.Helper()
 	began := time.Now()
-	status, tokens := w.refresh(t, c.client.ID, c.refresh)
+	status, successor := w.refresh(t, c.client.ID, c.refresh)
 	m.add(time.Since(began), status, http.StatusOK)
-	c.refresh = tokens.Refresh
+	c.refresh = successor
 	if status != http.StatusOK {
 		t.Errorf("refresh: %d", status)
 	}

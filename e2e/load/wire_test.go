@@ -4,12 +4,13 @@ package load_test
 
 import (
 	"bufio"
-	"encoding/json"
+	"bytes"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"testing"
 	"time"
 
@@ -17,11 +18,13 @@ import (
 )
 
 // wire is one connection to the bridge, written and read by the goroutine that waits: the goroutines and timers of an
-// http.Client are no part of what a refresh takes.
+// http.Client are no part of what a refresh takes, nor is what it takes to understand any answer there may be.
 type wire struct {
 	conn net.Conn
 	in   *bufio.Reader
-	host string
+	head string // of a request, up to its length
+	out  []byte // of the request before, to be used again
+	body []byte // of the answer before
 }
 
 func dial(t *testing.T, b *bridgetest.Bridge) *wire {
@@ -35,30 +38,79 @@ func dial(t *testing.T, b *bridgetest.Bridge) *wire {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	return &wire{conn: conn, in: bufio.NewReader(conn), host: at.Host}
+	return &wire{
+		conn: conn, in: bufio.NewReader(conn),
+		head: "POST /oauth/token HTTP/1.1\r\nHost: " + at.Host + "\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ",
+	}
 }
 
-// refresh sends a refresh and returns the answer's status and its tokens.
-func (w *wire) refresh(t *testing.T, clientID, token string) (status int, tokens bridgetest.Tokens) {
+// refresh sends a refresh and returns the answer's status and the refresh token in it.
+func (w *wire) refresh(t *testing.T, clientID, token string) (status int, successor string) {
 	t.Helper()
-	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}, "client_id": {clientID}}.Encode()
-	_, err := fmt.Fprintf(w.conn, "POST /oauth/token HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", w.host, len(form), form)
-	if err != nil {
-		t.Fatal(err)
+	clientID, token = url.QueryEscape(clientID), url.QueryEscape(token)
+	const grant, ofToken, ofClient = "grant_type=refresh_token", "&refresh_token=", "&client_id="
+	w.out = strconv.AppendInt(append(w.out[:0], w.head...), int64(len(grant+ofToken+ofClient)+len(token)+len(clientID)), 10)
+	for _, part := range []string{"\r\n\r\n", grant, ofToken, token, ofClient, clientID} {
+		w.out = append(w.out, part...)
 	}
-	answer, err := http.ReadResponse(w.in, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, err := io.ReadAll(answer.Body)
+	_, err := w.conn.Write(w.out)
 	if err == nil {
-		err = answer.Body.Close()
+		status, err = w.answer()
 	}
-	if err == nil && answer.StatusCode == http.StatusOK {
-		err = json.Unmarshal(body, &tokens)
+	if err == nil && status == http.StatusOK {
+		successor, err = tokenIn(w.body)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer.StatusCode, tokens
+	return status, successor
+}
+
+// answer reads an answer whole. One that does not say how long it is is an error.
+func (w *wire) answer() (status int, err error) {
+	line, err := w.line()
+	if err != nil {
+		return 0, err
+	}
+	version, rest, _ := bytes.Cut(line, []byte(" "))
+	code, _, _ := bytes.Cut(rest, []byte(" "))
+	if status, err = strconv.Atoi(string(code)); err != nil || string(version) != "HTTP/1.1" {
+		return 0, fmt.Errorf("no status line: %q", line)
+	}
+	length := -1
+	for {
+		if line, err = w.line(); err != nil {
+			return 0, err
+		}
+		if len(line) == 0 {
+			break
+		}
+		if said, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
+			if length, err = strconv.Atoi(string(said)); err != nil {
+				return 0, err
+			}
+		}
+	}
+	if length < 0 {
+		return 0, fmt.Errorf("an answer of status %d without its length", status)
+	}
+	w.body = append(w.body[:0], make([]byte, length)...)
+	_, err = io.ReadFull(w.in, w.body)
+	return status, err
+}
+
+// line reads a line of an answer's head; it is good until the next is read.
+func (w *wire) line() ([]byte, error) {
+	line, err := w.in.ReadSlice('\n')
+	return bytes.TrimRight(line, "\r\n"), err
+}
+
+// tokenIn is the refresh token in a JSON answer, whose characters JSON writes as they are.
+func tokenIn(body []byte) (string, error) {
+	_, rest, _ := bytes.Cut(body, []byte(`"refresh_token":"`))
+	token, _, ok := bytes.Cut(rest, []byte(`"`))
+	if !ok || len(token) == 0 {
+		return "", fmt.Errorf("no refresh token in %d bytes", len(body))
+	}
+	return string(token), nil
 }
