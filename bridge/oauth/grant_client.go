@@ -40,7 +40,7 @@ var errNotAllowed = bridge.Refuse("unauthorized_client", "The client may not use
 // for it. There is no refresh token (§4.4.3) and no person. Behind the tokens of a client stands
 // one live grant for each key it was given: ending it ends all that came from it, for as long as the
 // client has that key.
-func (t *Token) machine(ctx context.Context, request *tokenRequest) (*tokenResponse, string, error) {
+func (t *Token) machine(ctx context.Context, request *tokenRequest) (tokenAnswer, string, error) {
 	client := request.client
 	known, ok := t.Machines[client.ID]
 	if !ok || client.Kind != bridge.ClientConfigured || client.Public() || !client.MayUse(bridge.GrantTypeClient) {

@@ -23,7 +23,7 @@ const (
 var errDeadCode = bridge.Refuse("invalid_grant", "The code is not valid for this request")
 
 // redeem serves the code grant (OAuth 2.1 §4.1.3).
-func (t *Token) redeem(ctx context.Context, request *tokenRequest) (*tokenResponse, string, error) {
+func (t *Token) redeem(ctx context.Context, request *tokenRequest) (tokenAnswer, string, error) {
 	code := secret.New(request.form.get("code"))
 	if code.IsZero() {
 		return nil, "", bridge.Refuse(invalidRequest, "code is missing")

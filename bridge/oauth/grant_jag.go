@@ -23,7 +23,7 @@ func badAssertion(cause error) error {
 // by the rules of their identity source where there is one. There is no
 // refresh token (EX-12). As with machine, one live grant stands behind all tokens of a client, a
 // person and a key.
-func (t *Token) identity(ctx context.Context, request *tokenRequest) (*tokenResponse, string, error) {
+func (t *Token) identity(ctx context.Context, request *tokenRequest) (tokenAnswer, string, error) {
 	client := request.client
 	switch {
 	case client.Public():

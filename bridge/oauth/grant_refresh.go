@@ -20,7 +20,7 @@ var errOverdue = errors.New("whether the person may still come in could not be f
 
 // refresh serves the refresh grant (OAuth 2.1 §4.3). Everything is validated before anything
 // changes, so that a bad request burns nothing (B64).
-func (t *Token) refresh(ctx context.Context, request *tokenRequest) (*tokenResponse, string, error) {
+func (t *Token) refresh(ctx context.Context, request *tokenRequest) (tokenAnswer, string, error) {
 	sent := secret.New(request.form.get("refresh_token"))
 	if sent.IsZero() {
 		return nil, "", bridge.Refuse(invalidRequest, "refresh_token is missing")
@@ -83,12 +83,12 @@ func (t *Token) recheck(ctx context.Context, grant bridge.Grant) error {
 
 func (t *Token) rotate(
 	ctx context.Context, request *tokenRequest, presented token.Refresh, grant bridge.Grant, scopes bridge.Scopes,
-) (*tokenResponse, string, error) {
+) (tokenAnswer, string, error) {
 	successor, err := presented.Next(rand.Reader)
 	if err != nil {
 		return nil, "", err
 	}
-	minted := t.mintAhead(request, grant, scopes)
+	minted := t.mintAhead(request, grant, scopes, successor.Token())
 	rotation, err := t.Grants.RotateRefresh(ctx, bridge.RefreshUse{
 		Token: presented.Told(), ClientID: request.client.ID, ProofKey: request.proofKey, BindRefresh: request.client.Public(), Successor: successor.Told().Hash, SealedSuccessor: presented.Seal(successor),
 		Idle: t.Life.RefreshIdle, AccessTokenLife: t.Life.AccessToken, Rule: t.Refresh,
@@ -103,6 +103,8 @@ func (t *Token) rotate(
 		if successor, err = presented.Open(rotation.SealedSuccessor); err != nil {
 			return nil, grant.ID, err
 		}
+		// The answer that is being made holds a successor which is not stored.
+		minted = func() (tokenAnswer, error) { return t.mint(request, grant, scopes, successor.Token()) }
 	case bridge.RefreshReused:
 		t.noteEnd(ctx, grant, bridge.EndRefreshReused)
 		return nil, grant.ID, errDeadRefresh
@@ -113,7 +115,6 @@ func (t *Token) rotate(
 	if err != nil {
 		return nil, grant.ID, err
 	}
-	answer.RefreshToken = successor.Token().Reveal()
 	t.Trail.Record(ctx, bridge.AuditEvent{
 		Kind: audit.TokenRefreshed, GrantID: grant.ID, ClientID: grant.ClientID, PersonID: grant.Person.ID(),
 		Outcome: string(rotation.Outcome),

@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"time"
@@ -84,6 +85,9 @@ type tokenRequest struct {
 	proofKey bridge.Hash     // thumbprint of the key that the client showed it holds; zero: none
 }
 
+// tokenAnswer is a tokenResponse as it is sent.
+type tokenAnswer []byte
+
 type tokenResponse struct {
 	AccessToken  string `json:"access_token"`
 	TokenType    string `json:"token_type"`
@@ -98,10 +102,10 @@ func (t *Token) serve(w http.ResponseWriter, r *http.Request) {
 		writeError(w, r, t.Log, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, answer)
+	writeText(w, http.StatusOK, answer)
 }
 
-func (t *Token) exchange(w http.ResponseWriter, r *http.Request) (*tokenResponse, error) {
+func (t *Token) exchange(w http.ResponseWriter, r *http.Request) (tokenAnswer, error) {
 	form, err := readForm(w, r)
 	if err != nil {
 		return nil, err
@@ -136,7 +140,7 @@ func (t *Token) authenticate(w http.ResponseWriter, r *http.Request, form parame
 }
 
 // grant hands the request to its grant type.
-func (t *Token) grant(ctx context.Context, request *tokenRequest) (*tokenResponse, string, error) {
+func (t *Token) grant(ctx context.Context, request *tokenRequest) (tokenAnswer, string, error) {
 	var err error
 	if request.resource, err = namedResource(request.form["resource"], t.Resources); err != nil {
 		return nil, "", err
@@ -166,21 +170,21 @@ func (t *Token) grant(ctx context.Context, request *tokenRequest) (*tokenRespons
 
 // mint answers with an access token, bound to the client's key if it showed one, and, where there is
 // one, the refresh token.
-func (t *Token) mint(request *tokenRequest, grant bridge.Grant, scopes bridge.Scopes, refresh secret.Token) (*tokenResponse, error) {
+func (t *Token) mint(request *tokenRequest, grant bridge.Grant, scopes bridge.Scopes, refresh secret.Token) (tokenAnswer, error) {
 	access, said, err := t.Signer.Mint(grant, scopes, request.proofKey, t.Life.AccessToken)
 	if err != nil {
 		return nil, err
 	}
-	return &tokenResponse{
+	return json.Marshal(tokenResponse{
 		AccessToken: access.Reveal(), TokenType: said.Type(), ExpiresIn: int(t.Life.AccessToken.Seconds()),
 		Scope: scopes.String(), RefreshToken: refresh.Reveal(),
-	}, nil
+	})
 }
 
 // issue is mint for a grant that has just been asked for, and is told.
 func (t *Token) issue(
 	ctx context.Context, request *tokenRequest, grant bridge.Grant, scopes bridge.Scopes, refresh secret.Token,
-) (*tokenResponse, string, error) {
+) (tokenAnswer, string, error) {
 	answer, err := t.mint(request, grant, scopes, refresh)
 	if err != nil {
 		return nil, grant.ID, err
@@ -192,19 +196,21 @@ func (t *Token) issue(
 }
 
 // mintAhead is mint beside what the caller does meanwhile: a signature takes a fifth of the time the disk
-// takes to sync. What it says of a grant never changes. Nothing of it may be answered before the caller
+// takes to sync, and the answer is ready to be sent then. What it says of a grant never changes. Nothing of it may be answered before the caller
 // knows that the refresh is stored.
-func (t *Token) mintAhead(request *tokenRequest, grant bridge.Grant, scopes bridge.Scopes) (wait func() (*tokenResponse, error)) {
-	var answer *tokenResponse
+func (t *Token) mintAhead(
+	request *tokenRequest, grant bridge.Grant, scopes bridge.Scopes, refresh secret.Token,
+) (wait func() (tokenAnswer, error)) {
+	var answer tokenAnswer
 	var err error
 	var panicked any
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		defer func() { panicked = recover() }()
-		answer, err = t.mint(request, grant, scopes, secret.Token{})
+		answer, err = t.mint(request, grant, scopes, refresh)
 	}()
-	return func() (*tokenResponse, error) {
+	return func() (tokenAnswer, error) {
 		<-done
 		if panicked != nil {
 			panic(panicked) // where the server's guard can see it
