@@ -37,14 +37,17 @@ func (w *writer) newBatch() *batch {
 // errRefused: the engine does not take a write, usually for its size; nothing is stored.
 var errRefused = errors.New("the storage engine refused a write")
 
-// run runs a job on top of the batch and takes its changes over; false when they do not fit in. A
+// run runs a job on top of the batch, unless it was run ahead, and takes its changes over; false when they do not fit in. A
 // job that refuses stays in the batch without changes: it may have seen those of the others.
 func (b *batch) run(j *job) bool {
-	t := &tx{txn: b.writer.snapshot, below: []layer{b.changes}, next: b.at}
-	if under := b.writer.underWay; under != nil {
-		t.below = append(t.below, under.changes)
+	t := b.ahead(j)
+	if t == nil {
+		t = &tx{txn: b.writer.snapshot.txn, below: []layer{b.changes}, next: b.at}
+		if under := b.writer.underWay; under != nil {
+			t.below = append(t.below, under.changes)
+		}
+		j.call(t)
 	}
-	j.call(t)
 	if j.err == nil && j.panicked == nil {
 		if !b.fits(t.changes) {
 			if len(b.jobs) > 0 {

@@ -3,12 +3,13 @@
 // Reads go straight to the engine. Every write is a closure handed to one writer goroutine, which
 // runs them one after the other, so that two can never conflict, and gathers their changes. Up to maxBatch of
 // them are one engine transaction and one sync of its log, on a second goroutine; meanwhile the
-// next ones run and see what the ones before them changed.
+// next ones run and see what the ones before them changed. While the writer is busy, callers run their
+// closures ahead, and the writer runs again only those that read what was changed since (ahead.go).
 //
 //	caller → closure → queue → writer: read, decide, keep changes aside → commit → sync → watermark → answers
 //
-// A closure that refuses has changed nothing. A closure whose caller went away before the writer
-// took it is never run; one that was taken is waited for. When a commit or sync fails the store
+// A closure that refuses has changed nothing. Of a closure whose caller went away before the writer
+// took it nothing is kept; one that was taken is waited for. When a commit or sync fails the store
 // takes no further writes until it is opened again: what the disk holds is then not known, and
 // trying once more would hide it. When the disk is nearly full writes are refused before the
 // engine is touched, because the engine maps its files and a full disk would kill the process.

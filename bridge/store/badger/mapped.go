@@ -58,7 +58,7 @@ func (s *Store) pinned(t *tx, use func(map[string]bool) error) error {
 	for _, table := range s.db.Tables() {
 		before[table.ID] = true
 	}
-	it := t.txn.NewIterator(engine.IteratorOptions{})
+	it := t.iterator(engine.IteratorOptions{})
 	defer it.Close()
 	tables := map[string]bool{}
 	for _, table := range s.db.Tables() {

@@ -325,5 +325,5 @@ func (e transactions) Swap(ctx context.Context, before []byte, row rows.Row) (do
 
 // Write hands a closure to the writer.
 func (e transactions) Write(ctx context.Context, run func(rows.Tx) error) error {
-	return e.s.writer.do(ctx, func(t *tx) error { return run(t) })
+	return e.s.writer.doAhead(ctx, func(t *tx) error { return run(t) })
 }

@@ -46,7 +46,7 @@ func readTicks(t *tx, key bridge.RowKey) (position, error) {
 	}
 	ring := make([]uint64, tickRing)
 	var head position
-	it := t.txn.NewIterator(engine.IteratorOptions{Prefix: []byte{firstTick}})
+	it := t.iterator(engine.IteratorOptions{Prefix: []byte{firstTick}})
 	defer it.Close()
 	for it.Rewind(); it.Valid(); it.Next() {
 		err := it.Item().Value(func(number []byte) error {

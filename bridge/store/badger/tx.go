@@ -24,6 +24,7 @@ type tx struct {
 	changes layer
 	told    []string // grants of which copies kept elsewhere are no longer good
 	next    position // what this write's batch will be
+	reads   *reads   // of a write that is run ahead
 }
 
 // Get returns the record of a row, or nil when there is none.
@@ -45,10 +46,15 @@ func (t *tx) Put(row rows.Row) error {
 	}
 	gone := map[string]bool{}
 	for _, place := range row.Before {
-		gone[placeKey(place, row.Ref)] = true
+		if !slices.Contains(row.Places, place) { // as most are: what stays needs no key
+			gone[placeKey(place, row.Ref)] = true
+		}
 	}
 	delete(gone, own)
 	for _, place := range row.Places {
+		if slices.Contains(row.Before, place) {
+			continue
+		}
 		key := placeKey(place, row.Ref)
 		if gone[key] || key == own {
 			delete(gone, key)
@@ -154,6 +160,9 @@ func (t *tx) get(key string) ([]byte, error) {
 	if c, ok := t.changes[key]; ok {
 		return c.value, nil
 	}
+	if t.reads != nil {
+		t.reads.keys = append(t.reads.keys, key)
+	}
 	for _, l := range t.below {
 		if c, ok := l[key]; ok {
 			return c.value, nil
@@ -188,12 +197,20 @@ func (t *tx) change(key string, c change) {
 	t.changes[key] = c
 }
 
+// iterator walks through what is committed.
+func (t *tx) iterator(options engine.IteratorOptions) *engine.Iterator {
+	if t.reads != nil {
+		t.reads.walked = true
+	}
+	return t.txn.NewIterator(options)
+}
+
 // suffixes yields, in order, what follows prefix in the keys that begin with it, from the first
 // one not below prefix+from.
 func (t *tx) suffixes(prefix, from string) iter.Seq[string] {
 	changed, removed := t.changedBelow(prefix, prefix+from)
 	return func(yield func(string) bool) {
-		it := t.txn.NewIterator(engine.IteratorOptions{Prefix: []byte(prefix)})
+		it := t.iterator(engine.IteratorOptions{Prefix: []byte(prefix)})
 		defer it.Close()
 		for it.Seek([]byte(prefix + from)); it.Valid(); it.Next() {
 			key := string(it.Item().Key())

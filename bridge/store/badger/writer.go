@@ -20,6 +20,9 @@ const (
 	// enoughForBatch is how many are committed without looking for more when nothing else is being
 	// committed: while they are synced the next ones run, so that both cores have work.
 	enoughForBatch = 32
+	// mostKept is how many batches are remembered for those who run ahead: as many as are committed while one
+	// write waits, unless a thousand do.
+	mostKept = 8
 )
 
 var errClosed = errors.New("the store is closed")
@@ -40,17 +43,21 @@ type writer struct {
 	wake    chan struct{}
 	stopped chan struct{}
 
-	mu     sync.Mutex
-	queue  []*job
-	closed bool
+	waiting atomic.Int64   // writes that were not answered yet
+	ahead   sync.WaitGroup // those of them that are being run ahead
+
+	mu       sync.Mutex
+	queue    []*job
+	closed   bool
+	snapshot *snapshot // what was committed before underWay; only the writer's goroutine changes it
 
 	// Only the writer's goroutine looks at these until it has stopped.
-	at        position    // of the last batch that was handed over
-	failed    error       // the commit error that ended writing
-	full      bool        // the last batch found no room
-	pending   *batch      // takes writes
-	underWay  *batch      // is being committed; nil when nothing is
-	snapshot  *engine.Txn // what was committed before underWay
+	at        position // of the last batch that was handed over
+	failed    error    // the commit error that ended writing
+	full      bool     // the last batch found no room
+	pending   *batch   // takes writes
+	underWay  *batch   // is being committed; nil when nothing is
+	kept      []layer  // what the last batches up to snapshot have changed, the newest last; none while nothing is under way
 	toCommit  chan *batch
 	committed chan error // of underWay
 }
@@ -58,6 +65,7 @@ type writer struct {
 // job is one write on its way.
 type job struct {
 	run      func(*tx) error
+	ahead    *tx         // what it came to when it was run ahead, nil when it was not
 	claimed  atomic.Bool // by the writer, who will run it, or by a caller who went away
 	err      error
 	panicked any
@@ -68,7 +76,7 @@ type job struct {
 func (w *writer) start() *writer {
 	w.wake, w.stopped = make(chan struct{}, 1), make(chan struct{})
 	w.toCommit, w.committed = make(chan *batch), make(chan error)
-	w.snapshot = w.db.NewTransaction(false)
+	w.newSnapshot(w.at.sequence)
 	w.pending = w.newBatch()
 	go func() {
 		for b := range w.toCommit {
@@ -80,13 +88,25 @@ func (w *writer) start() *writer {
 }
 
 // do hands run to the writer and waits for its commit. run may be called more than once. When ctx
-// ends before the writer has taken run, it is never called; afterwards its result is waited for,
+// ends before the writer has taken run, nothing comes of it; afterwards its result is waited for,
 // since a write that may have happened must not be reported as one that did not.
-func (w *writer) do(ctx context.Context, run func(*tx) error) error {
+func (w *writer) do(ctx context.Context, run func(*tx) error) error { return w.submit(ctx, run, false) }
+
+// doAhead is do for what may be run ahead.
+func (w *writer) doAhead(ctx context.Context, run func(*tx) error) error {
+	return w.submit(ctx, run, true)
+}
+
+func (w *writer) submit(ctx context.Context, run func(*tx) error, ahead bool) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	w.waiting.Add(1)
+	defer w.waiting.Add(-1)
 	j := &job{run: run, done: make(chan struct{})}
+	if ahead && w.waiting.Load() > 1 {
+		w.runAhead(j)
+	}
 	if err := w.enqueue(j); err != nil {
 		return err
 	}
@@ -129,6 +149,7 @@ func (w *writer) close() {
 	w.nudge()
 	w.mu.Unlock()
 	<-w.stopped
+	w.ahead.Wait()
 }
 
 func (w *writer) loop() {
@@ -148,9 +169,10 @@ func (w *writer) loop() {
 			case <-w.wake:
 			}
 		case !open:
-			w.snapshot.Discard()
+			w.release(w.snapshot)
 			return
 		default:
+			w.kept = nil
 			<-w.wake
 		}
 	}
@@ -229,13 +251,15 @@ func (w *writer) quiet() bool {
 // settle takes the result of the batch that was under way. What was built on a batch that failed fails
 // as it is handed over.
 func (w *writer) settle(err error) {
+	b := w.underWay
 	w.underWay = nil
-	if err != nil {
+	switch {
+	case err != nil:
 		w.failed = err
-		return
+	case len(b.changes) > 0:
+		w.keep(b.changes)
+		w.newSnapshot(b.at.sequence)
 	}
-	w.snapshot.Discard()
-	w.snapshot = w.db.NewTransaction(false)
 }
 
 // refusal says why nothing may be written at the moment, nil when it may.

@@ -39,11 +39,16 @@ func hold(t *testing.T, s *Store) held {
 
 // queue hands a write over and returns once it waits; its result comes on the channel.
 func (h held) queue(ctx context.Context, run func(*tx) error) <-chan error {
+	return h.queued(func() error { return h.writer.do(ctx, run) })
+}
+
+// queued is queue for what hands a write over.
+func (h held) queued(do func() error) <-chan error {
 	h.writer.mu.Lock()
 	before := len(h.writer.queue)
 	h.writer.mu.Unlock()
 	result := make(chan error, 1)
-	go func() { result <- h.writer.do(ctx, run) }()
+	go func() { result <- do() }()
 	for {
 		h.writer.mu.Lock()
 		now := len(h.writer.queue)

@@ -106,7 +106,7 @@ type Engine interface {
 	// whether it was so still. It is a Write that keeps nobody off meanwhile.
 	Swap(ctx context.Context, before []byte, row Row) (bool, error)
 	// Write runs a closure and commits what it changed, all or nothing. A closure that returns an error
-	// has changed nothing. It may run more than once. When ctx ends before it has run, it never does;
+	// has changed nothing. It may run more than once. When ctx ends before its turn, nothing comes of it;
 	// afterwards its result is waited for, since a write that may have happened must not be reported as
 	// one that did not.
 	Write(ctx context.Context, run func(Tx) error) error
