@@ -4,6 +4,8 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"hash"
+	"sync"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 )
@@ -16,7 +18,7 @@ const rowKeyBytes = 32
 type RowKey struct {
 	siv  siv
 	old  *xaes
-	mac  []byte
+	macs sync.Pool // of HMACs under its key, which take as long to make as a short text to read
 	base string
 }
 
@@ -50,7 +52,10 @@ func newRowKey(raw []byte) (*RowKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &RowKey{siv: newSIV(raw, "row siv"), old: old, mac: derive(raw, "row mac"), base: string(raw[rowKeyBytes:])}, nil
+	mac := derive(raw, "row mac")
+	return &RowKey{
+		siv: newSIV(raw, "row siv"), old: old, macs: sync.Pool{New: func() any { return hmac.New(sha256.New, mac) }}, base: string(raw[rowKeyBytes:]),
+	}, nil
 }
 
 // Seal encrypts a row for its place.
@@ -68,11 +73,15 @@ func (k *RowKey) OpenOld(place string, sealed []byte) ([]byte, error) {
 
 // MAC is HMAC-SHA-256 of a value for one purpose, which must not contain a zero byte.
 func (k *RowKey) MAC(purpose, value string) bridge.Hash {
-	mac := hmac.New(sha256.New, k.mac)
+	mac, _ := k.macs.Get().(hash.Hash) // the pool holds nothing else
+	defer k.macs.Put(mac)
+	mac.Reset()
 	mac.Write([]byte(purpose))
 	mac.Write([]byte{0})
 	mac.Write([]byte(value))
-	return bridge.Hash(mac.Sum(nil))
+	var sum bridge.Hash
+	mac.Sum(sum[:0])
+	return sum
 }
 
 // Base is the text that was wrapped with the key.
