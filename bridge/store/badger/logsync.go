@@ -54,7 +54,7 @@ func (l *logSync) sync() error {
 	if !syncsItself {
 		return nil
 	}
-	for {
+	for !absent(l.next) {
 		next, err := os.OpenFile(l.next, os.O_RDWR, 0)
 		if errors.Is(err, fs.ErrNotExist) {
 			break
