@@ -103,7 +103,7 @@ func TestOpen_OP06_fullDisk(t *testing.T) {
 	before := fileNames(t, dir)
 	opts := Options{Sealer: secrettest.Ring(), Dir: dir, freeSpace: func(string) (uint64, error) { return 3 << 20, nil }}
 	_, err := Open(opts)
-	wantSaid(t, err, "3 MiB are free", "at least 64 MiB are needed")
+	wantSaid(t, err, "3 MiB are free", "at least 128 MiB are needed")
 	opts.freeSpace = func(string) (uint64, error) { return 0, errors.New("cannot tell") }
 	_, err = Open(opts)
 	wantSaid(t, err, "cannot tell")
