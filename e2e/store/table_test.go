@@ -110,10 +110,12 @@ func (b *table) embedded(t *testing.T, from string, n int, some []storetest.Conn
 	t.Helper()
 	dir := copyStore(t, from)
 	s := openBadger(t, dir)
-	settle(t, dir)
+	calm := func() { settle(t, dir) }
 	in := fmt.Sprintf("Badger, %d grants", n)
-	b.transitions(t, in, s)
+	b.transitions(t, in, s, calm)
+	calm()
 	b.renew(t, in, s, some)
+	calm()
 	b.lists(t, in, s)
 	must(t, s.Close())
 	must(t, os.RemoveAll(dir))
@@ -124,7 +126,7 @@ func (b *table) shared(t *testing.T, from string, some []storetest.Connection) {
 	t.Helper()
 	small, in := openPostgres(t, server.Database(t)), fmt.Sprintf("PostgreSQL, %d grants", smallGrants)
 	first := fill(t, small, smallGrants)
-	b.transitions(t, in, small)
+	b.transitions(t, in, small, func() {}) // vacuuming goes on beside, as it always does
 	b.renew(t, in, small, first)
 	must(t, small.Close())
 
@@ -148,15 +150,15 @@ func (b *table) shared(t *testing.T, from string, some []storetest.Connection) {
 	b.remark("PostgreSQL: %d MB on the disk, %d bytes for each grant", size/1e6, size/int64(*grants))
 	s := openPostgres(t, url)
 	in = fmt.Sprintf("PostgreSQL, %d grants", *grants)
-	b.transitions(t, in, s)
+	b.transitions(t, in, s, func() {})
 	b.renew(t, in, s, some)
 	b.lists(t, in, s)
 	must(t, s.Close())
 }
 
-func (b *table) transitions(t *testing.T, in string, s bridge.Store) {
+func (b *table) transitions(t *testing.T, in string, s bridge.Store, calm func()) {
 	t.Helper()
-	must(t, storetest.Transitions(t.Context(), s, func(what string, workers int, took *storetest.Took) {
+	must(t, storetest.Transitions(t.Context(), s, calm, func(what string, workers int, took *storetest.Took) {
 		b.row(in+": "+what, workers, took)
 	}))
 }

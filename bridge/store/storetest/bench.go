@@ -77,8 +77,9 @@ func Syncs(dir string, n int, pause time.Duration) (*Took, error) {
 	return k, errors.Join(err, file.Close(), os.Remove(file.Name()))
 }
 
-// Transitions measures redemption and refresh, alone and many at once.
-func Transitions(ctx context.Context, s bridge.Store, row func(what string, workers int, took *Took)) error {
+// Transitions measures redemption and refresh, alone and many at once, each when calm has returned: what a store still does
+// about the writes before is no part of them.
+func Transitions(ctx context.Context, s bridge.Store, calm func(), row func(what string, workers int, took *Took)) error {
 	for _, workers := range []int{1, manyWorkers} {
 		n := 1000 * min(workers, 30) // enough for the engine to write memory tables out meanwhile
 		all := make([]*Connection, n)
@@ -89,11 +90,13 @@ func Transitions(ctx context.Context, s bridge.Store, row func(what string, work
 		if err != nil {
 			return err
 		}
+		calm()
 		redeem, err := Measure(ctx, n, workers, func(ctx context.Context, i int) error { return all[i].mustRedeem(ctx) })
 		if err != nil {
 			return err
 		}
 		row("redeem", workers, redeem)
+		calm()
 		refresh, err := Measure(ctx, n, workers, func(ctx context.Context, i int) error { return all[i].Rotate(ctx) })
 		if err != nil {
 			return err
