@@ -3,9 +3,11 @@ package badger
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -64,9 +66,10 @@ func TestStore_OP01_powerCutNames(t *testing.T) {
 }
 
 // checkCopy opens the store in a copy of the disk, and checks it.
-func checkCopy(t *testing.T, disk *powercut.Disk, name string, book map[string]*acknowledged) error {
+func checkCopy(t *testing.T, disk *powercut.Disk, name string, book map[string]*acknowledged) (err error) {
 	t.Helper()
 	dir := t.TempDir()
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }() // a hundred of them fill a disk
 	disk.Copy(t, dir)
 	s, err := tryStore(Options{Dir: filepath.Join(dir, name), Sealer: secrettest.Ring()})
 	if err != nil {
