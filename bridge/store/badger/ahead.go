@@ -73,10 +73,7 @@ func (w *writer) runAhead(j *job) {
 func (b *batch) ahead(j *job) *tx {
 	t := j.ahead
 	j.ahead = nil // when the batch is full, what the next one does is another question
-	if t == nil {
-		return nil
-	}
-	if !b.holds(t.reads) {
+	if t == nil || !b.holds(t.reads) {
 		return nil
 	}
 	t.next = b.at

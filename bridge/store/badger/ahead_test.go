@@ -307,7 +307,7 @@ func TestStore_closeWaitsForAhead(t *testing.T) {
 	select {
 	case err := <-closed:
 		t.Fatalf("the store was closed meanwhile: %v", err)
-	default:
+	case <-time.After(100 * time.Millisecond): // longer than closing takes
 	}
 	close(leave)
 	if err := <-late; !errors.Is(err, errClosed) {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"sync/atomic"
 	"syscall"
-	"time"
 )
 
 // The free space below which the store takes no writes. The engine goes on writing tables for what it
@@ -29,28 +28,17 @@ func floorFor(size uint64) uint64 { return min(leastFloor+size/floorShare, mostF
 
 // room watches the free space of a store's disk.
 type room struct {
-	opts   Options
-	asked  atomic.Uint64
-	floor  atomic.Uint64
-	plenty time.Time // when there was plenty last
+	opts  Options
+	asked atomic.Uint64
+	floor atomic.Uint64
 }
 
 // sizeEvery is how many questions about the free space come to one about the store's size, which looks at each file. In
 // between the store grows by a small part of the least floor.
 const sizeEvery = 256
 
-// A disk with so many times the floor free is not asked again for so long: no disk takes the difference in it.
-const (
-	plentyFloors = 4
-	plentyFor    = 5 * time.Millisecond
-)
-
 // check returns an error that says how little is free when that is below the floor.
 func (r *room) check() error {
-	now := time.Now()
-	if now.Sub(r.plenty) < plentyFor {
-		return nil
-	}
 	if r.asked.Add(1)%sizeEvery == 1 {
 		floor := r.opts.FreeSpaceFloor
 		if floor == 0 {
@@ -62,12 +50,7 @@ func (r *room) check() error {
 		}
 		r.floor.Store(floor)
 	}
-	floor := r.floor.Load()
-	if err := checkSpace(r.opts, plentyFloors*floor); err == nil {
-		r.plenty = now
-		return nil
-	}
-	return checkSpace(r.opts, floor)
+	return checkSpace(r.opts, r.floor.Load())
 }
 
 // folderSize is what the files of a folder take on the disk.
