@@ -101,7 +101,12 @@ func BytesOf(id string) []byte {
 		return nil
 	}
 	raw, err := idEncoding.DecodeString(id)
-	if err != nil || IDOf(raw) != id { // else there are bits left over
+	if err != nil {
+		return nil
+	}
+	// Where bits are left over another text has the same bytes. Keys are made of ids all the time: this stays on the stack.
+	var again [2 * IDBytes]byte
+	if idEncoding.Encode(again[:], raw); string(again[:len(id)]) != id {
 		return nil
 	}
 	return raw

@@ -2,14 +2,13 @@ package badger
 
 import (
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"hash"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	engine "github.com/dgraph-io/badger/v4"
 	enginetable "github.com/dgraph-io/badger/v4/table"
@@ -27,7 +26,8 @@ type listing struct {
 // follower keeps the listing of a MANIFEST that grows.
 type follower struct {
 	path  string
-	file  fs.FileInfo
+	file  *os.File // that was read last; nil at first
+	links uint64   // names it had then
 	sum   hash.Hash
 	known listing
 }
@@ -39,44 +39,67 @@ func follow(dir string) *follower {
 // follow returns the listing as it is now. What has come to it is synced first: a watermark must not
 // ask for more than a power cut leaves.
 func (f *follower) follow() (listing, error) {
-	now, err := os.Stat(f.path)
+	size, err := f.size()
+	if err == nil && size != f.known.length {
+		err = f.readOn(size)
+	}
 	if err != nil {
-		return listing{}, fmt.Errorf("looking at the store's list of tables: %w", err)
-	}
-	if f.file != nil && os.SameFile(f.file, now) && now.Size() == f.known.length {
-		return f.known, nil
-	}
-	if err := f.readOn(); err != nil {
 		return listing{}, fmt.Errorf("reading the store's list of tables: %w", err)
 	}
 	return f.known, nil
 }
 
-// readOn reads what is not known yet, all of one file: the engine may give its name to another meanwhile.
-func (f *follower) readOn() (err error) {
+// size is how long the list is. One that the engine has written anew, which takes the name from the file that is open, or has cut
+// at a torn end is read from its beginning. This is asked with every batch, and an open file answers in a fifth of the time
+// that one takes to be found by its name.
+func (f *follower) size() (int64, error) {
+	if f.file != nil {
+		size, links, err := sizeAndLinks(f.file)
+		if err != nil || links == f.links && size >= f.known.length {
+			return size, err
+		}
+		if err := f.close(); err != nil {
+			return 0, err
+		}
+	}
 	file, err := os.Open(f.path)
 	if err != nil {
+		return 0, err
+	}
+	f.file, f.known = file, listing{}
+	f.sum.Reset()
+	size, links, err := sizeAndLinks(file)
+	f.links = links
+	return size, err
+}
+
+func sizeAndLinks(file *os.File) (size int64, links uint64, err error) {
+	var stat syscall.Stat_t
+	err = syscall.Fstat(int(file.Fd()), &stat)
+	return stat.Size, uint64(stat.Nlink), err //nolint:unconvert // the field's type differs between systems
+}
+
+// readOn reads what is not known yet of a list of so many bytes.
+func (f *follower) readOn(size int64) error {
+	more := make([]byte, size-f.known.length)
+	if _, err := f.file.ReadAt(more, f.known.length); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	now, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	if f.file == nil || !os.SameFile(f.file, now) || now.Size() < f.known.length { // written anew, or cut by the engine at a torn end
-		f.sum.Reset()
-		f.known = listing{}
-	}
-	more := make([]byte, now.Size()-f.known.length)
-	if _, err := file.ReadAt(more, f.known.length); err != nil {
-		return err
-	}
-	if err := file.Sync(); err != nil {
+	if err := f.file.Sync(); err != nil {
 		return err
 	}
 	f.sum.Write(more)
-	f.file, f.known = now, listing{length: now.Size(), digest: bridge.Hash(f.sum.Sum(nil))}
+	f.known = listing{length: size, digest: bridge.Hash(f.sum.Sum(nil))}
 	return nil
+}
+
+func (f *follower) close() error {
+	if f.file == nil {
+		return nil
+	}
+	file := f.file
+	f.file = nil
+	return file.Close()
 }
 
 // begins reports whether the MANIFEST in a folder begins with the listing.

@@ -13,8 +13,9 @@ import (
 // numbered, and a log that is gone is in a table, which the engine syncs.
 type logSync struct {
 	dir    string
+	folder *os.File // dir
 	number int
-	next   string   // the log after it, which each sync looks for
+	next   string   // the name of the log after it, which each sync looks for
 	file   *os.File // nil at first
 	named  bool     // its name is on the disk
 }
@@ -28,7 +29,10 @@ func newLogSync(dir string) (*logSync, error) {
 	if l.number, _, err = newestLog(dir); err != nil {
 		return nil, err
 	}
-	l.next = l.path(l.number + 1)
+	if l.folder, err = os.Open(dir); err != nil { //nolint:gosec // the operator names the folder
+		return nil, err
+	}
+	l.next = logName(l.number + 1)
 	return l, l.sync()
 }
 
@@ -54,22 +58,22 @@ func (l *logSync) sync() error {
 	if !syncsItself {
 		return nil
 	}
-	for !absent(l.next) {
-		next, err := os.OpenFile(l.next, os.O_RDWR, 0)
+	for !absent(l.folder, l.next) {
+		next, err := os.OpenFile(filepath.Join(l.dir, l.next), os.O_RDWR, 0)
 		if errors.Is(err, fs.ErrNotExist) {
 			break
 		}
 		if err == nil {
 			err = l.use(next)
 			l.number++
-			l.next = l.path(l.number + 1)
+			l.next = logName(l.number + 1)
 		}
 		if err != nil {
 			return fmt.Errorf("syncing the store's log: %w", err)
 		}
 	}
 	if l.file == nil {
-		file, err := os.OpenFile(l.path(l.number), os.O_RDWR, 0)
+		file, err := os.OpenFile(filepath.Join(l.dir, logName(l.number)), os.O_RDWR, 0)
 		if err != nil {
 			return fmt.Errorf("syncing the store's log: %w", err)
 		}
@@ -79,7 +83,7 @@ func (l *logSync) sync() error {
 		return fmt.Errorf("syncing the store's log: %w", err)
 	}
 	if !l.named { // no promise of every file system's, and the engine makes a log without
-		if err := syncFolder(l.dir); err != nil {
+		if err := l.folder.Sync(); err != nil {
 			return fmt.Errorf("syncing the name of the store's log: %w", err)
 		}
 		l.named = true
@@ -88,18 +92,19 @@ func (l *logSync) sync() error {
 }
 
 func (l *logSync) use(file *os.File) error {
-	err := l.close()
+	before := l.file
 	l.file, l.named = file, false
-	return err
-}
-
-func (l *logSync) path(number int) string {
-	return filepath.Join(l.dir, fmt.Sprintf("%05d.mem", number))
-}
-
-func (l *logSync) close() error {
-	if l.file == nil {
+	if before == nil {
 		return nil
 	}
-	return l.file.Close()
+	return before.Close()
+}
+
+func logName(number int) string { return fmt.Sprintf("%05d.mem", number) }
+
+func (l *logSync) close() error {
+	if l.folder == nil { // the engine syncs
+		return nil
+	}
+	return errors.Join(l.use(nil), l.folder.Close())
 }

@@ -8,6 +8,6 @@ import "os"
 // mapping, so that the engine syncs its mappings itself.
 const syncsItself = false
 
-func absent(string) bool { return true }
+func absent(*os.File, string) bool { return true }
 
 func dataSync(file *os.File) error { return file.Sync() }

@@ -213,7 +213,7 @@ func (w *watermark) close() error {
 		w.timer.Stop()
 	}
 	w.mu.Unlock()
-	return errors.Join(err, w.file.Sync(), w.file.Close())
+	return errors.Join(err, w.file.Sync(), w.file.Close(), w.tables.close())
 }
 
 // syncFolder returns when the names in a folder are on the disk.

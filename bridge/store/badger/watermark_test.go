@@ -265,6 +265,33 @@ func TestListing_follows(t *testing.T) {
 	}
 }
 
+// TestListing_linked: a file that is open says by its links that its name is another's now, also where it has a second name, as
+// in a copy that is made of links.
+func TestListing_linked(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	list, anew := filepath.Join(dir, engine.ManifestFilename), filepath.Join(dir, "anew")
+	overwrite(t, dir, engine.ManifestFilename, []byte("long"))
+	f := follow(dir)
+	for _, step := range []struct {
+		name string
+		do   func() error
+	}{
+		{"as it was", func() error { return nil }},
+		{"linked", func() error { return os.Link(list, filepath.Join(dir, "copy")) }},
+		{"written anew", func() error { return errors.Join(os.WriteFile(anew, []byte("anew"), 0o600), os.Rename(anew, list)) }},
+		{"written anew without links", func() error { return errors.Join(os.WriteFile(anew, []byte("last"), 0o600), os.Rename(anew, list)) }},
+	} {
+		must(t, step.do())
+		got, err := f.follow()
+		must(t, err)
+		if !got.begins(dir) {
+			t.Errorf("%s: %v is not how the list begins", step.name, got)
+		}
+	}
+	must(t, f.close())
+}
+
 // TestListing_writtenAnew: the engine writes its list anew, and gives that the name, whenever it likes.
 func TestListing_writtenAnew(t *testing.T) {
 	t.Parallel()
