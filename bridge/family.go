@@ -9,18 +9,16 @@ import (
 // Family is all refresh tokens of one grant. Only the head is good; its predecessor is good for
 // getting the head again, for a short while (TK-14, TK-15).
 type Family struct {
-	GrantID         string    `json:"grant_id"`
-	ClientID        string    `json:"client_id"`
-	Shared          TokenHash `json:"shared"`             // of what all its tokens have in common
-	ProofKey        Hash      `json:"proof_key,omitzero"` // thumbprint of the key its tokens are bound to (RFC 9449 §5); zero: to none
-	Head            TokenHash `json:"head"`
-	Previous        TokenHash `json:"previous,omitzero"`
-	SealedSuccessor []byte    `json:"sealed_successor,omitzero"` // the head, readable with the predecessor only
-	RotatedAt       time.Time `json:"rotated_at,omitzero"`
-	Repeats         int       `json:"repeats,omitzero"` // how often the head was given out again
-	CreatedAt       time.Time `json:"created_at"`
-	IdleUntil       time.Time `json:"idle_until"`
-	EndsAt          time.Time `json:"ends_at"` // absolute
+	GrantID   string    `json:"grant_id"`
+	ClientID  string    `json:"client_id"`
+	Shared    TokenHash `json:"shared"`             // of what all its tokens have in common
+	ProofKey  Hash      `json:"proof_key,omitzero"` // thumbprint of the key its tokens are bound to (RFC 9449 §5); zero: to none
+	Head      TokenHash `json:"head"`
+	RotatedAt time.Time `json:"rotated_at,omitzero"`
+	Repeats   int       `json:"repeats,omitzero"` // how often the head was given out again
+	CreatedAt time.Time `json:"created_at"`
+	IdleUntil time.Time `json:"idle_until"`
+	EndsAt    time.Time `json:"ends_at"` // absolute
 }
 
 // Belongs reports whether the family's tokens are the client's and, where they are bound to a key,
@@ -35,6 +33,9 @@ func (f *Family) Knows(token RefreshToken) bool {
 	return !f.Shared.IsZero() && f.Shared == token.Shared && !token.Hash.IsZero()
 }
 
+// IsHead reports whether a hash is that of the newest token. The token whose successor's hash is that is its predecessor.
+func (f *Family) IsHead(hash TokenHash) bool { return !hash.IsZero() && hash == f.Head }
+
 // RefreshToken is what a store is told of a refresh token, which says itself where to look for it.
 type RefreshToken struct {
 	GrantID string
@@ -45,7 +46,7 @@ type RefreshToken struct {
 // TokenHash is the first half of the SHA-256 of what a refresh token says. To be taken for a token, another value has to
 // have this one's hash: finding one takes 2^128 guesses, as many as what tokens share has values. That two values with
 // the same hash can be found in 2^64 is of no use to anybody, since the bridge makes all tokens. So half a hash is as
-// good as a whole one, and there are two or three in each grant.
+// good as a whole one, and there are two in each grant.
 type TokenHash [sha256.Size / 2]byte
 
 // TokenHashOf returns the hash of a value.
@@ -75,8 +76,8 @@ type RefreshOutcome string
 
 // The outcomes of RotateRefresh.
 const (
-	RefreshRotated  RefreshOutcome = "rotated"  // the successor of this call is the new head
-	RefreshRepeated RefreshOutcome = "repeated" // the predecessor again: answer the stored successor
+	RefreshRotated  RefreshOutcome = "rotated"  // the successor is the new head
+	RefreshRepeated RefreshOutcome = "repeated" // the predecessor again: the successor is the head already
 	RefreshReused   RefreshOutcome = "reused"   // family and grant are ended (RFC 9700 §4.14.2)
 	RefreshExpired  RefreshOutcome = "expired"
 	RefreshEnded    RefreshOutcome = "ended"    // the grant ended before
@@ -89,26 +90,24 @@ func (o RefreshOutcome) Advances() bool { return o == RefreshRotated || o == Ref
 
 // RefreshRule decides what presenting a known token of the family means. It is a pure function;
 // token.RefreshPolicy makes one. It is never asked about a foreign client or an ended grant.
-type RefreshRule func(family Family, presented TokenHash, now time.Time) RefreshOutcome
+type RefreshRule func(family Family, use RefreshUse, now time.Time) RefreshOutcome
 
 // RefreshUse is a request to rotate. The caller has authenticated the client, validated scope and
-// resource against the grant, and sealed the successor under the presented token.
+// resource against the grant, and made the successor of the presented token: there is one, whoever makes it and
+// however often.
 type RefreshUse struct {
 	Token           RefreshToken
 	ClientID        string
-	ProofKey        Hash      // as in CodeUse
-	BindRefresh     bool      // as in CodeUse; a family that is bound stays so
-	Successor       TokenHash // RefreshToken.Hash of it; it is of the same grant and shares the same
-	SealedSuccessor []byte
+	ProofKey        Hash          // as in CodeUse
+	BindRefresh     bool          // as in CodeUse; a family that is bound stays so
+	Successor       TokenHash     // RefreshToken.Hash of it; it is of the same grant and shares the same
 	Idle            time.Duration // how long the successor may lie unused
 	AccessTokenLife time.Duration
 	Rule            RefreshRule
 }
 
-// Rotation is the answer of RotateRefresh. Grant is set unless the outcome is RefreshUnknown;
-// SealedSuccessor only for RefreshRepeated.
+// Rotation is the answer of RotateRefresh. Grant is set unless the outcome is RefreshUnknown.
 type Rotation struct {
-	Outcome         RefreshOutcome
-	Grant           Grant
-	SealedSuccessor []byte
+	Outcome RefreshOutcome
+	Grant   Grant
 }

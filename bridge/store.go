@@ -111,7 +111,7 @@ type GrantStore interface {
 	//  2. RefreshMismatch: the family does not Belong to the client and key of the use; nothing changed.
 	//  3. RefreshEnded: the grant ended before; nothing changed.
 	//  4. RefreshRotated: the successor is the head, the token its predecessor.
-	//  5. RefreshRepeated: the predecessor again; counted, and the sealed successor is returned.
+	//  5. RefreshRepeated: the predecessor again, of which the successor is the head; counted.
 	//  6. RefreshReused: grant and family are ended, its key queued for revocation (RFC 9700 §4.14.2).
 	//  7. RefreshExpired: nothing changed.
 	//
@@ -285,6 +285,9 @@ type Store interface {
 	GrantWatch
 	Upkeep
 
+	// MAC is the keyed hash of a value for one purpose, which must not contain a zero byte. The key is the store's own:
+	// random, sealed with its rows, the same in a copy of them, and not changed with the master secret.
+	MAC(purpose, value string) Hash
 	// Deployment returns ErrNotFound in a new store.
 	Deployment(ctx context.Context) (Deployment, error)
 	// SaveDeployment stores whom the store belongs to; ErrConflict when it is another's.

@@ -2,7 +2,6 @@ package oauth
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 
 	"github.com/abilityai/trinity-bridge/bridge"
@@ -84,27 +83,18 @@ func (t *Token) recheck(ctx context.Context, grant bridge.Grant) error {
 func (t *Token) rotate(
 	ctx context.Context, request *tokenRequest, presented token.Refresh, grant bridge.Grant, scopes bridge.Scopes,
 ) (tokenAnswer, string, error) {
-	successor, err := presented.Next(rand.Reader)
-	if err != nil {
-		return nil, "", err
-	}
+	successor := presented.Next(t.Grants)
 	minted := t.mintAhead(request, grant, scopes, successor.Token())
 	rotation, err := t.Grants.RotateRefresh(ctx, bridge.RefreshUse{
-		Token: presented.Told(), ClientID: request.client.ID, ProofKey: request.proofKey, BindRefresh: request.client.Public(), Successor: successor.Told().Hash, SealedSuccessor: presented.Seal(successor),
-		Idle: t.Life.RefreshIdle, AccessTokenLife: t.Life.AccessToken, Rule: t.Refresh,
+		Token: presented.Told(), ClientID: request.client.ID, ProofKey: request.proofKey, BindRefresh: request.client.Public(),
+		Successor: successor.Told().Hash, Idle: t.Life.RefreshIdle, AccessTokenLife: t.Life.AccessToken, Rule: t.Refresh,
 	}, t.Now())
 	if err != nil {
 		return nil, "", err
 	}
 	grant = rotation.Grant
 	switch rotation.Outcome {
-	case bridge.RefreshRotated:
-	case bridge.RefreshRepeated:
-		if successor, err = presented.Open(rotation.SealedSuccessor); err != nil {
-			return nil, grant.ID, err
-		}
-		// The answer that is being made holds a successor which is not stored.
-		minted = func() (tokenAnswer, error) { return t.mint(request, grant, scopes, successor.Token()) }
+	case bridge.RefreshRotated, bridge.RefreshRepeated:
 	case bridge.RefreshReused:
 		t.noteEnd(ctx, grant, bridge.EndRefreshReused)
 		return nil, grant.ID, errDeadRefresh

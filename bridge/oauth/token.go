@@ -18,8 +18,9 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/token"
 )
 
-// Grants is what the token endpoint needs of the store: its transitions.
+// Grants is what the token endpoint needs of the store: its transitions, and its key for the successors of refresh tokens.
 type Grants interface {
+	token.Key
 	RedeemCode(ctx context.Context, use bridge.CodeUse, now time.Time) (bridge.CodeOutcome, bridge.Grant, error)
 	RefreshGrant(ctx context.Context, token bridge.RefreshToken, now time.Time) (bridge.Grant, bridge.Family, error)
 	RotateRefresh(ctx context.Context, use bridge.RefreshUse, now time.Time) (bridge.Rotation, error)

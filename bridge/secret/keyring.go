@@ -185,24 +185,6 @@ func (k *Keyring) Fingerprint(token Token) string {
 	return hex.EncodeToString(mac.Sum(nil)[:4])
 }
 
-// SealUnder encrypts plain so that only the holder of token can read it: what a refresh token's
-// predecessor needs to learn its successor again, and a stolen store cannot.
-func SealUnder(token, plain Token) []byte {
-	return newSIV([]byte(token.value), "successor siv").seal(nil, []byte(plain.value))
-}
-
-// OpenUnder reads what SealUnder made with the same token.
-func OpenUnder(token Token, sealed []byte) (Token, error) {
-	plain, err := newSIV([]byte(token.value), "successor siv").open(nil, sealed)
-	if err != nil { // of a program of before, a moment ago?
-		plain, err = openGCM(newGCM(derive([]byte(token.value), "successor"), cipher.NewGCMWithRandomNonce), nil, sealed, nil)
-	}
-	if err != nil || len(plain) == 0 {
-		return Token{}, ErrOpen
-	}
-	return Token{value: string(plain)}, nil
-}
-
 func derive(master []byte, purpose string) []byte { return deriveBytes(master, purpose, 32) }
 
 func deriveBytes(master []byte, purpose string, length int) []byte {

@@ -186,39 +186,6 @@ func TestKeyring_old(t *testing.T) {
 	}
 }
 
-func TestSealUnder(t *testing.T) {
-	t.Parallel()
-	predecessor, successor := secret.New("tbr_one"), secret.New("tbr_two")
-	sealed := secret.SealUnder(predecessor, successor)
-	if len(sealed) != len("tbr_two")+16 {
-		t.Errorf("%d bytes sealed", len(sealed))
-	}
-	if got, err := secret.OpenUnder(predecessor, sealed); err != nil || got.Reveal() != "tbr_two" {
-		t.Errorf("OpenUnder = %q, %v", got.Reveal(), err)
-	}
-	if _, err := secret.OpenUnder(secret.New("tbr_other"), sealed); !errors.Is(err, secret.ErrOpen) {
-		t.Errorf("OP-10: another token opened it: %v", err)
-	}
-	old, err := base64.StdEncoding.DecodeString("fTjy/O2Q4KB/xwptnHgzSS4i/BkIZp77XamHAwWqQ0q3Vhg=")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := secret.OpenUnder(predecessor, old); err != nil || got.Reveal() != "tbr_two" {
-		t.Errorf("one of a program of before: %q, %v", got.Reveal(), err)
-	}
-	for name, sealed := range map[string][]byte{"now": sealed, "before": old} {
-		for at := range sealed {
-			flipped := bytes.Clone(sealed)
-			flipped[at] ^= 1
-			for how, bad := range map[string][]byte{"flipped": flipped, "cut": sealed[:at]} {
-				if _, err := secret.OpenUnder(predecessor, bad); !errors.Is(err, secret.ErrOpen) {
-					t.Errorf("%s, %s at byte %d: %v", name, how, at, err)
-				}
-			}
-		}
-	}
-}
-
 func TestParseMaster(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

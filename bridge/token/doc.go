@@ -11,7 +11,8 @@
 //
 // A Signer turns a live grant into an at+jwt with exactly one audience, and reads one back
 // only if signature, type, issuer, audience and times are all as it would have written them;
-// whether the grant still lives is the caller's next question. RefreshPolicy holds the refresh
+// whether the grant still lives is the caller's next question. A Refresh is a refresh token: the first of a family is
+// random, and each leads to one successor. RefreshPolicy holds the refresh
 // rule as a pure function that both stores run inside their transactions.
 //
 // Neighbours: oauth mints, gateway checks, discovery publishes the public keys.

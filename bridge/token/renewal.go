@@ -14,13 +14,20 @@ import (
 
 // A refresh token is a prefix and, in base64url, three parts: the bytes of its grant's id, random ones that all tokens of
 // its family share, and random ones of its own. The first says where to look for it. Who knows the second has held a token
-// of the family, so that an old one betrays itself though nothing of it is stored. The third is what makes it good.
+// of the family, so that an old one betrays itself though nothing of it is stored. The third is what makes it good: random
+// in the first token of a family, and in each other one made of the token before.
 // Grants of before have longer ids.
 const (
-	refreshPrefix = "tbr_"
-	sharedBytes   = 16
-	ownBytes      = 32
+	refreshPrefix    = "tbr_"
+	sharedBytes      = 16
+	ownBytes         = len(bridge.Hash{})
+	successorPurpose = "refresh successor"
 )
+
+// Key makes keyed hashes: that of a bridge.Store.
+type Key interface {
+	MAC(purpose, value string) bridge.Hash
+}
 
 // Refresh is a refresh token in clear, or the zero value for what is none.
 type Refresh struct {
@@ -32,18 +39,19 @@ type Refresh struct {
 // NewRefresh makes the first token of a family, of no grant yet.
 func NewRefresh(rand io.Reader) (Refresh, error) {
 	var r Refresh
-	if _, err := io.ReadFull(rand, r.shared[:]); err != nil {
-		return Refresh{}, fmt.Errorf("reading randomness for a refresh token: %w", err)
-	}
-	return r.Next(rand)
-}
-
-// Next makes another token of the same family.
-func (r Refresh) Next(rand io.Reader) (Refresh, error) {
-	if _, err := io.ReadFull(rand, r.own[:]); err != nil {
-		return Refresh{}, fmt.Errorf("reading randomness for a refresh token: %w", err)
+	for _, part := range [][]byte{r.shared[:], r.own[:]} {
+		if _, err := io.ReadFull(rand, part); err != nil {
+			return Refresh{}, fmt.Errorf("reading randomness for a refresh token: %w", err)
+		}
 	}
 	return r, nil
+}
+
+// Next is the token's successor: always the same one, so that it need not be stored to be given out again, and known only
+// to who has both the token and the key (0005).
+func (r Refresh) Next(key Key) Refresh {
+	r.own = key.MAC(successorPurpose, r.grantID+string(r.shared[:])+string(r.own[:]))
+	return r
 }
 
 // Of is the token as one of a grant, whose id bridge.GrantID or, before, bridge.NewID made.
@@ -87,24 +95,6 @@ func (r Refresh) Told() bridge.RefreshToken {
 		Shared:  bridge.TokenHashOf(string(r.shared[:])),
 		Hash:    bridge.TokenHashOf(string(r.shared[:]) + string(r.own[:])),
 	}
-}
-
-// Seal makes successor, of the same family, readable to who holds r and to nobody else.
-func (r Refresh) Seal(successor Refresh) []byte {
-	return secret.SealUnder(secret.New(string(r.own[:])), secret.New(string(successor.own[:])))
-}
-
-// Open reads what Seal made, or returns secret.ErrOpen.
-func (r Refresh) Open(sealed []byte) (Refresh, error) {
-	own, err := secret.OpenUnder(secret.New(string(r.own[:])), sealed)
-	if err != nil {
-		return Refresh{}, err
-	}
-	if len(own.Reveal()) != ownBytes {
-		return Refresh{}, secret.ErrOpen
-	}
-	r.own = [ownBytes]byte([]byte(own.Reveal()))
-	return r, nil
 }
 
 // Format writes [redacted] whatever the verb.

@@ -1,9 +1,10 @@
 package token_test
 
 import (
+	"bytes"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/abilityai/trinity-bridge/bridge"
 	"github.com/abilityai/trinity-bridge/bridge/secret"
+	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
 	"github.com/abilityai/trinity-bridge/bridge/token"
 )
 
@@ -53,12 +55,20 @@ func TestParseRefresh(t *testing.T) {
 	}
 }
 
+func newKey(t *testing.T) token.Key {
+	t.Helper()
+	key, _, err := secrettest.Ring().NewRowKey("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
 // What a store is told of the tokens of a family is the same but for the last part.
-func TestRefresh_Next(t *testing.T) {
+func TestRefresh_Told(t *testing.T) {
 	t.Parallel()
 	first := newRefresh(t)
-	next := must(first.Next(rand.Reader))
-	a, b := first.Told(), next.Told()
+	a, b := first.Told(), first.Next(newKey(t)).Told()
 	if a.GrantID != b.GrantID || a.Shared != b.Shared || a.Hash == b.Hash || a.Shared.IsZero() || a.Hash.IsZero() || b.Hash.IsZero() {
 		t.Errorf("a token is %v, its successor %v", a, b)
 	}
@@ -70,28 +80,39 @@ func TestRefresh_Next(t *testing.T) {
 	}
 }
 
-func TestRefresh_Seal(t *testing.T) {
+// A token has one successor, which nothing but the whole token and the key leads to.
+func TestRefresh_Next(t *testing.T) {
 	t.Parallel()
-	first := newRefresh(t)
-	next := must(first.Next(rand.Reader))
-	sealed := first.Seal(next)
-	if got := must(first.Open(sealed)); got != next {
-		t.Error("the predecessor does not open its successor")
+	key, first := newKey(t), newRefresh(t)
+	next := first.Next(key)
+	if again := token.ParseRefresh(first.Token()).Next(key); again != next || token.ParseRefresh(next.Token()) != next {
+		t.Error("TK-15: a token that is presented again leads elsewhere")
 	}
-	for name, other := range map[string]token.Refresh{"itself": next, "a sibling": must(first.Next(rand.Reader)), "nothing": {}} {
-		if _, err := other.Open(sealed); !errors.Is(err, secret.ErrOpen) {
-			t.Errorf("OP-10: %s opens a successor: %v", name, err)
+	raw := must(base64.RawURLEncoding.DecodeString(first.Token().Reveal()[4:]))
+	for at := range raw { // the grant's id, what the family shares, what is the token's own
+		changed := bytes.Clone(raw)
+		changed[at] ^= 1
+		other := token.ParseRefresh(secret.New("tbr_" + base64.RawURLEncoding.EncodeToString(changed))).Next(key)
+		if own(other) == own(next) {
+			t.Errorf("OP-10: a token that differs in byte %d leads to the same successor", at)
 		}
 	}
-	for name, damaged := range map[string][]byte{"empty": nil, "cut": sealed[:len(sealed)-1]} {
-		if _, err := first.Open(damaged); !errors.Is(err, secret.ErrOpen) {
-			t.Errorf("%s: %v", name, err)
+	if own(first.Next(newKey(t))) == own(next) {
+		t.Error("OP-10: another store's key leads to the same successor")
+	}
+	seen := map[string]bool{own(first): true}
+	for at, r := 0, first; at < 100; at++ {
+		if r = r.Next(key); seen[own(r)] {
+			t.Fatalf("successor %d came before", at)
 		}
+		seen[own(r)] = true
 	}
-	short := secret.SealUnder(secret.New("x"), secret.New("y"))
-	if _, err := first.Open(short); !errors.Is(err, secret.ErrOpen) {
-		t.Errorf("what is no token: %v", err)
-	}
+}
+
+// own is the part of a token that its family does not share.
+func own(r token.Refresh) string {
+	raw := must(base64.RawURLEncoding.DecodeString(r.Token().Reveal()[4:]))
+	return string(raw[len(raw)-32:])
 }
 
 func TestRefresh_isRedacted(t *testing.T) {

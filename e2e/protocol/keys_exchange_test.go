@@ -34,7 +34,8 @@ func TestKeys_OP13_secretIsExchanged(t *testing.T) {
 	if answer := b.Tool(t, tokens.Access, session, "list_agents"); answer.Status != http.StatusOK {
 		t.Errorf("the open session while both secrets are live: %d %s", answer.Status, answer.Body)
 	}
-	tokens = b.Token(t, b.RefreshForm(client, tokens.Refresh))
+	lost := b.RefreshForm(client, tokens.Refresh) // its answer
+	tokens = b.Token(t, lost)
 	late := b.Token(t, b.RedeemForm(client, b.Decide(t, onItsWay, "approve").Get("code")))
 	last, anew, err := app.Reseal(t.Context(), b.Data)
 	if err != nil || anew == 0 || last.Anew != 0 || last.Lost != 0 {
@@ -51,6 +52,9 @@ func TestKeys_OP13_secretIsExchanged(t *testing.T) {
 	}
 	if answer := b.Tool(t, tokens.Access, session, "list_agents"); answer.Status != http.StatusNotFound {
 		t.Errorf("a session id sealed under the secret before: %d, want 404 so that the client begins anew", answer.Status)
+	}
+	if again := b.Token(t, lost); again.Refresh != tokens.Refresh {
+		t.Error("TK-15: the refresh whose answer was lost has another successor under the new secret")
 	}
 	b.Token(t, b.RefreshForm(client, tokens.Refresh))
 	if got := b.Works(t, b.Connect(t, client, b.Someone()).Access); got != http.StatusOK {

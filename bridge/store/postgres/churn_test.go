@@ -2,7 +2,6 @@ package postgres_test
 
 import (
 	"context"
-	"crypto/rand"
 	"os"
 	"sync"
 	"testing"
@@ -24,13 +23,12 @@ func TestRefresh_inPlace(t *testing.T) {
 	for range grants {
 		c := connect(t, s)
 		for range each {
-			next := rand.Text()
-			rotation, err := c.rotate(t.Context(), s, c.token, next)
+			rotation, err := c.rotate(t.Context(), s, c.token)
 			must(t, err)
 			if rotation.Outcome != bridge.RefreshRotated {
 				t.Fatalf("refreshing came to %s", rotation.Outcome)
 			}
-			c.token = next
+			c.token = successorOf(c.token)
 		}
 	}
 	must(t, s.Close()) // its connections say what they did when they end

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -15,10 +16,11 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/store/postgres"
 	"github.com/abilityai/trinity-bridge/bridge/store/rows"
 	"github.com/abilityai/trinity-bridge/bridge/store/storetest"
+	"github.com/abilityai/trinity-bridge/bridge/token"
 )
 
 // TestCopy_thereAndBack: what was in the folder is in the database, and in another folder after that;
-// codes spent, tokens used and counts made stay so.
+// codes spent, tokens used and counts made stay so, and a refresh whose answer was lost is answered as it was.
 func TestCopy_thereAndBack(t *testing.T) {
 	t.Parallel()
 	url := server.Database(t)
@@ -28,6 +30,7 @@ func TestCopy_thereAndBack(t *testing.T) {
 	unspent, err := issue(t.Context(), folder)
 	must(t, err)
 	now := time.Now()
+	lost := loseAnswer(t, folder, now)
 	_, err = folder.Hit(t.Context(), "key", 5, time.Hour, now)
 	must(t, err)
 	_, err = folder.UseOnce(t.Context(), "client", "jti", now.Add(time.Hour), now)
@@ -68,10 +71,43 @@ func TestCopy_thereAndBack(t *testing.T) {
 
 	for _, s := range []bridge.Store{openClosed(t, url), again} {
 		checkCopied(t, s, spent, unspent, now)
+		lost.again(t, s, bridge.RefreshRepeated, now)
 	}
 	_, err = postgres.Alone(t.Context(), opts)
 	if !errors.Is(err, postgres.ErrInUse) {
 		t.Errorf("a copy beside an open store came to %v, want ErrInUse", err)
+	}
+}
+
+// lostAnswer is a refresh whose answer did not come.
+type lostAnswer struct{ presented, successor token.Refresh }
+
+func loseAnswer(t *testing.T, s bridge.Store, now time.Time) lostAnswer {
+	t.Helper()
+	c, err := issue(t.Context(), s)
+	must(t, err)
+	first, err := token.NewRefresh(rand.Reader)
+	must(t, err)
+	first = first.Of(c.grantID)
+	if outcome, err := redeemFor(t.Context(), s, c, first.Told()); err != nil || outcome != bridge.CodeRedeemed {
+		t.Fatal(outcome, err)
+	}
+	lost := lostAnswer{first, first.Next(s)}
+	lost.again(t, s, bridge.RefreshRotated, now)
+	return lost
+}
+
+// again presents the token, and wants the same successor.
+func (l lostAnswer) again(t *testing.T, s bridge.Store, want bridge.RefreshOutcome, now time.Time) {
+	t.Helper()
+	successor := l.presented.Next(s)
+	rotation, err := s.RotateRefresh(t.Context(), bridge.RefreshUse{
+		Token: l.presented.Told(), ClientID: "client", Successor: successor.Told().Hash,
+		Idle: time.Hour, AccessTokenLife: time.Hour, Rule: token.DefaultRefreshPolicy().Decide,
+	}, now)
+	must(t, err)
+	if rotation.Outcome != want || successor != l.successor {
+		t.Errorf("TK-15: a token that is presented again came to %s, want %s; the same successor: %t", rotation.Outcome, want, successor == l.successor)
 	}
 }
 

@@ -26,25 +26,27 @@ type journal struct {
 }
 
 // rotate presents a token, and looks at it first as the token endpoint does.
-func (c connection) rotate(ctx context.Context, s bridge.Store, presented, next string) (bridge.Rotation, error) {
+func (c connection) rotate(ctx context.Context, s bridge.Store, presented string) (bridge.Rotation, error) {
 	now := time.Now()
 	if _, _, err := s.RefreshGrant(ctx, c.refresh(presented), now); err != nil {
 		return bridge.Rotation{}, err
 	}
-	return s.RotateRefresh(ctx, c.use(presented, next), now)
+	return s.RotateRefresh(ctx, c.use(presented), now)
 }
 
-func (c connection) use(presented, next string) bridge.RefreshUse {
+// successorOf is the one successor of a token.
+func successorOf(presented string) string { return bridge.HashOf(presented).String() }
+
+func (c connection) use(presented string) bridge.RefreshUse {
 	return bridge.RefreshUse{
-		Token: c.refresh(presented), ClientID: "client", Successor: bridge.TokenHashOf(next), SealedSuccessor: []byte(next),
+		Token: c.refresh(presented), ClientID: "client", Successor: c.refresh(successorOf(presented)).Hash,
 		Idle: time.Hour, AccessTokenLife: time.Hour, Rule: token.DefaultRefreshPolicy().Decide,
 	}
 }
 
 // refresh presents the token that was acknowledged last, and takes what is given for it.
 func (j *journal) refresh(ctx context.Context, s *postgres.Store) error {
-	next := rand.Text()
-	rotation, err := j.rotate(ctx, s, j.token, next)
+	rotation, err := j.rotate(ctx, s, j.token)
 	switch {
 	case err != nil:
 		j.failed++
@@ -52,10 +54,8 @@ func (j *journal) refresh(ctx context.Context, s *postgres.Store) error {
 			return fmt.Errorf("a connection that was ended came to %w", err)
 		}
 		return nil
-	case rotation.Outcome == bridge.RefreshRotated:
-		j.token = next
-	case rotation.Outcome == bridge.RefreshRepeated:
-		j.token = string(rotation.SealedSuccessor)
+	case rotation.Outcome.Advances():
+		j.token = successorOf(j.token)
 	default:
 		return fmt.Errorf("after %d refreshes and %d errors a token that was acknowledged came to %s", j.acknowledged, j.failed, rotation.Outcome)
 	}

@@ -52,15 +52,19 @@ func issue(ctx context.Context, s bridge.Store) (connection, error) {
 	return c, err
 }
 
-// redeem presents the code with a first refresh token.
 // refresh is what a store knows of a refresh token.
 func (c connection) refresh(token string) bridge.RefreshToken {
 	return bridge.RefreshToken{GrantID: c.grantID, Shared: bridge.TokenHashOf("shared"), Hash: bridge.TokenHashOf(token)}
 }
 
+// redeem presents the code with a first refresh token.
 func redeem(ctx context.Context, s bridge.Store, c connection, token string) (bridge.CodeOutcome, error) {
+	return redeemFor(ctx, s, c, c.refresh(token))
+}
+
+func redeemFor(ctx context.Context, s bridge.Store, c connection, first bridge.RefreshToken) (bridge.CodeOutcome, error) {
 	outcome, _, err := s.RedeemCode(ctx, bridge.CodeUse{
-		Code: bridge.HashOf(c.code), ClientID: "client", Challenge: "challenge", Refresh: c.refresh(token),
+		Code: bridge.HashOf(c.code), ClientID: "client", Challenge: "challenge", Refresh: first,
 		RefreshIdle: time.Hour, RefreshAbsolute: 24 * time.Hour, AccessTokenLife: time.Hour, ClientUnusedAfter: time.Hour,
 	}, time.Now())
 	return outcome, err

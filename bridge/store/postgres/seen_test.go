@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"crypto/rand"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -28,39 +27,36 @@ func TestReplicas_TK14_seen(t *testing.T) {
 	token := c.token
 	for range 5 {
 		look(token)
-		var rotated atomic.Int32
-		successors := make([]string, ways)
+		var rotated, repeated atomic.Int32
 		var all sync.WaitGroup
 		for way := range ways {
 			all.Go(func() {
-				next := rand.Text()
-				rotation, err := replicas[way%len(replicas)].RotateRefresh(t.Context(), c.use(token, next), time.Now())
+				rotation, err := replicas[way%len(replicas)].RotateRefresh(t.Context(), c.use(token), time.Now())
 				switch {
 				case err != nil:
 					t.Error(err)
 				case rotation.Outcome == bridge.RefreshRotated:
 					rotated.Add(1)
-					successors[way] = next
 				case rotation.Outcome == bridge.RefreshRepeated:
-					successors[way] = string(rotation.SealedSuccessor)
+					repeated.Add(1)
 				default:
 					t.Errorf("it came to %s", rotation.Outcome)
 				}
 			})
 		}
 		all.Wait()
-		token = successors[0]
-		for _, successor := range successors {
-			if rotated.Load() != 1 || successor != token {
-				t.Fatalf("rotated %d times, into %q", rotated.Load(), successors)
-			}
+		token = successorOf(token)
+		_, family, err := replicas[0].RefreshGrant(t.Context(), c.refresh(token), time.Now())
+		must(t, err)
+		if rotated.Load() != 1 || repeated.Load() != ways-1 || !family.IsHead(c.refresh(token).Hash) || family.Repeats != ways-1 {
+			t.Fatalf("rotated %d times and repeated %d times; stored are %d", rotated.Load(), repeated.Load(), family.Repeats)
 		}
 	}
 	look(token)
 	_, _, err := replicas[0].EndGrant(t.Context(), c.grantID, bridge.EndRevokedByPerson, time.Now())
 	must(t, err)
 	for _, s := range replicas {
-		rotation, err := s.RotateRefresh(t.Context(), c.use(token, rand.Text()), time.Now())
+		rotation, err := s.RotateRefresh(t.Context(), c.use(token), time.Now())
 		if must(t, err); rotation.Outcome != bridge.RefreshEnded {
 			t.Errorf("it came to %s", rotation.Outcome)
 		}

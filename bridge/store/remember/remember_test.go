@@ -37,7 +37,7 @@ func TestStore_everyMethodIsJudged(t *testing.T) {
 	changesNoLiveGrant := []string{
 		"AppendAudit", "AuditTrail", "Backup", "Client", "Close", "Consent", "CreateClient", "CreateFlow", "CreateLink", "Deployment",
 		"DropFlow", "DueKeyRevocations", "ExpiredFlows", "FinishKeyRevocation", "Flow", "Grant", "Grants", "Hit", "Identity",
-		"IssueCode", "KeyRevocationsOf", "LapsedGrants", "Lead", "Link", "LinkOf", "Links", "OpenIdentities", "Peek", "Ping",
+		"IssueCode", "KeyRevocationsOf", "LapsedGrants", "Lead", "Link", "LinkOf", "Links", "MAC", "OpenIdentities", "Peek", "Ping",
 		"PutClient", "QueueKeyRevocation", "RefreshGrant",
 		"Reseal", // a copy's key is sealed under a secret that this process opens
 		"ResetCount", "SaveDeployment", "SigningKeys", "SwapSigningKeys",

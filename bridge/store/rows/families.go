@@ -146,13 +146,12 @@ func present(t *tx, grant grantRow, use bridge.RefreshUse, now time.Time) (bridg
 
 // advance asks the rule and changes the grant's family if a successor is given out.
 func advance(grant *grantRow, use bridge.RefreshUse, now time.Time) (rotation bridge.Rotation, err error) {
-	rotation.Outcome = use.Rule(grant.Family, use.Token.Hash, now)
+	rotation.Outcome = use.Rule(grant.Family, use, now)
 	switch rotation.Outcome {
 	case bridge.RefreshRotated:
 		err = rotate(grant, use, now)
 	case bridge.RefreshRepeated:
 		err = repeat(&grant.Family, use)
-		rotation.SealedSuccessor = grant.Family.SealedSuccessor
 	case bridge.RefreshReused, bridge.RefreshExpired:
 	default:
 		err = fmt.Errorf("rotating a refresh token: the rule gave %q, which is not its to give", rotation.Outcome)
@@ -166,13 +165,12 @@ func advance(grant *grantRow, use bridge.RefreshUse, now time.Time) (rotation br
 func rotate(grant *grantRow, use bridge.RefreshUse, now time.Time) error {
 	family := &grant.Family
 	switch {
-	case use.Token.Hash != family.Head:
+	case !family.IsHead(use.Token.Hash):
 		return errors.New("rotating a refresh token: it is not the head of its family")
-	case use.Successor.IsZero(), use.Successor == family.Head, use.Successor == family.Previous:
+	case use.Successor.IsZero(), family.IsHead(use.Successor):
 		return fmt.Errorf("rotating a refresh token: its successor is not new: %w", bridge.ErrConflict)
 	}
-	family.Head, family.Previous, family.SealedSuccessor = use.Successor, use.Token.Hash, use.SealedSuccessor
-	family.RotatedAt, family.Repeats = now, 0
+	family.Head, family.RotatedAt, family.Repeats = use.Successor, now, 0
 	if use.BindRefresh && family.ProofKey.IsZero() {
 		family.ProofKey = use.ProofKey
 	}
@@ -183,7 +181,7 @@ func rotate(grant *grantRow, use bridge.RefreshUse, now time.Time) error {
 
 // repeat counts that the head is given out again.
 func repeat(family *bridge.Family, use bridge.RefreshUse) error {
-	if use.Token.Hash != family.Previous || len(family.SealedSuccessor) == 0 {
+	if family.IsHead(use.Token.Hash) || !family.IsHead(use.Successor) {
 		return errors.New("repeating a rotation: the token is not the predecessor of the head")
 	}
 	family.Repeats++

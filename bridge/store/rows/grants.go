@@ -160,7 +160,7 @@ func endGrant(t *tx, grant grantRow, reason bridge.EndReason, now time.Time) (gr
 	}
 	after := grant
 	after.Status, after.EndedAt, after.EndReason = bridge.GrantEnded, now, reason
-	after.Credential.Sealed, after.Family.SealedSuccessor = nil, nil
+	after.Credential.Sealed = nil
 	after.RevokedTokens = nil // all are dead now, and many grants may end in one write
 	if grant.Credential.KeyID != "" {
 		err := putRevocation(t, bridge.KeyRevocation{

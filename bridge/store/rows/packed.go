@@ -91,8 +91,8 @@ func packGrant(p *packer, g *grantRow) {
 	p.tokenHash(36, &g.Family.Shared)
 	p.hash(37, &g.Family.ProofKey)
 	p.tokenHash(38, &g.Family.Head)
-	p.tokenHash(39, &g.Family.Previous)
-	p.blob(40, &g.Family.SealedSuccessor)
+	p.tokenHash(39, new(bridge.TokenHash)) // the token before the head, which programs of before kept: it is read and dropped
+	p.blob(40, new([]byte))                // and the head, sealed under it
 	p.time(41, &g.Family.RotatedAt)
 	p.count(42, &g.Family.Repeats)
 	p.time(43, &g.Family.CreatedAt)

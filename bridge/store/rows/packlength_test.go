@@ -45,8 +45,7 @@ func refreshedGrant() *grantRow {
 	now := grant.Family.CreatedAt.Add(time.Hour + 21*time.Millisecond)
 	grant.LastUsedAt, grant.Lapses = now.Add(-7*time.Minute-3*time.Millisecond), now.Add(30*24*time.Hour)
 	family := &grant.Family
-	family.Head, family.Previous, family.SealedSuccessor = bridge.TokenHashOf("second"), family.Head, make([]byte, 48)
-	family.RotatedAt, family.IdleUntil = now, grant.Lapses
+	family.Head, family.RotatedAt, family.IdleUntil = bridge.TokenHashOf("second"), now, grant.Lapses
 	return grant
 }
 
@@ -67,7 +66,7 @@ func TestPack_length(t *testing.T) {
 		most         int
 	}{
 		{"grant", usualGrant().ID, usualGrant(), &grantRow{}, 160},
-		{"refreshed grant", usualGrant().ID, refreshedGrant(), &grantRow{}, 241},
+		{"refreshed grant", usualGrant().ID, refreshedGrant(), &grantRow{}, 174},
 		{"consent", "row", usualConsent(), &bridge.Consent{}, 59},
 	} {
 		packed := pack(usualBase, tt.id, packing(tt.record))

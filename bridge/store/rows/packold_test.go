@@ -75,6 +75,29 @@ func wantStored(t *testing.T, name string, packed any, read func([]byte, func(*p
 	}
 }
 
+// TestUnpack_dropped: of a grant that was refreshed by a program which stored the successor sealed, and the hash of the token
+// before, these two are passed over. What is written has them no more.
+func TestUnpack_dropped(t *testing.T) {
+	t.Parallel()
+	var packed, document grantRow
+	stored := content(t, filepath.Join("packed", "refreshed-grant.packed"))
+	if err := unpack(usualBase, usualGrant().ID, stored, packing(&packed)); err != nil {
+		t.Fatal(err)
+	}
+	if err := strictjson.Unmarshal(content(t, filepath.Join("packed", "refreshed-grant.json")), &document); err != nil {
+		t.Fatal(err)
+	}
+	for name, read := range map[string]*grantRow{"packed": &packed, "JSON": &document} {
+		if diff := cmp.Diff(refreshedGrant(), read); diff != "" {
+			t.Errorf("%s (-refreshed today +read):\n%s", name, diff)
+		}
+	}
+	const dropped = 2 + 16 + 1 + 48 // the numbers of the fields, a hash, a length, what was sealed
+	if again := pack(usualBase, usualGrant().ID, packing(&packed)); len(again) != len(stored)-dropped {
+		t.Errorf("%d bytes are written anew as %d", len(stored), len(again))
+	}
+}
+
 // TestUnpackOld_unknown: a field that was not known, or less than a whole record, is an error.
 func TestUnpackOld_unknown(t *testing.T) {
 	t.Parallel()

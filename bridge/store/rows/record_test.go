@@ -54,7 +54,7 @@ func oldGrant() grantRow {
 		},
 		Family: bridge.Family{
 			GrantID: id, ClientID: "bbcdefghijklmnopqrstuvwxya", Shared: bridge.TokenHashOf("shared"), ProofKey: bridge.HashOf("proof"),
-			Head: bridge.TokenHashOf("head"), Previous: bridge.TokenHashOf("previous"), SealedSuccessor: []byte("sealed successor"),
+			Head:      bridge.TokenHashOf("head"),
 			RotatedAt: at.Add(time.Hour), Repeats: 1, CreatedAt: at, IdleUntil: at.AddDate(0, 1, 0), EndsAt: at.AddDate(0, 6, 0),
 		},
 		Looked: at.AddDate(0, 1, 0),

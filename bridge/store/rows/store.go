@@ -46,6 +46,9 @@ func New(engine Engine, key bridge.RowKey, sealer bridge.Sealer) Store {
 // WrappedKey is the store's row key under the master secret: what a copy takes over.
 func (s *Store) WrappedKey(ctx context.Context) ([]byte, error) { return s.engine.WrappedKey(ctx) }
 
+// MAC is the keyed hash of a value under the store's row key.
+func (s *Store) MAC(purpose, value string) bridge.Hash { return s.key.MAC(purpose, value) }
+
 // The rows of KindMeta.
 var (
 	deploymentRow    = Ref{KindMeta, "deployment"}

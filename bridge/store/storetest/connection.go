@@ -10,11 +10,8 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge"
 )
 
-// What is sealed in a grant takes so many bytes: its Trinity key, and a successor.
-const (
-	sealedKeyBytes       = 53
-	sealedSuccessorBytes = 48
-)
+// sealedKeyBytes is how many a grant's sealed Trinity key takes.
+const sealedKeyBytes = 53
 
 // Client is whose connections are, as most are Claude's, and claudeCallback where it has its answers sent.
 const (
@@ -118,6 +115,11 @@ func (c *Connection) Redeem(ctx context.Context) (bridge.CodeOutcome, error) {
 // Head is what a store knows of the newest refresh token.
 func (c *Connection) Head() bridge.RefreshToken { return c.refresh(c.Token) }
 
+// Successor is what it will know of the one that follows.
+func (c *Connection) Successor() bridge.RefreshToken { return c.refresh(c.successor()) }
+
+func (c *Connection) successor() string { return bridge.HashOf(c.Token).String() }
+
 func (c *Connection) refresh(token string) bridge.RefreshToken {
 	return bridge.RefreshToken{GrantID: c.GrantID, Shared: bridge.TokenHashOf("shared " + c.GrantID), Hash: bridge.TokenHashOf(token)}
 }
@@ -140,16 +142,14 @@ func (c *Connection) mustRedeem(ctx context.Context) error {
 
 // Rotate presents the newest refresh token, and looks at it first as the token endpoint does.
 func (c *Connection) Rotate(ctx context.Context) error {
-	if _, _, err := c.Store.RefreshGrant(ctx, c.refresh(c.Token), bridge.Now()); err != nil {
+	if _, _, err := c.Store.RefreshGrant(ctx, c.Head(), bridge.Now()); err != nil {
 		return err
 	}
-	next := RandomID()
 	rotation, err := c.Store.RotateRefresh(ctx, bridge.RefreshUse{
-		Token: c.refresh(c.Token), ClientID: Client,
-		Successor: bridge.TokenHashOf(next), SealedSuccessor: make([]byte, sealedSuccessorBytes),
+		Token: c.Head(), ClientID: Client, Successor: c.Successor().Hash,
 		Idle: 30 * 24 * time.Hour, AccessTokenLife: time.Hour,
-		Rule: func(family bridge.Family, presented bridge.TokenHash, _ time.Time) bridge.RefreshOutcome {
-			if presented == family.Head {
+		Rule: func(family bridge.Family, use bridge.RefreshUse, _ time.Time) bridge.RefreshOutcome {
+			if family.IsHead(use.Token.Hash) {
 				return bridge.RefreshRotated
 			}
 			return bridge.RefreshReused
@@ -158,6 +158,6 @@ func (c *Connection) Rotate(ctx context.Context) error {
 	if err == nil && rotation.Outcome != bridge.RefreshRotated {
 		err = fmt.Errorf("rotating came to %s", rotation.Outcome)
 	}
-	c.Token = next
+	c.Token = c.successor()
 	return err
 }

@@ -29,6 +29,7 @@ var refreshTests = []test{
 	{"TK-17/the predecessor's predecessor", refreshGrandparent},
 	{"TK-17/a token of long ago", refreshAncestor},
 	{"TK-17/a token made up of an old one", refreshInvented},
+	{"TK-17/a successor of another key", refreshOtherwise},
 	{"TK-21/after the grant ended", refreshEnded},
 	{"TK-23/idle and absolute age", refreshAges},
 	{"TK-35/revoked while it rotates", refreshAgainstEnd},
@@ -39,23 +40,22 @@ var refreshTests = []test{
 }
 
 // referenceRule is the idempotent rotation of the design in its plainest form.
-func referenceRule(family bridge.Family, presented bridge.TokenHash, now time.Time) bridge.RefreshOutcome {
+func referenceRule(family bridge.Family, use bridge.RefreshUse, now time.Time) bridge.RefreshOutcome {
 	switch {
 	case !now.Before(family.EndsAt) || !now.Before(family.IdleUntil):
 		return bridge.RefreshExpired
-	case presented == family.Head:
+	case use.Token.Hash == family.Head:
 		return bridge.RefreshRotated
-	case presented == family.Previous && now.Sub(family.RotatedAt) < grace && family.Repeats < maxRepeats:
+	case use.Successor == family.Head && now.Sub(family.RotatedAt) < grace && family.Repeats < maxRepeats:
 		return bridge.RefreshRepeated
 	}
 	return bridge.RefreshReused
 }
 
-// useRefresh presents a token with a successor of its own.
+// useRefresh presents a token with its one successor.
 func (f *fixture) useRefresh(token bridge.RefreshToken) bridge.RefreshUse {
-	successor := f.name("refresh")
 	return bridge.RefreshUse{
-		Token: token, ClientID: "client-a", Successor: bridge.TokenHashOf(successor), SealedSuccessor: []byte("sealed " + successor),
+		Token: token, ClientID: "client-a", Successor: bridge.TokenHashOf("successor of " + token.Hash.String()),
 		Idle: idleLife, AccessTokenLife: accessLife, Rule: referenceRule,
 	}
 }
@@ -74,9 +74,6 @@ func (f *fixture) wantRotate(t testing.TB, use bridge.RefreshUse, want bridge.Re
 	equal(t, "outcome of RotateRefresh", rotation.Outcome, want)
 	if unknown := want == bridge.RefreshUnknown; unknown != (rotation.Grant.ID == "") {
 		t.Fatalf("%s with grant %q", want, rotation.Grant.ID)
-	}
-	if repeated := want == bridge.RefreshRepeated; repeated != (len(rotation.SealedSuccessor) > 0) {
-		t.Fatalf("%s with a sealed successor of %d bytes", want, len(rotation.SealedSuccessor))
 	}
 	return rotation
 }
@@ -100,8 +97,7 @@ func refreshRotates(t *testing.T, f *fixture) {
 	f.reopen(t)
 	equal(t, "stored grant", f.wantGrant(t, grant.ID, bridge.GrantLive), want)
 	family := before
-	family.Head, family.Previous, family.SealedSuccessor = use.Successor, first.Hash, use.SealedSuccessor
-	family.RotatedAt, family.IdleUntil = f.now, f.now.Add(idleLife)
+	family.Head, family.RotatedAt, family.IdleUntil = use.Successor, f.now, f.now.Add(idleLife)
 	equal(t, "family by the predecessor", f.wantFamily(t, first), family)
 	equal(t, "family by the head", f.wantFamily(t, successor(use)), family)
 
@@ -116,7 +112,7 @@ func refreshForeign(t *testing.T, f *fixture) {
 	for _, client := range []string{"client-b", ""} {
 		use := f.useRefresh(first)
 		use.ClientID = client
-		use.Rule = func(bridge.Family, bridge.TokenHash, time.Time) bridge.RefreshOutcome {
+		use.Rule = func(bridge.Family, bridge.RefreshUse, time.Time) bridge.RefreshOutcome {
 			t.Error("the rule was asked about a foreign client")
 			return bridge.RefreshRotated
 		}
@@ -171,49 +167,29 @@ func refreshBindsLater(t *testing.T, f *fixture) {
 	equal(t, "key of the family", f.wantFamily(t, successor(unbinding)).ProofKey, key)
 }
 
-// refreshRace: one call rotates, all others learn its successor, up to the number of repeats the
+// refreshRace: one call rotates, all others are told that its successor is the head, up to the number of repeats the
 // rule allows; what comes after that many is reuse. The rule here allows as many as there are.
 func refreshRace(t *testing.T, f *fixture, n int) {
 	grant, first := f.live(t)
-	uses := make([]bridge.RefreshUse, n)
-	rotations := make([]bridge.Rotation, n)
-	for i := range uses {
-		uses[i] = f.useRefresh(first)
-		uses[i].Rule = func(family bridge.Family, presented bridge.TokenHash, now time.Time) bridge.RefreshOutcome {
-			family.Repeats = 0
-			return referenceRule(family, presented, now)
-		}
+	use := f.useRefresh(first)
+	use.Rule = func(family bridge.Family, use bridge.RefreshUse, now time.Time) bridge.RefreshOutcome {
+		family.Repeats = 0
+		return referenceRule(family, use, now)
 	}
 	var mu sync.Mutex
-	barrier(n, func(i int) {
-		rotation, err := f.RotateRefresh(t.Context(), uses[i], f.now)
+	outcomes := map[bridge.RefreshOutcome]int{}
+	barrier(n, func(int) {
+		rotation, err := f.RotateRefresh(t.Context(), use, f.now)
 		if err != nil {
 			t.Error(err)
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		rotations[i] = rotation
+		outcomes[rotation.Outcome]++
 	})
-	winner := -1
-	for i, rotation := range rotations {
-		if rotation.Outcome == bridge.RefreshRotated {
-			if winner >= 0 {
-				t.Fatal("the family was rotated twice")
-			}
-			winner = i
-		}
-	}
-	if winner < 0 {
-		t.Fatal("nobody rotated the family")
-	}
-	for i, rotation := range rotations {
-		if i != winner {
-			equal(t, "outcome", rotation.Outcome, bridge.RefreshRepeated)
-			equal(t, "successor", string(rotation.SealedSuccessor), string(uses[winner].SealedSuccessor))
-		}
-	}
+	equal(t, "outcomes", outcomes, map[bridge.RefreshOutcome]int{bridge.RefreshRotated: 1, bridge.RefreshRepeated: n - 1})
 	family := f.wantFamily(t, first)
-	equal(t, "head", family.Head, uses[winner].Successor)
+	equal(t, "head", family.Head, use.Successor)
 	equal(t, "repeats", family.Repeats, n-1)
 	f.wantGrant(t, grant.ID, bridge.GrantLive)
 	f.wantRotate(t, f.useRefresh(bridge.RefreshToken{GrantID: grant.ID, Shared: family.Shared, Hash: family.Head}), bridge.RefreshRotated)
@@ -227,13 +203,14 @@ func refreshRepeats(t *testing.T, f *fixture) {
 	for _, after := range []time.Duration{time.Second, 30 * time.Second, 59 * time.Second} {
 		f.now = start.Add(after)
 		again := f.wantRotate(t, f.useRefresh(first), bridge.RefreshRepeated)
-		equal(t, "successor", string(again.SealedSuccessor), string(use.SealedSuccessor))
 		equal(t, "grant", again.Grant.Status, bridge.GrantLive)
 	}
 	for range maxRepeats - 3 {
 		f.wantRotate(t, f.useRefresh(first), bridge.RefreshRepeated)
 	}
-	equal(t, "repeats", f.wantFamily(t, first).Repeats, maxRepeats)
+	family := f.wantFamily(t, first)
+	equal(t, "repeats", family.Repeats, maxRepeats)
+	equal(t, "head", family.Head, use.Successor)
 	before := f.wantGrant(t, grant.ID, bridge.GrantLive)
 	f.wantRotate(t, f.useRefresh(first), bridge.RefreshReused)
 	f.wantEnded(t, before, bridge.EndRefreshReused, f.now)
@@ -245,9 +222,9 @@ func refreshRepeatsAfterRestart(t *testing.T, f *fixture) {
 	f.wantRotate(t, use, bridge.RefreshRotated)
 	f.reopen(t)
 	f.now = f.now.Add(30 * time.Second)
-	again := f.wantRotate(t, f.useRefresh(first), bridge.RefreshRepeated)
-	equal(t, "successor", string(again.SealedSuccessor), string(use.SealedSuccessor))
+	f.wantRotate(t, f.useRefresh(first), bridge.RefreshRepeated)
 	f.reopen(t)
+	equal(t, "head", f.wantFamily(t, first).Head, use.Successor)
 	f.wantRotate(t, f.useRefresh(successor(use)), bridge.RefreshRotated)
 	f.reopen(t)
 	f.wantRotate(t, f.useRefresh(first), bridge.RefreshReused)
@@ -313,7 +290,7 @@ func refreshEnded(t *testing.T, f *fixture) {
 	_, _, err := f.EndGrant(t.Context(), grant.ID, bridge.EndAccountChanged, f.now)
 	must(t, err)
 	use := f.useRefresh(first)
-	use.Rule = func(bridge.Family, bridge.TokenHash, time.Time) bridge.RefreshOutcome {
+	use.Rule = func(bridge.Family, bridge.RefreshUse, time.Time) bridge.RefreshOutcome {
 		t.Error("the rule was asked about an ended grant")
 		return bridge.RefreshRotated
 	}

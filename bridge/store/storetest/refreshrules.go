@@ -102,6 +102,17 @@ func refreshUnknown(t *testing.T, f *fixture) {
 	f.wantRotate(t, f.useRefresh(other), bridge.RefreshRotated)
 }
 
+// refreshOtherwise: a successor that was not made as the head was, as of another key, is none: the token is taken for an
+// old one.
+func refreshOtherwise(t *testing.T, f *fixture) {
+	grant, first := f.live(t)
+	f.wantRotate(t, f.useRefresh(first), bridge.RefreshRotated)
+	use := f.useRefresh(first)
+	use.Successor = f.tokenHash("of another key")
+	f.wantRotate(t, use, bridge.RefreshReused)
+	f.wantEnded(t, grant, bridge.EndRefreshReused, f.now)
+}
+
 // refreshInvented: who makes up a token with what a family shares has held one of its tokens.
 func refreshInvented(t *testing.T, f *fixture) {
 	grant, first := f.live(t)
@@ -112,26 +123,34 @@ func refreshInvented(t *testing.T, f *fixture) {
 	f.wantRotate(t, f.useRefresh(first), bridge.RefreshEnded)
 }
 
-// refreshRuleForks: a rule that rotates what is not the head, or repeats what has no successor,
+// refreshRuleForks: a rule that rotates what is not the head, or repeats what is not its predecessor,
 // is refused; the family stays as it was.
 func refreshRuleForks(t *testing.T, f *fixture) {
 	grant, first := f.live(t)
 	always := func(outcome bridge.RefreshOutcome) bridge.RefreshRule {
-		return func(bridge.Family, bridge.TokenHash, time.Time) bridge.RefreshOutcome { return outcome }
+		return func(bridge.Family, bridge.RefreshUse, time.Time) bridge.RefreshOutcome { return outcome }
 	}
-	repeatHead := f.useRefresh(first)
-	repeatHead.Rule = always(bridge.RefreshRepeated)
-	_, err := f.RotateRefresh(t.Context(), repeatHead, f.now)
-	wantRefused(t, err)
-
-	use := f.useRefresh(first)
-	f.wantRotate(t, use, bridge.RefreshRotated)
-	before := f.wantFamily(t, first)
-	rotatePrevious := f.useRefresh(first)
-	rotatePrevious.Rule = always(bridge.RefreshRotated)
-	_, err = f.RotateRefresh(t.Context(), rotatePrevious, f.now)
-	wantRefused(t, err)
-	equal(t, "family", f.wantFamily(t, first), before)
+	refused := func(token bridge.RefreshToken, outcome bridge.RefreshOutcome, edit func(*bridge.RefreshUse)) {
+		t.Helper()
+		before := f.wantFamily(t, first)
+		use := f.useRefresh(token)
+		use.Rule = always(outcome)
+		edit(&use)
+		_, err := f.RotateRefresh(t.Context(), use, f.now)
+		wantRefused(t, err)
+		equal(t, "family", f.wantFamily(t, first), before)
+	}
+	asItIs := func(*bridge.RefreshUse) {}
+	refused(first, bridge.RefreshRepeated, asItIs)
+	second := successor(f.useRefresh(first))
+	f.wantRotate(t, f.useRefresh(first), bridge.RefreshRotated)
+	refused(first, bridge.RefreshRotated, asItIs)
+	refused(first, bridge.RefreshRepeated, func(u *bridge.RefreshUse) { u.Successor = f.tokenHash("another") })
+	refused(first, bridge.RefreshRepeated, func(u *bridge.RefreshUse) { u.Successor = bridge.TokenHash{} })
+	refused(second, bridge.RefreshRepeated, func(u *bridge.RefreshUse) { u.Successor = second.Hash })
+	f.wantRotate(t, f.useRefresh(second), bridge.RefreshRotated)
+	refused(first, bridge.RefreshRepeated, asItIs)
+	refused(first, bridge.RefreshRotated, asItIs)
 	f.wantGrant(t, grant.ID, bridge.GrantLive)
 }
 
@@ -140,7 +159,7 @@ func refreshRuleSilent(t *testing.T, f *fixture) {
 	before := f.wantFamily(t, first)
 	rules := []bridge.RefreshRule{nil}
 	for _, outcome := range []bridge.RefreshOutcome{"", "perhaps", bridge.RefreshUnknown, bridge.RefreshMismatch, bridge.RefreshEnded} {
-		rules = append(rules, func(bridge.Family, bridge.TokenHash, time.Time) bridge.RefreshOutcome { return outcome })
+		rules = append(rules, func(bridge.Family, bridge.RefreshUse, time.Time) bridge.RefreshOutcome { return outcome })
 	}
 	for _, rule := range rules {
 		use := f.useRefresh(first)
@@ -158,7 +177,7 @@ func refreshSuccessorTaken(t *testing.T, f *fixture) {
 	f.wantRotate(t, use, bridge.RefreshRotated)
 	head := successor(use)
 	before := f.wantFamily(t, first)
-	for _, taken := range []bridge.TokenHash{{}, head.Hash, first.Hash} {
+	for _, taken := range []bridge.TokenHash{{}, head.Hash} {
 		use := f.useRefresh(head)
 		use.Successor = taken
 		if _, err := f.RotateRefresh(t.Context(), use, f.now); err == nil {

@@ -89,6 +89,7 @@ func (f *fixture) walk(t testing.TB, limit, parts int) (total bridge.Resealed) {
 func resealAll(t *testing.T, f *fixture) {
 	before, both, after := exchange(t)
 	values := f.sealedRows(t, before)
+	mac := f.MAC("purpose", "value")
 	grants, err := f.Grants(t.Context(), "", "", "", 100)
 	must(t, err)
 	f.reopenWith(t, both)
@@ -103,6 +104,7 @@ func resealAll(t *testing.T, f *fixture) {
 	f.Store, err = f.open(after)
 	must(t, err)
 	equal(t, "under the new secret alone", f.walk(t, 100, -1), bridge.Resealed{Values: values})
+	equal(t, "a keyed hash", f.MAC("purpose", "value"), mac)
 	for _, was := range grants {
 		is, err := f.Grant(t.Context(), was.ID)
 		must(t, err)
