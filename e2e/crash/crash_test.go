@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os/exec"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -55,6 +56,7 @@ type house struct {
 	dead   []*connection
 	tally  tally
 	faulty bool   // system calls fail: answers other than 200 are to be expected
+	mended int    // how often a start has mended the store
 	last   string // what was done to the program, and what it said
 	cut    func() // cuts the power once the program is dead; nil leaves it what it wrote
 }
@@ -203,6 +205,7 @@ func (h *house) signIn(t *testing.T, round int) {
 // kill kills the program, if it lives, and takes away what a power cut does.
 func (h *house) kill(r *running) {
 	r.kill()
+	h.mended += strings.Count(r.said.String(), "the store's list of tables was mended")
 	if h.cut != nil {
 		h.cut()
 	}

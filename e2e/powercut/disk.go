@@ -22,6 +22,9 @@ type Disk struct {
 	lost    losses // in all cuts
 	left    int    // steps until trip is called
 	trip    func() // nil when nothing is to be called
+	unsound string // a file of which a sync is to fail
+	fails   int    // syncs of it until then
+	failed  func() // is called then
 	mounted *fuse.Server
 }
 
@@ -86,6 +89,25 @@ func (d *Disk) After(n int, trip func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.left, d.trip = n, trip
+}
+
+// FailSync has the n-th sync from now of a file of that name fail, once, and calls failed before it does.
+func (d *Disk) FailSync(name string, n int, failed func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.unsound, d.fails, d.failed = name, n, failed
+}
+
+// failsSync is called with the lock before each sync.
+func (d *Disk) failsSync(n *node) bool {
+	if d.fails == 0 || n.parent == nil || n.parent.written[d.unsound] != n {
+		return false
+	}
+	if d.fails--; d.fails > 0 {
+		return false
+	}
+	d.failed()
+	return true
 }
 
 // Cut cuts the power: what comes after is what the disk would show. Whatever ran on it must have been killed.

@@ -173,6 +173,19 @@ func TestDisk_After(t *testing.T) {
 	}
 }
 
+// TestDisk_FailSync: a sync of one file fails, once.
+func TestDisk_FailSync(t *testing.T) {
+	t.Parallel()
+	d := powercut.New(t)
+	run(t, d, "printf old > f; printf old > g; sync f g")
+	var failed atomic.Int64
+	d.FailSync("f", 2, func() { failed.Add(1) })
+	run(t, d, "sync g; sync f; printf new > f; if sync f 2> e; then false; fi; sync g; sync f")
+	if f := look(t, filepath.Join(d.Dir, "f")); !f.is("new") || failed.Load() != 1 {
+		t.Errorf("there is %+v, and %d syncs failed", f, failed.Load())
+	}
+}
+
 // found is a file as it is found, or that there is none.
 type found struct {
 	there bool

@@ -10,6 +10,8 @@
 // The disk may also write a page early, as real ones do, so that an unsynced file can hold anything between
 // two syncs. Pages changed through a mapping come when the kernel writes them: with a sync, or as the process dies.
 //
+// It can also fail a sync, when told so.
+//
 // The one promise beyond the letter of POSIX is that of the usual file systems of Linux: syncing a file
 // also keeps its name. A disk made by Strict does not give it.
 //

@@ -181,6 +181,9 @@ func (i *inode) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
 	i.disk.mu.Lock()
 	defer i.disk.mu.Unlock()
 	i.disk.step()
+	if i.disk.failsSync(i.node) {
+		return syscall.EIO
+	}
 	i.node.sync()
 	if !i.disk.strict {
 		i.node.keepName()

@@ -117,6 +117,12 @@ func killAgain(t *testing.T, role string, most int) {
 // complete lines.
 func killedChild(t *testing.T, role, dir string, after int, atWork bool) []string {
 	t.Helper()
+	return childKilledBy(t, role, dir, atWork, func(kill func()) { time.AfterFunc(time.Duration(after)*time.Millisecond, kill) })
+}
+
+// childKilledBy is killedChild for what bomb, which is called when the worker starts or is at work, makes of a kill.
+func childKilledBy(t *testing.T, role, dir string, atWork bool, bomb func(kill func())) []string {
+	t.Helper()
 	child := childCommand(t, role, dir)
 	out, err := child.StdoutPipe()
 	must(t, err)
@@ -128,8 +134,7 @@ func killedChild(t *testing.T, role, dir string, after int, atWork bool) []strin
 		must(t, err)
 		lines = append(lines, line)
 	}
-	kill := time.AfterFunc(time.Duration(after)*time.Millisecond, func() { _ = child.Process.Kill() })
-	defer kill.Stop()
+	bomb(func() { _ = child.Process.Kill() })
 	rest, err := io.ReadAll(reader)
 	must(t, err)
 	_ = child.Wait() // killed

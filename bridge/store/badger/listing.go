@@ -2,6 +2,8 @@ package badger
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash"
 	"maps"
@@ -11,7 +13,9 @@ import (
 	"syscall"
 
 	engine "github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/pb"
 	enginetable "github.com/dgraph-io/badger/v4/table"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/abilityai/trinity-bridge/bridge"
 )
@@ -112,34 +116,77 @@ func (l listing) begins(dir string) bool {
 	return err == nil && sha256.Sum256(content) == l.digest
 }
 
+// list is the engine's list of tables as it stands in a folder.
+type list struct {
+	tables  map[uint64]engine.TableManifest // that it names
+	content []byte                          // as far as the engine takes it
+	sets    []*pb.ManifestChangeSet         // all in it
+	torn    bool                            // there is more than the engine takes
+}
+
+func readList(dir string) (*list, error) {
+	path := filepath.Join(dir, engine.ManifestFilename)
+	tables, whole, err := replayList(path)
+	if err != nil {
+		return nil, err
+	}
+	content, err := os.ReadFile(path) //nolint:gosec // in the store's folder
+	if err != nil {
+		return nil, err
+	}
+	const head, frame = 8, 8 // the engine's name and the versions; before each set its length and a checksum
+	l := &list{tables: tables, content: content[:min(whole, int64(len(content)))], torn: whole != int64(len(content))}
+	for rest := l.content[head:]; len(rest) > 0; {
+		if len(rest) < frame || frame+int64(binary.BigEndian.Uint32(rest)) > int64(len(rest)) {
+			return nil, errListChanged
+		}
+		set, end := &pb.ManifestChangeSet{}, frame+binary.BigEndian.Uint32(rest)
+		if err := proto.Unmarshal(rest[frame:end], set); err != nil {
+			return nil, err
+		}
+		l.sets, rest = append(l.sets, set), rest[end:]
+	}
+	return l, nil
+}
+
+// errListChanged: another process has the store open.
+var errListChanged = errors.New("the store's list of tables has changed while it was read")
+
+// replayList reads a list as the engine does: the tables it names, and how far it is whole.
+func replayList(path string) (tables map[uint64]engine.TableManifest, whole int64, err error) {
+	file, err := os.Open(path) //nolint:gosec // in the store's folder
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	layout, _ := layoutOf(path) // of another version it may be whole, too
+	manifest, whole, err := engine.ReplayManifestFile(file, layout, engine.DefaultOptions("").WithLogger(nil))
+	return manifest.Tables, whole, err
+}
+
 // fits reports whether a MANIFEST is whole and names the tables in the folder, no more and no
 // fewer. The engine writes its list anew every so many thousand tables, and may have died
 // before the watermark heard of it.
 func fits(dir string) bool {
-	file, err := os.Open(filepath.Join(dir, engine.ManifestFilename)) //nolint:gosec // in the store's folder
-	if err != nil {
+	l, err := readList(dir)
+	if err != nil || l.torn {
 		return false
 	}
-	defer func() { _ = file.Close() }() // it was only read
-	info, err := file.Stat()
-	if err != nil {
-		return false
-	}
-	layout, _ := layoutOf(dir) // of another version it may fit, too
-	manifest, whole, err := engine.ReplayManifestFile(file, layout, engine.DefaultOptions(dir))
-	if err != nil || whole != info.Size() {
-		return false
-	}
+	there, err := tablesIn(dir)
+	return err == nil && slices.Equal(slices.Sorted(maps.Keys(there)), slices.Sorted(maps.Keys(l.tables)))
+}
+
+// tablesIn returns which tables are there.
+func tablesIn(dir string) (map[uint64]bool, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return false
+		return nil, err
 	}
-	var there []uint64
+	there := map[uint64]bool{}
 	for _, entry := range entries {
 		if id, ok := enginetable.ParseFileID(entry.Name()); ok {
-			there = append(there, id)
+			there[id] = true
 		}
 	}
-	slices.Sort(there)
-	return slices.Equal(there, slices.Sorted(maps.Keys(manifest.Tables)))
+	return there, nil
 }

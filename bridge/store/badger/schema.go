@@ -113,7 +113,7 @@ var errOlder = errors.New("it was written by an older version of this program, a
 // checkLayout refuses a folder of another version before the engine opens it (OP-19): what is in the engine's log it
 // would write out as tables, which that version may take for damaged.
 func checkLayout(dir string) error {
-	version, ok := layoutOf(dir)
+	version, ok := layoutOf(filepath.Join(dir, engine.ManifestFilename))
 	if !ok {
 		return nil // there is no list, or none of the engine's, which the engine will say
 	}
@@ -123,10 +123,10 @@ func checkLayout(dir string) error {
 	return nil
 }
 
-// layoutOf is the version in the head of a folder's list of tables: the engine's name, and behind it ours.
-func layoutOf(dir string) (version uint16, ok bool) {
+// layoutOf is the version in the head of a list of tables: the engine's name, and behind it ours.
+func layoutOf(path string) (version uint16, ok bool) {
 	const name = "Bdgr"
-	head, err := readFrom(filepath.Join(dir, engine.ManifestFilename), 0, int64(len(name)+2))
+	head, err := readFrom(path, 0, int64(len(name)+2))
 	if err != nil || string(head[:len(name)]) != name {
 		return 0, false
 	}

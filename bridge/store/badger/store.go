@@ -88,7 +88,10 @@ func open(opts Options, accepting bool) (*Store, error) {
 		err = checkLayout(opts.Dir)
 	}
 	if err == nil {
-		err = checkTables(opts.Dir)
+		err = mend(opts)
+	}
+	if err == nil {
+		err = checkList(opts.Dir)
 	}
 	if err != nil {
 		return nil, err
@@ -142,13 +145,15 @@ func openEngine(opts Options) (*engine.DB, error) {
 		db, err = engine.Open(engineOptions(opts))
 	}
 	if err != nil && lockTaken(err) {
-		return nil, fmt.Errorf("the store in %s is %w", opts.Dir, ErrInUse)
+		return nil, inUse(opts.Dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the store in %s (nothing was changed or replaced): %w", opts.Dir, err)
 	}
 	return db, nil
 }
+
+func inUse(dir string) error { return fmt.Errorf("the store in %s is %w", dir, ErrInUse) }
 
 // lockTaken recognises the engine's words: it wraps no error that could be asked for.
 func lockTaken(err error) bool {

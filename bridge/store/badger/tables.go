@@ -20,49 +20,48 @@ import (
 // maxBlockBytes is the most a block of a table holds: rows that are longer than it should be have one of their own.
 const maxBlockBytes = 1 << 20
 
-// checkTables reads every block of every table that the engine knows of. Later a damaged block would look
-// like missing rows; and the engine itself cannot be let near a damaged table, since it dies of one as it
-// opens the folder. Tables it does not know of are what a crash left, and it removes them.
-//
-// A table is blocks, an index of them, and at the end of each its checksum; a checksum is followed by
-// its length. Blocks are compressed with their checksum.
-func checkTables(dir string) error {
-	manifest, err := openManifest(dir)
+// checkList checks the tables the engine knows of.
+func checkList(dir string) error {
+	tables, _, err := replayList(filepath.Join(dir, engine.ManifestFilename))
 	if err != nil {
 		return nil //nolint:nilerr // the engine will say so
 	}
+	_, err = checkTables(dir, tables)
+	return err
+}
+
+// checkTables reads every block of tables that the engine knows of. Later a damaged block would look
+// like missing rows; and the engine itself cannot be let near a damaged table, since it dies of one as it
+// opens the folder. Tables it does not know of are what a crash left, and it removes them. The newest version in
+// each table is returned.
+//
+// A table is blocks, an index of them, and at the end of each its checksum; a checksum is followed by
+// its length. Blocks are compressed with their checksum.
+func checkTables(dir string, tables map[uint64]engine.TableManifest) (newest map[uint64]uint64, err error) {
 	zstdBlocks, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxBlockBytes))
 	if err != nil {
-		return fmt.Errorf("reading compressed tables: %w", err)
+		return nil, fmt.Errorf("reading compressed tables: %w", err)
 	}
 	defer zstdBlocks.Close()
-	for id, table := range manifest.Tables {
+	newest = map[uint64]uint64{}
+	for id, table := range tables {
 		name := enginetable.IDToFilename(id)
 		plain := func(_, block []byte) ([]byte, error) { return block, nil }
 		if table.Compression == options.ZSTD {
 			plain = func(into, block []byte) ([]byte, error) { return zstdBlocks.DecodeAll(block, into) }
 		}
-		if err := checkTable(filepath.Join(dir, name), plain); err != nil {
-			return fmt.Errorf("the store in %s is damaged in its table file %s: %w; put a copy back, docs/storage.md says how", dir, name, err)
+		if newest[id], err = checkTable(filepath.Join(dir, name), plain); err != nil {
+			return nil, fmt.Errorf("the store in %s is damaged in its table file %s: %w; put a copy back, docs/storage.md says how", dir, name, err)
 		}
 	}
-	return nil
-}
-
-func openManifest(dir string) (engine.Manifest, error) {
-	file, err := os.Open(filepath.Join(dir, engine.ManifestFilename)) //nolint:gosec // in the store's folder
-	if err != nil {
-		return engine.Manifest{}, err
-	}
-	manifest, _, err := engine.ReplayManifestFile(file, schemaVersion, engine.DefaultOptions(dir))
-	return manifest, errors.Join(err, file.Close())
+	return newest, nil
 }
 
 // checkTable checks a table whose blocks are as decompress appends them to what it is given.
-func checkTable(path string, decompress func(to, block []byte) ([]byte, error)) (err error) {
+func checkTable(path string, decompress func(to, block []byte) ([]byte, error)) (newest uint64, err error) {
 	file, err := os.Open(path) //nolint:gosec // in the store's folder
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() {
 		if p := recover(); p != nil { // an index that is whole and says nonsense
@@ -72,11 +71,11 @@ func checkTable(path string, decompress func(to, block []byte) ([]byte, error)) 
 	}()
 	info, err := file.Stat()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	content, end, err := lastPart(file, info.Size())
 	if err != nil {
-		return err
+		return 0, err
 	}
 	index := fb.GetRootAsTableIndex(content, 0)
 	blocks := bufio.NewReaderSize(io.NewSectionReader(file, 0, end), 256<<10)
@@ -85,24 +84,24 @@ func checkTable(path string, decompress func(to, block []byte) ([]byte, error)) 
 	for i := range index.OffsetsLength() {
 		var at fb.BlockOffset
 		if !index.Offsets(&at, i) || int64(at.Offset()) != next || next+int64(at.Len()) > end {
-			return errBlocks
+			return 0, errBlocks
 		}
 		next += int64(at.Len())
 		block = append(block[:0], make([]byte, at.Len())...)
 		if _, err := io.ReadFull(blocks, block); err != nil {
-			return err
+			return 0, err
 		}
 		if plain, err = decompress(plain[:0], block); err == nil {
 			err = checkBlock(plain)
 		}
 		if err != nil {
-			return fmt.Errorf("block %d: %w", i, err)
+			return 0, fmt.Errorf("block %d: %w", i, err)
 		}
 	}
 	if next != end {
-		return errBlocks
+		return 0, errBlocks
 	}
-	return nil
+	return index.MaxVersion(), nil
 }
 
 var (
