@@ -21,7 +21,7 @@ import (
 // the merge, or the writing out of a log, and removes the tables it had made for it. Its list names them all the same, and
 // no longer those they were to replace. A set is taken back when a table it made is not there and nothing can be lost with
 // it: of a merge, when each table it was to replace is there, or was replaced by a later set, for which the engine must still have
-// had it; of a log, when the rows are elsewhere (remains). Otherwise nothing is changed, and checkTables refuses the store.
+// had it; of a log, when the rows are elsewhere (passOver, remains). Otherwise nothing is changed, and checkTables refuses the store.
 //
 // Nothing is cut off the list: one more set undoes those that failed, so that it still begins as the watermark says if
 // the program dies before that is written again.
@@ -57,10 +57,11 @@ func mend(opts Options) (err error) {
 
 // undoing is what is to be undone of a list.
 type undoing struct {
-	set  *pb.ManifestChangeSet // that does it
-	logs []uint64              // tables that logs were to be written out as
-	made map[uint64]bool       // tables that are there, and that logs were written out as
-	done bool
+	set       *pb.ManifestChangeSet // that does it
+	logs      []uint64              // tables that logs were to be written out as, and may have been
+	made      map[uint64]bool       // tables that logs were written out as
+	unordered bool                  // the tables of level 0 are, since the first of logs
+	done      bool
 }
 
 func creates(c *pb.ManifestChange) bool { return c.GetOp() == pb.ManifestChange_CREATE }
@@ -99,6 +100,8 @@ func (l *list) undo(there map[uint64]bool) *undoing {
 			u.logs = append(u.logs, set.GetChanges()[0].GetId())
 		case failed[i] && !slices.ContainsFunc(set.GetChanges(), deletes):
 			return nil // the engine has written its list anew
+		case !failed[i]:
+			u.passOver(set)
 		}
 		for _, c := range set.GetChanges() {
 			id := c.GetId()
@@ -127,6 +130,22 @@ func (l *list) undo(there map[uint64]bool) *undoing {
 		}
 	}
 	return u
+}
+
+// passOver takes off the logs those that a merge shows not to have become tables: the engine merges the oldest tables of level
+// 0 first, and has merged a later one. It keeps to that until it merges some within the level. What it made stands
+// first in a set of its own, and last in one that undoes others.
+func (u *undoing) passOver(set *pb.ManifestChangeSet) {
+	merged := set.GetChanges()
+	if len(merged) < 2 || deletes(merged[0]) || len(u.logs) == 0 || u.unordered {
+		return
+	}
+	u.unordered = merged[0].GetLevel() == 0
+	for _, c := range merged {
+		if deletes(c) && u.made[c.GetId()] && !u.unordered {
+			u.logs = slices.DeleteFunc(u.logs, func(log uint64) bool { return log < c.GetId() })
+		}
+	}
 }
 
 // apply gives the list's name to one that is as it should be, if nothing is lost with it.

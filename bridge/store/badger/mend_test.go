@@ -55,27 +55,28 @@ func TestMend_OP01_syncFails(t *testing.T) {
 }
 
 // TestMend_OP01_triedAgain: each set of changes in turn, and then all, had failed, and the engine did it over again and
-// went on.
+// went on; with some tables left to be merged, and with none.
 func TestMend_OP01_triedAgain(t *testing.T) {
 	t.Parallel()
-	whole := grownStore(t)
-	var making []int
-	for i, set := range listOf(t, whole.dir).sets {
-		if slices.ContainsFunc(set.GetChanges(), creates) {
-			making = append(making, i)
+	for name, whole := range map[string]subject{"some": grownStore(t, 5), "none": grownStore(t, 6)} {
+		var making []int
+		for i, set := range listOf(t, whole.dir).sets {
+			if slices.ContainsFunc(set.GetChanges(), creates) {
+				making = append(making, i)
+			}
 		}
-	}
-	cases := [][]int{making}
-	for _, i := range making {
-		cases = append(cases, []int{i})
-	}
-	for _, failed := range cases {
-		t.Run(fmt.Sprint(failed), func(t *testing.T) {
-			t.Parallel()
-			again := whole.copied(t)
-			again.failAndTryAgain(t, failed)
-			again.wantMended(t)
-		})
+		cases := [][]int{making}
+		for _, i := range making {
+			cases = append(cases, []int{i})
+		}
+		for _, failed := range cases {
+			t.Run(fmt.Sprint(name, failed), func(t *testing.T) {
+				t.Parallel()
+				again := whole.copied(t)
+				again.failAndTryAgain(t, failed)
+				again.wantMended(t)
+			})
+		}
 	}
 }
 
@@ -174,6 +175,7 @@ func TestMend_OP09_losses(t *testing.T) {
 		return 0
 	}
 	ofMerge := func(set *pb.ManifestChangeSet) bool { return !ofLog(set) }
+	grown := func(t *testing.T) subject { return grownStore(t, 5) }
 	killed := func(t *testing.T) subject { return subjectOf(t, killedStore(t)) }
 	tests := []struct {
 		name  string
@@ -197,8 +199,8 @@ func TestMend_OP09_losses(t *testing.T) {
 		{"the log is gone, too", failedLog, func(t *testing.T, of subject) { must(t, os.Remove(logOf(t, of.dir))) }},
 		{"the log is empty", failedLog, func(t *testing.T, of subject) { must(t, os.Truncate(logOf(t, of.dir), 0)) }},
 		{"the log begins with something else", failedLog, func(t *testing.T, of subject) { flip(t, logOf(t, of.dir), 20) }},
-		{"what a merge made, of a store that was closed", grownStore, func(t *testing.T, of subject) { remove(t, of.dir, newest(t, of.dir, ofMerge)) }},
-		{"what a log became, of a store that was closed", grownStore, func(t *testing.T, of subject) { remove(t, of.dir, newest(t, of.dir, ofLog)) }},
+		{"what a merge made, of a store that was closed", grown, func(t *testing.T, of subject) { remove(t, of.dir, newest(t, of.dir, ofMerge)) }},
+		{"what a log became, of a store that was closed", grown, func(t *testing.T, of subject) { remove(t, of.dir, newest(t, of.dir, ofLog)) }},
 		{"what a log became, of a store that has another log", killed, func(t *testing.T, of subject) { remove(t, of.dir, newest(t, of.dir, ofLog)) }},
 		{"what a log became, and the next one did as well", func(t *testing.T) subject { return subjectOf(t, twoLogs(t)) }, func(t *testing.T, of subject) {
 			l := listOf(t, of.dir)
@@ -213,7 +215,11 @@ func TestMend_OP09_losses(t *testing.T) {
 			}
 			t.Fatal("all was merged")
 		}},
-		{"a table of a list that was written anew", grownStore, func(t *testing.T, of subject) {
+		{"what a log became, when the next one was mended", failedLog, func(t *testing.T, of subject) {
+			must(t, mend(optionsOf(t, of.dir)))
+			remove(t, of.dir, newest(t, of.dir, ofLog))
+		}},
+		{"a table of a list that was written anew", grown, func(t *testing.T, of subject) {
 			whole := &pb.ManifestChangeSet{}
 			for id, table := range listOf(t, of.dir).tables {
 				whole.Changes = append(whole.Changes, &pb.ManifestChange{Id: id, Level: uint32(table.Level), Compression: uint32(table.Compression)})

@@ -23,14 +23,16 @@ func optionsOf(t *testing.T, dir string) Options {
 	return opts
 }
 
-// grownStore makes a closed store that the engine has written out and merged several times.
-func grownStore(t *testing.T) subject {
+// grownStore makes a closed store of so many logs that the engine has written out, and merged every two of.
+func grownStore(t *testing.T, logs int) subject {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "store")
-	for range 5 {
+	for i := range logs + 1 {
 		s := openStore(t, Options{Dir: dir})
-		connect(t, s, 20)
 		waitMerged(t, s)
+		if i < logs {
+			connect(t, s, 20)
+		}
 		must(t, s.Close())
 	}
 	return subjectOf(t, dir)
