@@ -167,10 +167,8 @@ func (u *undoing) apply(dir string, l *list) (err error) {
 	if err != nil {
 		return nil //nolint:nilerr // it is refused as it is
 	}
-	for _, id := range u.logs {
-		if !u.remains(dir, id, mended, newest) {
-			return nil
-		}
+	if len(u.logs) > 1 || len(u.logs) == 1 && !u.remains(dir, u.logs[0], mended, newest) {
+		return nil // of two the second may have been another log's, whose rows would have to be looked for behind the first one's
 	}
 	u.done = true
 	return errors.Join(os.Rename(anew, filepath.Join(dir, engine.ManifestFilename)), syncFolder(dir))
