@@ -61,7 +61,9 @@ func TestStore_OP01_powerCutNames(t *testing.T) {
 		}
 		disk.Cut(t)
 		if err := checkCopy(t, disk, name, book, log.logger()); err != nil {
-			wantSaid(t, err, "is damaged in its table file", "no such file or directory")
+			if !errors.Is(err, ErrLost) { // its log is there, and cut: the engine empties one before it removes it
+				wantSaid(t, err, "is damaged in its table file", "no such file or directory")
+			}
 			refused++
 		}
 	}
