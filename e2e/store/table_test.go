@@ -24,7 +24,10 @@ import (
 	"github.com/abilityai/trinity-bridge/e2e/postgrestest"
 )
 
-var grants = flag.Int("grants", 0, "print the table, with so many grants in the large stores")
+var (
+	grants    = flag.Int("grants", 0, "print the table, with so many grants in the large stores")
+	refreshed = flag.Bool("refreshed", false, "refresh each of them once when all are made")
+)
 
 const (
 	fillers      = 256
@@ -203,11 +206,16 @@ func (b *table) lists(t *testing.T, in string, s bridge.Store) {
 func busyPerson() bridge.Person { return bridge.Person{Source: bridge.SourceTrinity, Subject: "busy"} }
 
 // fill makes live grants, the first of them one person's, of the others five each, and returns some of them. The
-// flows and codes they came of are swept now and then, as they are where a day lies between.
+// flows and codes they came of are swept now and then, as they are where a day lies between. All are refreshed once when
+// they are made, if that is asked for.
 func fill(t *testing.T, s bridge.Store, n int) []storetest.Connection {
 	t.Helper()
 	every := max(n/spread, 1)
-	some := make([]storetest.Connection, (n+every-1)/every)
+	keep := every
+	if *refreshed {
+		keep = 1
+	}
+	kept := make([]storetest.Connection, (n+keep-1)/keep)
 	for from := 0; from < n; from += filledAtOnce {
 		_, err := storetest.Measure(t.Context(), min(filledAtOnce, n-from), fillers, func(ctx context.Context, i int) error {
 			i += from
@@ -216,8 +224,8 @@ func fill(t *testing.T, s bridge.Store, n int) []storetest.Connection {
 			if err := c.Connect(ctx); err != nil {
 				return err
 			}
-			if i%every == 0 {
-				some[i/every] = *c
+			if i%keep == 0 {
+				kept[i/keep] = *c
 			}
 			return nil
 		})
@@ -226,6 +234,14 @@ func fill(t *testing.T, s bridge.Store, n int) []storetest.Connection {
 			swept, err = s.Sweep(t.Context(), time.Now().AddDate(0, 0, 3), 10_000)
 			must(t, err)
 		}
+	}
+	if *refreshed {
+		_, err := storetest.Measure(t.Context(), n, fillers, func(ctx context.Context, i int) error { return kept[i].Rotate(ctx) })
+		must(t, err)
+	}
+	var some []storetest.Connection
+	for i := 0; i < len(kept); i += every / keep {
+		some = append(some, kept[i])
 	}
 	return some
 }
