@@ -22,6 +22,9 @@ const (
 	// compactShare: so many keys of the lowest level come to one above it before they are merged. Each
 	// one above may be a removal, and then the row it removes is still on the disk.
 	compactShare = 4
+	// rewriteShare: so much of the lowest level comes to one byte above it before they are merged. What is above may
+	// replace rows that are still below: a million grants that were each refreshed are a sixth longer until they are merged.
+	rewriteShare = 12
 	// calmBatches is how many writes between two sweeps, a minute as the program runs, still leave the
 	// engine calm enough: while it merges everything it does not merge what is written.
 	calmBatches = 6000
@@ -60,7 +63,8 @@ func (s *Store) tables() (all, above tableSum) {
 
 // worthCompacting compares what the lowest level holds with what lies above it.
 func worthCompacting(all, above tableSum) bool {
-	return all.bytes >= compactFrom && above.keys*compactShare >= all.keys-above.keys
+	lowest := tableSum{all.keys - above.keys, all.bytes - above.bytes}
+	return all.bytes >= compactFrom && (above.keys*compactShare >= lowest.keys || above.bytes*rewriteShare >= lowest.bytes)
 }
 
 // waiting reports whether a small store may hold as much in removals, and in what was removed, as in rows. written is how

@@ -168,3 +168,28 @@ func inParallelT(t *testing.T, workers, n int, step func()) {
 	}
 	running.Wait()
 }
+
+// What lies above the lowest level may be removals, which are short, or rows in the place of others, which are not.
+func TestWorthCompacting(t *testing.T) {
+	t.Parallel()
+	lowest := tableSum{keys: 1_000_000, bytes: 240 << 20}
+	for _, tt := range []struct {
+		name  string
+		above tableSum
+		want  bool
+	}{
+		{"nothing", tableSum{}, false},
+		{"some rows", tableSum{50_000, 19 << 20}, false},
+		{"many rows", tableSum{50_000, 21 << 20}, true},
+		{"some removals", tableSum{240_000, 5 << 20}, false},
+		{"many removals", tableSum{260_000, 5 << 20}, true},
+	} {
+		all := tableSum{lowest.keys + tt.above.keys, lowest.bytes + tt.above.bytes}
+		if got := worthCompacting(all, tt.above); got != tt.want {
+			t.Errorf("%s: %t, want %t", tt.name, got, tt.want)
+		}
+	}
+	if worthCompacting(tableSum{10, compactFrom - 1}, tableSum{5, compactFrom / 2}) {
+		t.Error("a small store is merged for what lies in its tables")
+	}
+}
