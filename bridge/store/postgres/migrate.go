@@ -16,7 +16,7 @@ import (
 var migrations embed.FS
 
 // schemaVersion is the layout of tables that this program reads and writes: that of the last migration.
-const schemaVersion = 5
+const schemaVersion = 6
 
 // migrationLock keeps others from changing the tables at the same time.
 const migrationLock = "select pg_advisory_xact_lock(hashtextextended(current_schema() || ' trinity-bridge schema', 0))"

@@ -46,13 +46,13 @@ func TestMigrate_OP19(t *testing.T) {
 			t.Errorf("migrated from %d to %d, want %d to %d", before, after, from, to)
 		}
 	}
-	wantMigrated(0, 5)
-	wantMigrated(5, 5)
+	wantMigrated(0, 6)
+	wantMigrated(6, 6)
 	s := open(t, url)
 	made := connect(t, s)
 	must(t, s.Close())
 	script(t, url, older...)
-	wantMigrated(1, 5)
+	wantMigrated(1, 6)
 	s = open(t, url)
 	_, _, err := s.RefreshGrant(t.Context(), made.refresh(made.token), time.Now())
 	must(t, errors.Join(err, s.Close()))
@@ -65,7 +65,7 @@ func TestMigrate_OP19(t *testing.T) {
 		t.Errorf("migrating under a replica came to %v, want ErrInUse", err)
 	}
 	must(t, running.Close(t.Context()))
-	wantMigrated(1, 5)
+	wantMigrated(1, 6)
 	sql(t, url, "update schema set version = 7")
 	if _, _, err := postgres.Migrate(t.Context(), url); !errors.Is(err, postgres.ErrNewer) {
 		t.Errorf("got %v, want ErrNewer", err)

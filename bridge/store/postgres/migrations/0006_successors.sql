@@ -1,0 +1,2 @@
+-- A refresh token's successor is made of it and no longer stored. Records stay readable, but programs of before cannot give out again what
+-- this one has, and would take a repeated request for theft: none may serve beside it.
