@@ -56,7 +56,7 @@ func wantSaid(t *testing.T, err error, words ...string) {
 func TestOpen_OP19_schema(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, statement, says string }{
-		{"newer", "update schema set version = 6", "made by a newer version of this program (schema 6, this one knows 5)"},
+		{"newer", "update schema set version = 7", "made by a newer version of this program (schema 7, this one knows 6)"},
 		{"older", "update schema set version = -1", "run trinity-bridge store migrate"},
 		{"half a copy", "update schema set copying = true", "was not finished"},
 		{"another table of that name", "alter table schema drop column row_key", "does not exist"},
@@ -162,7 +162,7 @@ func TestStore_OP19_replaced(t *testing.T) {
 	s := openClosed(t, url)
 	c := connect(t, s)
 	for change, says := range map[string]string{
-		"version = 6": "made by a newer version", "version = 4": "of an older version", "copying = true": "was not finished",
+		"version = 7": "made by a newer version", "version = 5": "of an older version", "copying = true": "was not finished",
 	} {
 		for _, cut := range []bool{false, true} {
 			sql(t, url, "update schema set "+change)
@@ -173,7 +173,7 @@ func TestStore_OP19_replaced(t *testing.T) {
 			if _, err := s.Grant(t.Context(), c.grantID); err == nil {
 				t.Errorf("with %s a grant is read", change)
 			}
-			sql(t, url, "update schema set version = 5, copying = false")
+			sql(t, url, "update schema set version = 6, copying = false")
 			awaitPing(t, s, func(err error) bool { return err == nil })
 		}
 	}
