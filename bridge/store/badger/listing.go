@@ -135,6 +135,9 @@ func readList(dir string) (*list, error) {
 		return nil, err
 	}
 	const head, frame = 8, 8 // the engine's name and the versions; before each set its length and a checksum
+	if len(content) < head {
+		return nil, errListChanged
+	}
 	l := &list{tables: tables, content: content[:min(whole, int64(len(content)))], torn: whole != int64(len(content))}
 	for rest := l.content[head:]; len(rest) > 0; {
 		if len(rest) < frame || frame+int64(binary.BigEndian.Uint32(rest)) > int64(len(rest)) {
@@ -176,7 +179,8 @@ func fits(dir string) bool {
 	return err == nil && slices.Equal(slices.Sorted(maps.Keys(there)), slices.Sorted(maps.Keys(l.tables)))
 }
 
-// tablesIn returns which tables are there.
+// tablesIn returns which tables are there. One that is empty is not: the engine empties a table before it removes it, and may
+// die in between.
 func tablesIn(dir string) (map[uint64]bool, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -184,7 +188,15 @@ func tablesIn(dir string) (map[uint64]bool, error) {
 	}
 	there := map[uint64]bool{}
 	for _, entry := range entries {
-		if id, ok := enginetable.ParseFileID(entry.Name()); ok {
+		id, ok := enginetable.ParseFileID(entry.Name())
+		if !ok {
+			continue
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return nil, err
+		}
+		if info.Size() > 0 {
 			there[id] = true
 		}
 	}

@@ -94,6 +94,16 @@ func TestMend_OP01_killed(t *testing.T) {
 			overwrite(t, again.dir, "999999.sst", []byte("half a table"))
 			again.wantMended(t)
 
+			emptied := failed.copied(t) // and not removed yet
+			there, err := tablesIn(emptied.dir)
+			must(t, err)
+			for id := range listOf(t, emptied.dir).tables {
+				if !there[id] {
+					overwrite(t, emptied.dir, enginetable.IDToFilename(id), nil)
+				}
+			}
+			emptied.wantMended(t)
+
 			torn := failed.copied(t)
 			overwrite(t, torn.dir, engine.ManifestFilename, append(listOf(t, torn.dir).content, 0, 0, 0, 99))
 			torn.wantMended(t)
