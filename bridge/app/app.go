@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -36,8 +35,6 @@ const (
 	sweepLimit = 1000
 	drainTime  = 8 * time.Second
 	callsEnd   = 6 * time.Second // into the drain, calls that still go on are ended
-	// startedAfter is when the jobs that the start sets off are through their first round.
-	startedAfter = 5 * time.Second
 )
 
 // Options are what New takes besides the configuration. Zero values are the real things.
@@ -289,15 +286,6 @@ func (b *Bridge) Run(ctx context.Context) error {
 	stop()
 	workers.Wait()
 	return err
-}
-
-// giveBack returns to the system what the start took in memory: as long as nobody calls, the runtime would not look for it.
-func giveBack(ctx context.Context) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(startedAfter):
-		debug.FreeOSMemory()
-	}
 }
 
 // lead does what one of all replicas does.

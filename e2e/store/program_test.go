@@ -25,17 +25,15 @@ import (
 
 const (
 	idleGrants = 10_000
-	settled    = 10 * time.Second // after the start, and after work
+	settled    = 10 * time.Second // after work
+	idleFor    = time.Minute      // after the start: its jobs look for orphaned keys meanwhile
 	peopleRead = 4000             // whose grants are listed, before the memory is looked at once more
 )
 
 // programs measures the program itself, on a store of idleGrants and on the large one.
 func (b *table) programs(t *testing.T, large string) {
 	t.Helper()
-	machine := &programtest.Machine{Folder: t.TempDir()}
-	var err error
-	machine.Bridge, err = machine.Build("trinity-bridge", "github.com/abilityai/trinity-bridge/cmd/trinity-bridge")
-	must(t, err)
+	machine := built(t)
 	idle := filepath.Join(t.TempDir(), "store")
 	b.fill(t, idle, idleGrants)
 	b.program(t, machine, idle, idleGrants)
@@ -44,14 +42,46 @@ func (b *table) programs(t *testing.T, large string) {
 	b.remark("program, %d grants: a backup took %s, restoring it %s", *grants, backup, restore)
 }
 
+// built is a machine with the program.
+func built(t *testing.T) *programtest.Machine {
+	t.Helper()
+	machine := &programtest.Machine{Folder: t.TempDir()}
+	var err error
+	machine.Bridge, err = machine.Build("trinity-bridge", "github.com/abilityai/trinity-bridge/cmd/trinity-bridge")
+	must(t, err)
+	return machine
+}
+
 // program starts the program on a copy of a store and says how long that takes, what it holds in memory, and what the
 // operator's calls take.
 func (b *table) program(t *testing.T, machine *programtest.Machine, from string, n int) {
 	t.Helper()
 	in, data := fmt.Sprintf("program, %d grants", n), filepath.Dir(copyStore(t, from))
-	trinity := programtest.StartTrinity(t)
 	began := time.Now()
-	p := machine.NewHome(t).Start(t, in, []string{
+	p := startOn(t, machine, in, data)
+	ready := time.Since(began)
+	time.Sleep(idleFor)
+	most, idle := memory(p.PID())["VmHWM:"], resident(t, p)
+	o := openOperator(t, data)
+	for i := range peopleRead {
+		_, err := o.list(t.Context(), person(n/peopleRead*i))
+		must(t, err)
+	}
+	read := resident(t, p)
+	b.listAll(t, machine, in, data, n)
+	b.operate(t, in, data, o)
+	time.Sleep(settled)
+	b.remark("%s: ready after %s; after a minute resident %s, %d MB at most until then; after reading all over the store %s, %s later %s", in,
+		ready.Round(time.Millisecond), idle, mb(most), read, settled, resident(t, p))
+	p.Stop()
+	must(t, os.RemoveAll(data))
+}
+
+// startOn starts the program on a folder and waits until it is ready.
+func startOn(t *testing.T, machine *programtest.Machine, name, data string) *programtest.Program {
+	t.Helper()
+	trinity := programtest.StartTrinity(t)
+	p := machine.NewHome(t).Start(t, name, []string{
 		"TRINITY_BRIDGE_SECRET=" + secrettest.Master,
 		"TRINITY_BRIDGE_DATA=" + data,
 		fmt.Sprintf("TRINITY_BRIDGE_PUBLIC_URL=http://127.0.0.1:%d", bridgetest.FreePort(t)),
@@ -62,22 +92,7 @@ func (b *table) program(t *testing.T, machine *programtest.Machine, from string,
 		"TRINITY_BRIDGE_DOCUMENT_POLICY=off", // nothing leaves the machine
 	}, machine.Bridge, "serve")
 	p.Await(t, "its ready line", func(l programtest.Line) bool { return strings.HasPrefix(l.Text, "ready: ") })
-	ready := time.Since(began)
-	time.Sleep(settled)
-	idle := resident(t, p)
-	o := openOperator(t, data)
-	for i := range peopleRead {
-		_, err := o.list(t.Context(), person(n/peopleRead*i))
-		must(t, err)
-	}
-	read := resident(t, p)
-	b.listAll(t, machine, in, data, n)
-	b.operate(t, in, data, o)
-	time.Sleep(settled)
-	b.remark("%s: ready after %s; resident %s, after reading all over the store %s, %s later %s", in, ready.Round(time.Millisecond),
-		idle, read, settled, resident(t, p))
-	p.Stop()
-	must(t, os.RemoveAll(data))
+	return p
 }
 
 // listAll runs the command that lists all grants.

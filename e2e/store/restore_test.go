@@ -46,10 +46,7 @@ func TestRestore_OP18_memory(t *testing.T) {
 		must(t, s.AppendAudit(t.Context(), events))
 	}
 	must(t, s.Close())
-	machine := &programtest.Machine{Folder: t.TempDir()}
-	var err error
-	machine.Bridge, err = machine.Build("trinity-bridge", "github.com/abilityai/trinity-bridge/cmd/trinity-bridge")
-	must(t, err)
+	machine := built(t)
 	backup, restore := restored(t, machine, from)
 	t.Logf("%d MB in the folder: a backup took %s, restoring it %s", folderSize(t, from)/1e6, backup, restore)
 	if mb(max(backup.resident, restore.resident)) > mostOfRestore {

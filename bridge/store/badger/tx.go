@@ -92,12 +92,12 @@ func (t *tx) Scan(scan rows.Scan) ([]rows.Found, error) {
 		last = timeKey(scan.Until)
 	}
 	var found []rows.Found
-	for suffix := range t.walk(scan.Index, scan.Whose, from) {
+	for suffix, row := range t.walk(scan.Index, scan.Whose, from) {
 		if len(found) >= scan.Limit || last != "" && suffix[:timeBytes] > last {
 			break
 		}
 		part, _ := idIn(scan.Index, suffix)
-		record, err := t.get(partKey(scan.Index.Kind, part))
+		record, err := t.found(partKey(scan.Index.Kind, part), row)
 		if err != nil {
 			return nil, err
 		}
@@ -108,33 +108,48 @@ func (t *tx) Scan(scan rows.Scan) ([]rows.Found, error) {
 	return found, nil
 }
 
-// walk yields, in order, what follows whose an index is in the keys of its places, from one on.
-func (t *tx) walk(index rows.Index, whose, from string) iter.Seq[string] {
-	places := t.suffixes(indexPrefix(index, whose), from)
-	if index != rows.IndexGrants && index != (rows.Index{Kind: rows.KindGrant}) {
-		return places
+// found is get of a row that a walk may have come upon already.
+func (t *tx) found(key string, row *engine.Item) ([]byte, error) {
+	if row == nil || len(t.changes) > 0 {
+		return t.get(key)
 	}
-	return merged(t.suffixes(firstByte(timedGrant), from), places)
+	return valueOf(row)
 }
 
-// merged yields what two sequences in order do, in order.
-func merged(most, some iter.Seq[string]) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		next, stop := iter.Pull(some)
-		defer stop()
-		other, more := next()
-		for one := range most {
-			for ; more && other < one; other, more = next() {
-				if !yield(other) {
+// walk yields, in order, what follows whose an index is in the keys of its places, from one on; and with it the row itself
+// where that is its own place, until the next one is asked for.
+func (t *tx) walk(index rows.Index, whose, from string) iter.Seq2[string, *engine.Item] {
+	places := t.suffixes(indexPrefix(index, whose), from)
+	if index != rows.IndexGrants && index != (rows.Index{Kind: rows.KindGrant}) {
+		return func(yield func(string, *engine.Item) bool) {
+			for place := range places {
+				if !yield(place, nil) {
 					return
 				}
 			}
-			if !yield(one) {
+		}
+	}
+	return merged(t.items(firstByte(timedGrant), from), places)
+}
+
+// merged yields rows in their own places and places of others, all in order.
+func merged(own iter.Seq2[string, *engine.Item], others iter.Seq[string]) iter.Seq2[string, *engine.Item] {
+	return func(yield func(string, *engine.Item) bool) {
+		next, stop := iter.Pull(others)
+		defer stop()
+		other, more := next()
+		for one, row := range own {
+			for ; more && other < one; other, more = next() {
+				if !yield(other, nil) {
+					return
+				}
+			}
+			if !yield(one, row) {
 				return
 			}
 		}
 		for ; more; other, more = next() {
-			if !yield(other) {
+			if !yield(other, nil) {
 				return
 			}
 		}
@@ -175,6 +190,10 @@ func (t *tx) get(key string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading from the store: %w", err)
 	}
+	return valueOf(item)
+}
+
+func valueOf(item *engine.Item) ([]byte, error) {
 	value, err := item.ValueCopy([]byte{}) // not nil where it is empty
 	if err != nil {
 		return nil, fmt.Errorf("reading from the store: %w", err)
@@ -208,27 +227,40 @@ func (t *tx) iterator(options engine.IteratorOptions) *engine.Iterator {
 // suffixes yields, in order, what follows prefix in the keys that begin with it, from the first
 // one not below prefix+from.
 func (t *tx) suffixes(prefix, from string) iter.Seq[string] {
-	changed, removed := t.changedBelow(prefix, prefix+from)
 	return func(yield func(string) bool) {
+		for suffix := range t.items(prefix, from) {
+			if !yield(suffix) {
+				return
+			}
+		}
+	}
+}
+
+// items is suffixes, with what is committed under each key until the next one is asked for: nil where a write before this one
+// has put it.
+func (t *tx) items(prefix, from string) iter.Seq2[string, *engine.Item] {
+	changed, removed := t.changedBelow(prefix, prefix+from)
+	return func(yield func(string, *engine.Item) bool) {
 		it := t.iterator(engine.IteratorOptions{Prefix: []byte(prefix)})
 		defer it.Close()
 		for it.Seek([]byte(prefix + from)); it.Valid(); it.Next() {
-			key := string(it.Item().Key())
+			item := it.Item()
+			key := string(item.Key())
 			for len(changed) > 0 && changed[0] < key {
-				if !yield(changed[0][len(prefix):]) {
+				if !yield(changed[0][len(prefix):], nil) {
 					return
 				}
 				changed = changed[1:]
 			}
 			if len(changed) > 0 && changed[0] == key {
-				changed = changed[1:]
+				changed, item = changed[1:], nil
 			}
-			if !removed[key] && !yield(key[len(prefix):]) {
+			if !removed[key] && !yield(key[len(prefix):], item) {
 				return
 			}
 		}
 		for _, key := range changed {
-			if !yield(key[len(prefix):]) {
+			if !yield(key[len(prefix):], nil) {
 				return
 			}
 		}

@@ -172,7 +172,7 @@ func listDue[T any](t *tx, records table[T], scan Scan, due func(T) time.Time) (
 }
 
 func decodeAll[T any](key bridge.RowKey, records table[T], found []Found) ([]T, error) {
-	var all []T
+	all := slices.Grow([]T(nil), len(found))
 	for _, row := range found {
 		record, _, err := records.read(key, row.ID, row.Record)
 		if err != nil {

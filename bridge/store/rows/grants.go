@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/abilityai/trinity-bridge/bridge"
@@ -252,6 +253,7 @@ func grantsOf(t *tx, scan Scan, clientID string, limit int) ([]bridge.Grant, err
 		if err != nil || len(some) == 0 {
 			return page, err
 		}
+		page = slices.Grow(page, len(some))
 		for _, grant := range some {
 			if clientID == "" || grant.ClientID == clientID {
 				page = append(page, grant.Grant)
