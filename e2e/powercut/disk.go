@@ -23,7 +23,8 @@ type Disk struct {
 	left    int    // steps until trip is called
 	trip    func() // nil when nothing is to be called
 	unsound string // a file of which a sync is to fail
-	fails   int    // syncs of it until then
+	by      handle // of whoever syncs it
+	fails   int    // syncs until then
 	failed  func() // is called then
 	mounted *fuse.Server
 }
@@ -91,16 +92,17 @@ func (d *Disk) After(n int, trip func()) {
 	d.left, d.trip = n, trip
 }
 
-// FailSync has the n-th sync from now of a file of that name fail, once, and calls failed before it does.
-func (d *Disk) FailSync(name string, n int, failed func()) {
+// FailSync has the n-th sync from now fail, once, of a file of that name by those who have opened it with an access mode, as
+// os.O_RDWR, and calls failed before it does.
+func (d *Disk) FailSync(name string, access, n int, failed func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.unsound, d.fails, d.failed = name, n, failed
+	d.unsound, d.by, d.fails, d.failed = name, handle(access), n, failed
 }
 
 // failsSync is called with the lock before each sync.
-func (d *Disk) failsSync(n *node) bool {
-	if d.fails == 0 || n.parent == nil || n.parent.written[d.unsound] != n {
+func (d *Disk) failsSync(n *node, by fs.FileHandle) bool {
+	if d.fails == 0 || by != d.by || n.parent == nil || n.parent.written[d.unsound] != n {
 		return false
 	}
 	if d.fails--; d.fails > 0 {

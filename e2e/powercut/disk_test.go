@@ -173,15 +173,16 @@ func TestDisk_After(t *testing.T) {
 	}
 }
 
-// TestDisk_FailSync: a sync of one file fails, once.
+// TestDisk_FailSync: a sync of one file fails, once, of whoever may write it.
 func TestDisk_FailSync(t *testing.T) {
 	t.Parallel()
 	d := powercut.New(t)
 	run(t, d, "printf old > f; printf old > g; sync f g")
 	var failed atomic.Int64
-	d.FailSync("f", 2, func() { failed.Add(1) })
-	run(t, d, "sync g; sync f; printf new > f; if sync f 2> e; then false; fi; sync g; sync f")
-	if f := look(t, filepath.Join(d.Dir, "f")); !f.is("new") || failed.Load() != 1 {
+	d.FailSync("f", os.O_WRONLY, 2, func() { failed.Add(1) })
+	run(t, d, "write() { printf $1 | dd of=$2 conv=fsync status=none; }; "+
+		"write 1 g; write 2 f; sync f; if write 3 f 2> e; then false; fi; write 4 g; write 5 f; sync f")
+	if f := look(t, filepath.Join(d.Dir, "f")); !f.is("5") || failed.Load() != 1 {
 		t.Errorf("there is %+v, and %d syncs failed", f, failed.Load())
 	}
 }

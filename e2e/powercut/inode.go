@@ -78,10 +78,15 @@ func (i *inode) Readdir(context.Context) (fs.DirStream, syscall.Errno) {
 	return fs.NewListDirStream(list), 0
 }
 
+// handle is the access mode that a file was opened with.
+type handle uint32
+
+func handleOf(flags uint32) handle { return handle(flags & syscall.O_ACCMODE) }
+
 // Create makes a file. The kernel keeps what it has read and written of it.
-func (i *inode) Create(ctx context.Context, name string, _, _ uint32, out *fuse.EntryOut) (*fs.Inode, fs.FileHandle, uint32, syscall.Errno) {
+func (i *inode) Create(ctx context.Context, name string, flags, _ uint32, out *fuse.EntryOut) (*fs.Inode, fs.FileHandle, uint32, syscall.Errno) {
 	made, errno := i.add(ctx, name, &node{file: newFile()}, out)
-	return made, nil, fuse.FOPEN_KEEP_CACHE, errno
+	return made, handleOf(flags), fuse.FOPEN_KEEP_CACHE, errno
 }
 
 func (i *inode) Mkdir(ctx context.Context, name string, _ uint32, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
@@ -152,8 +157,8 @@ func (i *inode) Link(ctx context.Context, of fs.InodeEmbedder, name string, out 
 	return i.known(ctx, file.node, out), 0
 }
 
-func (i *inode) Open(context.Context, uint32) (fs.FileHandle, uint32, syscall.Errno) {
-	return nil, fuse.FOPEN_KEEP_CACHE, 0
+func (i *inode) Open(_ context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
+	return handleOf(flags), fuse.FOPEN_KEEP_CACHE, 0
 }
 
 func (i *inode) Read(_ context.Context, _ fs.FileHandle, into []byte, at int64) (fuse.ReadResult, syscall.Errno) {
@@ -177,11 +182,11 @@ func (i *inode) Write(_ context.Context, _ fs.FileHandle, what []byte, at int64)
 }
 
 // Fsync is fsync, fdatasync and msync, of files and of folders.
-func (i *inode) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
+func (i *inode) Fsync(_ context.Context, by fs.FileHandle, _ uint32) syscall.Errno {
 	i.disk.mu.Lock()
 	defer i.disk.mu.Unlock()
 	i.disk.step()
-	if i.disk.failsSync(i.node) {
+	if i.disk.failsSync(i.node, by) {
 		return syscall.EIO
 	}
 	i.node.sync()
