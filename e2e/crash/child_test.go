@@ -113,6 +113,18 @@ func (c child) start(t *testing.T, tracer ...string) *running {
 	return r
 }
 
+// starts waits until the program serves, or has ended before.
+func (r *running) starts(t *testing.T) bool {
+	t.Helper()
+	select {
+	case ok := <-r.ready:
+		return ok
+	case <-time.After(patience):
+		t.Fatalf("the program has neither started nor ended after %s: %s", patience, r.said)
+		return false
+	}
+}
+
 // kill kills the program, if it lives, and waits until it is gone.
 func (r *running) kill() { _ = r.end(syscall.SIGKILL) }
 

@@ -139,14 +139,9 @@ func (h *house) begin(t *testing.T) *running {
 	t.Helper()
 	h.tally.starts++
 	r := h.child.start(t)
-	select {
-	case ok := <-r.ready:
-		if !ok {
-			r.kill()
-			t.Fatalf("the program does not start after %d kills: %s", h.tally.kills, r.said)
-		}
-	case <-time.After(patience):
-		t.Fatalf("the program is not ready after %s: %s", patience, r.said)
+	if !r.starts(t) {
+		r.kill()
+		t.Fatalf("the program does not start after %d kills: %s", h.tally.kills, r.said)
 	}
 	return r
 }
@@ -169,7 +164,7 @@ func (h *house) round(t *testing.T, round int, how ending) {
 	if how.again != nil {
 		h.kill(r)
 		r = how.again()
-		if !<-r.ready {
+		if !r.starts(t) {
 			h.end(r, how.told)
 			return
 		}

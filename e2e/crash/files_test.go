@@ -14,7 +14,7 @@ func TestServe_OP36_fileLimit(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	r := h.child.start(t, "sh", "-c", `ulimit -n 256 && exec "$0"`)
-	if !<-r.ready {
+	if !r.starts(t) {
 		t.Fatalf("the program does not start with 256 files: %s", r.said)
 	}
 	h.client = h.Register(t)

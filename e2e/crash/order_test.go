@@ -28,7 +28,7 @@ func TestCrash_OP03_syncBeforeAnswer(t *testing.T) {
 	r.stop(t)
 	trace := filepath.Join(t.TempDir(), "trace")
 	r = h.child.start(t, "strace", "-f", "-qq", "-s", "40", "-o", trace, "-e", "trace=read,write,fdatasync")
-	if !<-r.ready {
+	if !r.starts(t) {
 		t.Fatalf("the program does not start under strace: %s", r.said)
 	}
 	time.Sleep(2 * watermarkBehind) // until nothing of the start is left to be synced

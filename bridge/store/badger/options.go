@@ -99,7 +99,7 @@ func engineOptions(opts Options) engine.Options {
 		WithValueLogFileSize(valueLogBytes).
 		WithIndexCacheSize(0).
 		WithMetricsEnabled(false).
-		WithLogger(engineLog{opts.Logger})
+		WithLogger(engineLog{to: opts.Logger})
 }
 
 // checkInForce refuses an engine that does not run with the settings the promises rest on

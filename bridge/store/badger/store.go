@@ -138,14 +138,17 @@ func checkFolder(dir string) error {
 // each once and has sized it by then (OP-02).
 func openEngine(opts Options) (*engine.DB, error) {
 	empty := emptyLogFiles(opts.Dir)
-	db, err := engine.Open(engineOptions(opts))
-	for tries := len(empty); err != nil && tries > 0 && !lockTaken(err); tries-- {
+	db, err := openOnce(opts)
+	for tries := len(empty); err != nil && tries > 0 && !lockTaken(err) && !errors.Is(err, errStuck); tries-- {
 		opts.Logger.Warn("the store was left with an empty log file; opening it once more",
 			"files", empty, "error", err)
-		db, err = engine.Open(engineOptions(opts))
+		db, err = openOnce(opts)
 	}
 	if err != nil && lockTaken(err) {
 		return nil, inUse(opts.Dir)
+	}
+	if errors.Is(err, errStuck) {
+		return nil, fmt.Errorf("opening the store in %s: %w", opts.Dir, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the store in %s (nothing was changed or replaced): %w", opts.Dir, err)
