@@ -5,6 +5,7 @@ package clients
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"regexp"
@@ -355,7 +356,8 @@ func (s *script) wantOrderlyDiscovery(t *testing.T, registration ...string) {
 	t.Helper()
 	var got []string
 	for _, e := range programtest.EventsSoFar[exchange](t, s.Program, "http") {
-		if !s.hasty || e.Path != "/mcp" || e.Method != "GET" {
+		// What is hasty gets two of these, the second one perhaps amid the discovery that the first one began.
+		if !s.hasty || e.Path != "/mcp" || e.Status != http.StatusUnauthorized {
 			got = append(got, fmt.Sprintf("%s %s %d", e.Method, e.Path, e.Status))
 		}
 		if strings.HasSuffix(e.Path, "/token") {
@@ -364,7 +366,7 @@ func (s *script) wantOrderlyDiscovery(t *testing.T, registration ...string) {
 	}
 	discovery := []string{"GET /.well-known/oauth-protected-resource/mcp 200", "GET /.well-known/oauth-authorization-server 200"}
 	want := slices.Concat([]string{"POST /mcp 401"}, discovery, registration)
-	if s.unasked {
+	if s.unasked || s.hasty {
 		want = want[1:]
 	}
 	if s.hasty {
