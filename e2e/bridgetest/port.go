@@ -12,9 +12,8 @@ import (
 // none of those takes the port before the program listens on it, or while the program is restarted, and above the
 // last one that browsers and Node connect to for nobody (https://fetch.spec.whatwg.org/#port-blocking).
 const (
-	lastBlockedPort = 10_080
-	firstPort       = 11_000
-	ports           = 20_000
+	firstPort = 11_000
+	ports     = 20_000
 )
 
 // FreePort finds a port on 127.0.0.1 that nothing listens on, and that no other test is given before t has ended.

@@ -11,16 +11,15 @@ import (
 	"github.com/abilityai/trinity-bridge/bridge/secret/secrettest"
 )
 
-// TestOpen_OP02_stuck has no file be removed while the engine opens a store with as many tables as it waits for a merge
+// TestOpen_stuck has no file be removed while the engine opens a store with as many tables as it waits for a merge
 // with, and more logs to write out: it would never come back. The start says so, and the next one is well.
-func TestOpen_OP02_stuck(t *testing.T) {
+func TestOpen_stuck(t *testing.T) {
 	t.Parallel()
-	const most = 6 // NumLevelZeroTablesStall
 	if err := exec.CommandContext(t.Context(), "strace", "-f", "-qq", "-e", "trace=none", "true").Run(); err != nil {
 		t.Skip("this machine allows no tracing:", err)
 	}
 	of := subjectOf(t, killedStore(t))
-	add := copiesOfLog(t, of.dir)
+	add, most := copiesOfLog(t, of.dir), engineOptions(optionsOf(t, of.dir)).NumLevelZeroTablesStall
 	add(most - 1)
 	writeOut(t, of.dir)
 	add(most)
